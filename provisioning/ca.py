@@ -1,0 +1,243 @@
+"""The smallest certificate authority that a fleet needs: one root that signs servers and units.
+
+Keys are P-256. Every certificate is valid from 1970 to 9999 (decision D3): a unit whose clock is wrong must still
+reach its fleet, so dates never decide; a certificate ends by being revoked in the fleet's registry.
+
+The authority is one folder:
+    authority.pem   the private key and the root certificate together, mode 0600; never leaves the folder
+    ca.pem, ca.der  the root certificate alone, public, made again from authority.pem when missing
+
+It keeps no list of what it has issued and reads no clock.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import stat
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+
+from provisioning.files import create_private, replace
+
+NOT_BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
+NOT_AFTER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)  # RFC 5280 section 4.1.2.5: no well-defined end
+AUTHORITY_FILE = "authority.pem"
+ROOT_NAME = "Livlina root"
+MAX_COMMON_NAME = 64  # RFC 5280 appendix A, ub-common-name
+
+
+class AuthorityError(Exception):
+    """The authority's folder cannot be used, or it was asked for a certificate that it must not sign."""
+
+
+@dataclass(frozen=True)
+class UnitCertificate:
+    """What a unit shows to the front door. Both DER forms are what MicroPython's `load_cert_chain` takes.
+
+    `key_der` is PKCS #8 and secret. `fingerprint_sha256` is the 32-byte SHA-256 of `cert_der`. `serial` is a positive
+    integer of up to 159 bits.
+    """
+
+    cert_der: bytes
+    key_der: bytes = field(repr=False)
+    fingerprint_sha256: bytes
+    serial: int
+
+
+class CertificateAuthority:
+    """Signs server and unit certificates with the root key of one folder."""
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate, folder: Path) -> None:
+        """Use `create`, `load` or `open` instead."""
+        self._key = key
+        self._certificate = certificate
+        self.folder = folder
+
+    @classmethod
+    def create(cls, folder: Path) -> CertificateAuthority:
+        """Make a new root in `folder` (made if missing, mode 0700). Raises AuthorityError if there is one already."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = _root_certificate(key)
+        try:
+            create_private(folder / AUTHORITY_FILE, _key_pem(key) + _pem(certificate))
+        except FileExistsError:
+            raise AuthorityError(f"{folder} already holds an authority; load it, or name another folder") from None
+        return cls._published(key, certificate, folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> CertificateAuthority:
+        """Read the root of `folder`. Raises AuthorityError if it is missing, damaged or readable by others."""
+        path = folder / AUTHORITY_FILE
+        try:
+            mode = path.stat().st_mode
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise AuthorityError(f"{folder} holds no authority ({AUTHORITY_FILE} is missing); create one") from None
+        if stat.S_IMODE(mode) & 0o077:
+            raise AuthorityError(
+                f"{path} can be read by other users (mode {stat.S_IMODE(mode):04o}), so its key may be known: "
+                "run chmod 600 on it if you are sure that nobody has read it, else make a new authority"
+            )
+        try:
+            key = serialization.load_pem_private_key(content, password=None)
+            certificate = x509.load_pem_x509_certificate(content)
+        except ValueError as error:
+            raise AuthorityError(f"{path} is damaged ({error}); restore it from your backup") from error
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+            raise AuthorityError(f"{path} holds a key that does not belong to its certificate; restore your backup")
+        return cls._published(key, certificate, folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> CertificateAuthority:
+        """Load the root of `folder`, or create it there if there is none. Safe when several processes do so at once."""
+        if not (folder / AUTHORITY_FILE).exists():
+            try:
+                return cls.create(folder)
+            except AuthorityError:
+                pass  # Another process was first; its root counts.
+        return cls.load(folder)
+
+    @property
+    def ca_pem(self) -> bytes:
+        """The root certificate, PEM; the same as the file ca.pem."""
+        return _pem(self._certificate)
+
+    @property
+    def ca_der(self) -> bytes:
+        """The root certificate, DER, as a unit's `load_verify_locations` takes it; the same as the file ca.der."""
+        return _der(self._certificate)
+
+    def issue_server(self, names: list[str]) -> tuple[bytes, bytes]:
+        """Sign a new key for a TLS server; returns (certificate PEM, private key PEM).
+
+        `names` are host names (subjectAltName dNSName) or IP addresses (iPAddress), at least one. The certificate
+        can serve and nothing else.
+        """
+        if not names:
+            raise AuthorityError("a server certificate needs at least one name")
+        alternative = x509.SubjectAlternativeName([_general_name(name) for name in names])
+        subject = names[0] if len(names[0]) <= MAX_COMMON_NAME else "Livlina server"
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._sign(key, subject, ExtendedKeyUsageOID.SERVER_AUTH, alternative)
+        return _pem(certificate), _key_pem(key)
+
+    def issue_unit(self, unit: int) -> UnitCertificate:
+        """Sign a new key for a unit; CN is the unit id (8 lower-case hex digits). It can be a client and nothing else.
+
+        Every call gives a new key and serial; which of a unit's certificates still counts is the fleet's to decide.
+        """
+        if not 0 < unit < 1 << 32:
+            raise AuthorityError(f"a unit number is 1 to {(1 << 32) - 1}, not {unit}")
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = self._sign(key, f"{unit:08x}", ExtendedKeyUsageOID.CLIENT_AUTH, None)
+        key_der = key.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        fingerprint = certificate.fingerprint(hashes.SHA256())
+        return UnitCertificate(_der(certificate), key_der, fingerprint, certificate.serial_number)
+
+    @classmethod
+    def _published(
+        cls, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate, folder: Path
+    ) -> CertificateAuthority:
+        for name, content in (("ca.pem", _pem(certificate)), ("ca.der", _der(certificate))):
+            path = folder / name
+            if not path.exists() or path.read_bytes() != content:
+                replace(path, content, mode=0o644)
+        return cls(key, certificate, folder)
+
+    def _sign(
+        self,
+        key: ec.EllipticCurvePrivateKey,
+        common_name: str,
+        purpose: ObjectIdentifier,
+        alternative: x509.SubjectAlternativeName | None,
+    ) -> x509.Certificate:
+        builder = (
+            _builder(common_name, key.public_key())
+            .issuer_name(self._certificate.subject)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
+                    self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+                ),
+                critical=False,
+            )
+        )
+        if alternative is not None:
+            builder = builder.add_extension(alternative, critical=False)
+        return builder.sign(self._key, hashes.SHA256())
+
+
+def _root_certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    return (
+        _builder(ROOT_NAME, key.public_key())
+        .issuer_name(_name(ROOT_NAME))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(signs_certificates=True), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _builder(common_name: str, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(_name(common_name))
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOT_BEFORE)
+        .not_valid_after(NOT_AFTER)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+    )
+
+
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    try:
+        return x509.DNSName(name)
+    except ValueError as error:
+        raise AuthorityError(f"{name!r} is not a host name: {error}") from error
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

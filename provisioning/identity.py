@@ -1,0 +1,120 @@
+"""Who a unit is, and the files that make a flash folder that unit.
+
+Files (the firmware reads them; integers are map keys):
+    identity.cbor   {1: unit number, 2: key generation, 3: master secret (16 bytes)}
+    config.cbor     {1: profile code, 2: heartbeat interval (s), 3: [pipe names, best first],
+                     4: [[host, port] of each CoAP address], 5: [host, port, TLS name] of MQTT, absent without MQTT}
+    ca.der cert.der key.der   what the unit trusts and what it shows
+    counters        {1: 0, 2: 0}
+
+All are mode 0600. This module never keeps a copy of a secret and never logs one.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from protocols.wire import cbor
+from provisioning.ca import UnitCertificate
+from provisioning.files import create_private, replace
+
+SECRET_BYTES = 16
+PIPES = ("coap", "mqtt")
+
+
+class IdentityError(Exception):
+    """An identity or a configuration that no unit may get; nothing of the identity was written."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A unit's number (1..2^32-1), its key generation (0..255) and its 16-byte master secret (never shown)."""
+
+    unit: int
+    generation: int
+    secret16: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.unit < 1 << 32:
+            raise IdentityError(f"a unit number is 1 to {(1 << 32) - 1}, not {self.unit}")
+        if not 0 <= self.generation <= 255:
+            raise IdentityError(f"a key generation is 0 to 255, not {self.generation}")
+        if len(self.secret16) != SECRET_BYTES:
+            raise IdentityError(f"a master secret is {SECRET_BYTES} bytes, not {len(self.secret16)}")
+
+
+def make_identity(unit: int, generation: int = 1) -> Identity:
+    """A new identity with a fresh random master secret."""
+    return Identity(unit, generation, secrets.token_bytes(SECRET_BYTES))
+
+
+def write_flash(
+    folder: Path,
+    identity: Identity,
+    unit_certificate: UnitCertificate,
+    ca_der: bytes,
+    *,
+    profile: int,
+    heartbeat_s: int,
+    pipes: Sequence[str],
+    coap_addresses: Sequence[tuple[str, int]] = (),
+    mqtt_address: tuple[str, int, str] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Make `folder` (created if missing) the flash of this unit.
+
+    Raises IdentityError if the folder already holds an identity and `overwrite` is not set, or if a pipe has no
+    address. With `overwrite`, counters start again only when the secret is another one: the same key with counters
+    from 0 would use nonces twice. For the same reason the identity goes down before the counters; a cut between the
+    two leaves a unit without counters, which takes a fresh kid context.
+    """
+    config = _config(profile, heartbeat_s, pipes, coap_addresses, mqtt_address)
+    content = cbor.encode({1: identity.unit, 2: identity.generation, 3: identity.secret16})
+    path = folder / "identity.cbor"
+    held = path.read_bytes() if path.exists() else None
+    if held is not None and not overwrite:
+        raise IdentityError(f"{folder} already holds a unit's identity; name another folder, or ask to overwrite it")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace(folder / "ca.der", ca_der, mode=0o600)
+    replace(folder / "cert.der", unit_certificate.cert_der, mode=0o600)
+    replace(folder / "key.der", unit_certificate.key_der, mode=0o600)
+    replace(folder / "config.cbor", cbor.encode(config), mode=0o600)
+    if held == content:
+        return
+    if overwrite:
+        replace(path, content, mode=0o600)
+    else:
+        try:
+            create_private(path, content)
+        except FileExistsError:
+            raise IdentityError(f"{folder} got another identity meanwhile; check who else writes there") from None
+    replace(folder / "counters", cbor.encode({1: 0, 2: 0}), mode=0o600)
+
+
+def _config(
+    profile: int,
+    heartbeat_s: int,
+    pipes: Sequence[str],
+    coap_addresses: Sequence[tuple[str, int]],
+    mqtt_address: tuple[str, int, str] | None,
+) -> dict[int, object]:
+    if not pipes or any(pipe not in PIPES for pipe in pipes) or len(set(pipes)) != len(pipes):
+        raise IdentityError(f"pipes are one or more of {', '.join(PIPES)}, each once; not {list(pipes)}")
+    if "coap" in pipes and not coap_addresses:
+        raise IdentityError("the coap pipe needs at least one address (host, port)")
+    if "mqtt" in pipes and mqtt_address is None:
+        raise IdentityError("the mqtt pipe needs an address (host, port, TLS name)")
+    if heartbeat_s < 1:
+        raise IdentityError(f"a heartbeat interval is at least 1 s, not {heartbeat_s}")
+    config: dict[int, object] = {
+        1: profile,
+        2: heartbeat_s,
+        3: list(pipes),
+        4: [[host, port] for host, port in coap_addresses],
+    }
+    if mqtt_address is not None:
+        config[5] = list(mqtt_address)
+    return config
