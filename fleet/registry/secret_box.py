@@ -1,0 +1,66 @@
+"""Unit secrets at rest: AES-256-GCM under a key that lies outside the database (decision D1)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_KEY_BYTES = 32
+_NONCE_BYTES = 12
+
+
+class SecretBoxError(RuntimeError):
+    """The key file is missing, readable by others or of another database; the message says which."""
+
+
+class SecretBox:
+    """Seals and opens unit secrets; each sealing is bound to its unit and key generation, so rows cannot be swapped."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != _KEY_BYTES:
+            raise SecretBoxError(f"the key must be {_KEY_BYTES} bytes, not {len(key)}")
+        self._aead = AESGCM(key)
+
+    @classmethod
+    def open(cls, file: Path, *, create: bool = False) -> SecretBox:
+        """Reads the key file; with ``create`` makes it (0600, synced) where there is none. Raises SecretBoxError."""
+        if create and not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:
+                return cls.open(file)
+            with os.fdopen(handle, "wb") as out:
+                out.write(secrets.token_bytes(_KEY_BYTES))
+                out.flush()
+                os.fsync(out.fileno())
+        try:
+            if file.stat().st_mode & 0o077:
+                raise SecretBoxError(f"{file} may be read by others: chmod 600 it, and change the key if it leaked")
+            return cls(file.read_bytes())
+        except FileNotFoundError:
+            raise SecretBoxError(
+                f"{file} is missing: without it no unit secret can be opened. Restore it from the backup of keys/"
+            ) from None
+
+    def seal(self, secret: bytes, unit: int, generation: int) -> bytes:
+        """Nonce, ciphertext and tag in one string."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._aead.encrypt(nonce, secret, _bound(unit, generation))
+
+    def open_secret(self, sealed: bytes, unit: int, generation: int) -> bytes:
+        """The secret. Raises SecretBoxError where the row was altered, moved or sealed under another key."""
+        try:
+            return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound(unit, generation))
+        except InvalidTag:
+            raise SecretBoxError(
+                f"the secret of unit {unit:08x} generation {generation} does not open with this key file"
+            ) from None
+
+
+def _bound(unit: int, generation: int) -> bytes:
+    return b"livlina unit secret" + unit.to_bytes(4, "big") + generation.to_bytes(1, "big")

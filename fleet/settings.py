@@ -1,0 +1,71 @@
+"""One frozen settings object, read once from the environment by the composition root."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from collections.abc import Mapping
+
+
+class SettingsError(ValueError):
+    """A setting is missing or wrong; the message names it and says what it should be."""
+
+
+def _port(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or not 0 <= int(text) <= 65535:
+        raise SettingsError(f"{name}={text!r} is no port: give a number from 0 to 65535 (0 lets the system choose)")
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the fleet server needs to know before it starts.
+
+    ``database_url`` is the application's login; ``owner_url`` the schema owner's, used by ``migrate`` only.
+    Both are None when the embedded PostgreSQL under ``data`` is to be used. Every listener binds to loopback unless
+    ``listen`` says otherwise. Passwords inside the URLs are never printed: use ``repr`` freely.
+    """
+
+    data: Path
+    database_url: str | None = field(default=None, repr=False)
+    owner_url: str | None = field(default=None, repr=False)
+    http_port: int = 8080
+    mqtt_port: int = 8883
+    coap_port: int = 5683
+    listen: str = "127.0.0.1"
+    http_listen: str = "127.0.0.1"
+    tls_name: str = "fleet.livlina"
+
+    @property
+    def tls_folder(self) -> Path:
+        """Holds ca.pem, server.pem and server.key for the MQTT front door."""
+        return self.data / "tls"
+
+    @property
+    def authority_folder(self) -> Path:
+        """The certificate authority of provisioning; the fleet server itself never reads it."""
+        return self.data / "authority"
+
+    @property
+    def secret_key_file(self) -> Path:
+        """The key outside the database under which unit secrets are stored."""
+        return self.data / "keys" / "unit-secrets.key"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Reads LIVLINA_*. Raises SettingsError."""
+        env = os.environ if environment is None else environment
+        listen = env.get("LIVLINA_LISTEN", "127.0.0.1")
+        return cls(
+            data=Path(env.get("LIVLINA_DATA", "./var")).absolute(),
+            database_url=env.get("LIVLINA_DATABASE_URL") or None,
+            owner_url=env.get("LIVLINA_OWNER_DATABASE_URL") or env.get("LIVLINA_DATABASE_URL") or None,
+            http_port=_port(env, "LIVLINA_HTTP_PORT", 8080),
+            mqtt_port=_port(env, "LIVLINA_MQTT_PORT", 8883),
+            coap_port=_port(env, "LIVLINA_COAP_PORT", 5683),
+            listen=listen,
+            http_listen=env.get("LIVLINA_HTTP_LISTEN", "127.0.0.1"),
+        )
