@@ -1,4 +1,4 @@
-"""Cases and presses in PostgreSQL. Functions take a connection; the caller owns the transaction unless said otherwise."""
+"""Cases and presses in PostgreSQL. Functions take a connection and work inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -118,7 +118,13 @@ async def log_change(
     """Appends to the case log. The caller holds its lock (lock_case_log)."""
     await connection.execute(
         SQL["log_change"],
-        {"municipality_id": municipality, "case_id": case_id, "change": change, "actor": actor, "detail": Jsonb(detail)},
+        {
+            "municipality_id": municipality,
+            "case_id": case_id,
+            "change": change,
+            "actor": actor,
+            "detail": Jsonb(detail),
+        },
     )
 
 

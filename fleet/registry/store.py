@@ -100,7 +100,7 @@ async def route_to(connection: Connection, municipality: int, centre: int) -> No
 
 
 async def add_operator(connection: Connection, login: str, password: str, municipalities: Sequence[int]) -> None:
-    """Adds an operator's log-in, or gives it a new password and new municipalities. The password is only kept hashed."""
+    """Adds an operator's log-in, or gives it a new password and new municipalities. Only a hash is kept."""
     if not login.isascii() or not login.isprintable() or not login or login != login.lower() or " " in login:
         raise ValueError(f"{login!r} is no log-in name: use lower-case letters, digits, '.', '-' or '_'")
     if len(password) < 12:

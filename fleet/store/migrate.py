@@ -11,7 +11,6 @@ import hashlib
 import re
 from dataclasses import dataclass
 from importlib import resources
-from typing import LiteralString, cast
 
 import psycopg
 from psycopg import sql
@@ -69,20 +68,26 @@ def migrate(owner_url: str, *, app_login: str | None = None, phases: tuple[str, 
             "CREATE TABLE IF NOT EXISTS schema_migrations (number int PRIMARY KEY, name text NOT NULL, "
             "digest text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
         )
-        known = {row[0]: (row[1], row[2]) for row in connection.execute("SELECT number, name, digest FROM schema_migrations")}
+        known = {
+            row[0]: (row[1], row[2]) for row in connection.execute("SELECT number, name, digest FROM schema_migrations")
+        }
         here = shipped()
         newer = sorted(set(known) - {migration.number for migration in here})
         if newer:
-            raise MigrationError(f"the database is newer than this release (migration {newer[-1]}): run the newer release")
+            raise MigrationError(
+                f"the database is newer than this release (migration {newer[-1]}): run the newer release"
+            )
         for migration in here:
             if migration.number in known:
                 if known[migration.number][1] != migration.digest:
-                    raise MigrationError(f"{migration.name} was edited after it was applied: restore the file, add a new one")
+                    raise MigrationError(
+                        f"{migration.name} was edited after it was applied: restore the file, add a new one"
+                    )
                 continue
             if migration.phase not in phases:
                 break
             with connection.transaction():
-                connection.execute(cast(LiteralString, migration.text))
+                connection.execute(migration.text.encode())
                 connection.execute(
                     "INSERT INTO schema_migrations (number, name, digest) VALUES (%s, %s, %s)",
                     [migration.number, migration.name, migration.digest],
