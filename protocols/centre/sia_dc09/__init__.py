@@ -1,0 +1,48 @@
+"""SIA DC-09 in both roles: frames, SIA-DCS data, and one machine for each end of a TCP connection."""
+
+from protocols.centre.sia_dc09.frame import CrcForm, Frame, FrameError, Reason, decode, encode, next_sequence
+from protocols.centre.sia_dc09.receiver import AlarmReceived, Bad, Heartbeat, Receiver, Seen, Verdict
+from protocols.centre.sia_dc09.sender import (
+    ACK_TIMEOUT_S,
+    ClockNak,
+    Closed,
+    Delivered,
+    NoAnswer,
+    Refused,
+    Sender,
+    SenderError,
+    Unexpected,
+)
+from protocols.centre.sia_dc09.stream import Splitter
+from protocols.centre.sia_dc09.translate import alarm_frame, poll, read_alarms, translate, unit_account
+
+__all__ = [
+    "ACK_TIMEOUT_S",
+    "AlarmReceived",
+    "Bad",
+    "ClockNak",
+    "Closed",
+    "CrcForm",
+    "Delivered",
+    "Frame",
+    "FrameError",
+    "Heartbeat",
+    "NoAnswer",
+    "Reason",
+    "Receiver",
+    "Refused",
+    "Seen",
+    "Sender",
+    "SenderError",
+    "Splitter",
+    "Unexpected",
+    "Verdict",
+    "alarm_frame",
+    "decode",
+    "encode",
+    "next_sequence",
+    "poll",
+    "read_alarms",
+    "translate",
+    "unit_account",
+]
