@@ -1,0 +1,97 @@
+"""The composition root of the fleet server: joins front doors, forwarding and pages with real things."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Literal
+
+import uvicorn
+
+from fleet.forwarding.link_dc09 import Dc09Link
+from fleet.forwarding.model import Centre
+from fleet.forwarding.run import CentreLink, Forwarding
+from fleet.ingest.run import Ingest
+from fleet.registry.secret_box import SecretBox
+from fleet.settings import Settings
+from fleet.store.pool import make_pool
+from fleet.web.app import make_app
+
+log = logging.getLogger("livlina")
+
+
+class FleetServer:
+    """Everything the server runs, in one process and one event loop. Nothing is opened before ``run``.
+
+    ``acknowledge`` is for one test only: "before_commit" breaks the promise on purpose, to show that the journey test
+    would notice. No setting reaches it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database_url: str,
+        box: SecretBox,
+        *,
+        acknowledge: Literal["after_commit", "before_commit"] = "after_commit",
+    ) -> None:
+        self._settings = settings
+        self._url = database_url
+        self._ingest = Ingest(settings, database_url, box, acknowledge=acknowledge)
+        self._forwarding = Forwarding(database_url, link_to)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serves until ``stop`` is set. Raises OSError when a port is taken; then nothing is left running."""
+        web_pool = make_pool(self._url, "web", size=4)
+        login_pool = make_pool(self._url, "login", size=2)
+        pages = PageServer(
+            uvicorn.Config(
+                make_app(web_pool=web_pool, login_pool=login_pool, listener_url=self._url),
+                host=self._settings.http_listen,
+                port=self._settings.http_port,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                timeout_graceful_shutdown=3,
+                ws_max_size=4096,
+            )
+        )
+        async with contextlib.AsyncExitStack() as stack:
+            for pool in (web_pool, login_pool):
+                await pool.open()
+                stack.push_async_callback(pool.close)
+            await self._ingest.start()
+            stack.push_async_callback(self._ingest.stop)
+            await self._forwarding.start()
+            stack.push_async_callback(self._forwarding.stop)
+            serving = asyncio.create_task(pages.serve())
+            stopping = asyncio.create_task(stop.wait())
+            log.info(
+                "pages on http://%s:%d, CoAP on %s, MQTT on %s",
+                self._settings.http_listen, self._settings.http_port,
+                self._ingest.coap_address, self._ingest.mqtt_address,
+            )  # fmt: skip
+            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            pages.should_exit = True
+            stopping.cancel()
+            try:
+                await serving
+            except SystemExit as error:
+                raise OSError(f"the pages cannot listen on port {self._settings.http_port}: is it taken?") from error
+
+
+class PageServer(uvicorn.Server):
+    """uvicorn without its own signal handling: who composes the server decides when it ends."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves the signals alone."""
+        yield
+
+
+def link_to(centre: Centre) -> CentreLink:
+    """The way to a centre by its protocol."""
+    return Dc09Link(centre.host, centre.port)

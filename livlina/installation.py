@@ -1,0 +1,96 @@
+"""One installation on this machine: its settings, its database, its certificates and its keys.
+
+This is where embedded defaults are made real: without LIVLINA_DATABASE_URL a PostgreSQL of our own runs as a child,
+and the first start makes the certificate authority, the front door's certificate and the key of the unit secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from fleet.registry.secret_box import SecretBox
+from fleet.settings import Settings
+from fleet.store.embedded_postgres import EmbeddedPostgres
+from fleet.store.migrate import migrate
+from fleet.store.postgres_cluster import APP, DATABASE, OWNER, Passwords
+from provisioning.ca import CertificateAuthority
+from provisioning.files import create_private, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The two ways into the database. ``embedded`` is the child that runs it, when it is ours and we started it."""
+
+    owner_url: str
+    app_url: str
+    app_login: str | None
+    embedded: EmbeddedPostgres | None
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Database]:
+    """The configured database, or the embedded one: started here, unless a running server of ours has it already."""
+    if settings.database_url is not None:
+        yield Database(settings.owner_url or settings.database_url, settings.database_url, None, None)
+        return
+    running = _running(settings.data)
+    if running is not None:
+        yield running
+        return
+    postgres = EmbeddedPostgres(settings.data)
+    postgres.start()
+    try:
+        yield Database(postgres.owner_url, postgres.app_url, APP, postgres)
+    finally:
+        postgres.stop()
+
+
+def _running(data: Path) -> Database | None:
+    """The embedded database of this folder when another process of ours runs it, else None."""
+    try:
+        port = int((data / "postgres.port").read_text())
+        passwords = Passwords.read(data)
+    except (FileNotFoundError, ValueError):
+        return None
+    if passwords is None:
+        return None
+    place = f"127.0.0.1:{port}/{DATABASE}"
+    found = Database(
+        f"postgresql://{OWNER}:{passwords.owner}@{place}", f"postgresql://{APP}:{passwords.app}@{place}", APP, None
+    )
+    try:
+        psycopg.connect(found.owner_url, connect_timeout=3).close()
+    except psycopg.OperationalError:
+        return None
+    return found
+
+
+def migrate_database(database: Database) -> list[str]:
+    """Brings the schema up to this release; returns the names of the files that were applied."""
+    return migrate(database.owner_url, app_login=database.app_login)
+
+
+def open_authority(settings: Settings) -> CertificateAuthority:
+    """The certificate authority, and the front door's certificate under it, made on first use."""
+    authority = CertificateAuthority.open(settings.authority_folder)
+    folder = settings.tls_folder
+    if not (folder / "server.pem").exists():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        certificate, key = authority.issue_server([settings.tls_name])
+        if (folder / "server.key").exists():
+            replace(folder / "server.key", key, mode=0o600)
+        else:
+            create_private(folder / "server.key", key)
+        replace(folder / "server.pem", certificate, mode=0o644)
+    replace(folder / "ca.pem", authority.ca_pem, mode=0o644)
+    return authority
+
+
+def open_secret_box(settings: Settings) -> SecretBox:
+    """The key of the unit secrets, made on first use. Lose it and no unit can be heard: back it up with keys/."""
+    return SecretBox.open(settings.secret_key_file, create=True)

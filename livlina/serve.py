@@ -1,0 +1,49 @@
+"""``livlina serve``: the fleet server of this installation, until SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+import uvloop
+
+from fleet.app import FleetServer
+from fleet.settings import Settings
+from fleet.store.embedded_postgres import EmbeddedPostgres
+from livlina.installation import migrate_database, open_authority, open_database, open_secret_box
+
+log = logging.getLogger("livlina")
+
+
+def serve(settings: Settings) -> None:
+    """Runs until it is told to stop. Raises what its parts raise; nothing is left running then."""
+    with open_database(settings) as database:
+        applied = migrate_database(database)
+        if applied:
+            log.info("migrated: %s", ", ".join(applied))
+        open_authority(settings)
+        box = open_secret_box(settings)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(FleetServer(settings, database.app_url, box), database.embedded))
+
+
+async def _serve(server: FleetServer, postgres: EmbeddedPostgres | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    watching = asyncio.create_task(_watch(postgres)) if postgres is not None else None
+    try:
+        await server.run(stop)
+    finally:
+        if watching is not None:
+            watching.cancel()
+
+
+async def _watch(postgres: EmbeddedPostgres) -> None:
+    """Brings the embedded PostgreSQL back when it has died. The server itself waits for it meanwhile."""
+    while True:
+        await asyncio.sleep(0.5)
+        if await asyncio.to_thread(postgres.restart_if_dead):
+            log.warning("PostgreSQL had died and was started again")
