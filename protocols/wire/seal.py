@@ -10,7 +10,7 @@ from protocols.wire import cbor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class Aead(Protocol):
         """Authenticated encryption under one key; `decrypt` returns None for a wrong tag."""
@@ -32,6 +32,7 @@ MAX_COUNTER = 0xFFFFFFFFFF
 """Highest counter of an up frame: a partial IV has at most 5 bytes."""
 
 _ALGORITHM = 10  # AES-CCM-16-64-128, RFC 9053 section 4.2
+_ARRAY_OF_3 = 0x83
 _PROTECTED = b"\xa1\x01\x0a"
 _AAD = cbor.encode(["Encrypt0", _PROTECTED, b""])  # Enc_structure, RFC 9052 section 5.3
 _KID = 4
@@ -134,10 +135,10 @@ def parse(frame: "bytes | bytearray | memoryview") -> Envelope:
     """Return what the frame says in the clear. Strict, and never decrypts. Raises SealError."""
     if len(frame) > MAX_FRAME:
         raise SealError("oversize")
-    outer = _decode(frame)
-    if not isinstance(outer, list) or len(outer) != 3:
+    # Said before CBOR is tried, so that text, JSON or a plain message is named as what it is.
+    if frame and frame[0] != _ARRAY_OF_3:
         raise SealError("not_cose")
-    protected, header, ciphertext = outer
+    protected, header, ciphertext = _decode(frame)
     if not isinstance(protected, bytes) or not isinstance(header, dict) or not isinstance(ciphertext, bytes):
         raise SealError("not_cose")
     if protected != _PROTECTED:
@@ -159,7 +160,7 @@ def parse(frame: "bytes | bytearray | memoryview") -> Envelope:
     return Envelope(UP, ciphertext, kid=header[_KID], counter=_counter(header[_PARTIAL_IV]), kid_context=context)
 
 
-def seal_up(  # noqa: PLR0917 - the order is the contract's
+def seal_up(
     aead: "Aead",
     common_iv: bytes,
     kid: bytes,
@@ -216,7 +217,7 @@ def _frame(header: "dict[int, bytes]", ciphertext: bytes) -> bytes:
     return frame
 
 
-def _decode(frame: "bytes | bytearray | memoryview") -> object:
+def _decode(frame: "bytes | bytearray | memoryview") -> "Any":
     try:
         return cbor.decode(frame)
     except cbor.CborError as error:
