@@ -23,6 +23,7 @@ from provisioning.files import create_private, replace
 
 SECRET_BYTES = 16
 PIPES = ("coap", "mqtt")
+MAX_HEARTBEAT_S = 604_800  # a week; the firmware refuses more
 
 
 class IdentityError(Exception):
@@ -107,8 +108,13 @@ def _config(
         raise IdentityError("the coap pipe needs at least one address (host, port)")
     if "mqtt" in pipes and mqtt_address is None:
         raise IdentityError("the mqtt pipe needs an address (host, port, TLS name)")
-    if heartbeat_s < 1:
-        raise IdentityError(f"a heartbeat interval is at least 1 s, not {heartbeat_s}")
+    if not 0 < heartbeat_s <= MAX_HEARTBEAT_S:
+        raise IdentityError(f"a heartbeat interval is 1 to {MAX_HEARTBEAT_S} s, not {heartbeat_s}")
+    for host, port in [*coap_addresses, *([] if mqtt_address is None else [mqtt_address[:2]])]:
+        if not host or not 0 < port < 1 << 16:
+            raise IdentityError(f"({host!r}, {port}) is no address: it needs a host and a port from 1 to 65535")
+    if mqtt_address is not None and not mqtt_address[2]:
+        raise IdentityError("an mqtt address needs the TLS name in the server's certificate; it is no address without")
     config: dict[int, object] = {
         1: profile,
         2: heartbeat_s,

@@ -1,0 +1,132 @@
+"""A provisioned flash folder: read by the firmware's own code on MicroPython, and safe to write twice."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from protocols.wire import cbor
+from provisioning.ca import CertificateAuthority, UnitCertificate
+from provisioning.identity import Identity, IdentityError, make_identity, write_flash
+
+ROOT = Path(__file__).parents[3]
+READER = Path(__file__).with_name("read_flash.py")
+MICROPYTHON = os.environ.get("MICROPYTHON", str(Path(sys.executable).with_name("micropython")))
+CERTIFICATE = UnitCertificate(b"certificate", b"key", b"", 1)
+BOTH: dict[str, Any] = {
+    "profile": 3,
+    "heartbeat_s": 60,
+    "pipes": ["mqtt", "coap"],
+    "coap_addresses": [("192.0.2.1", 5683), ("192.0.2.2", 5683)],
+    "mqtt_address": ("192.0.2.1", 8883, "fleet.example.org"),
+}
+
+
+def test_the_firmware_reads_what_provisioning_wrote(tmp_path: Path) -> None:
+    authority = CertificateAuthority.create(tmp_path / "authority")
+    identity = make_identity(42, 7)
+    certificate = authority.issue_unit(42)
+    flash = tmp_path / "flash"
+    write_flash(flash, identity, certificate, authority.ca_der, **BOTH)
+    said = subprocess.run(
+        [MICROPYTHON, str(READER), str(ROOT), str(flash)], capture_output=True, text=True, timeout=60, check=True
+    ).stdout.splitlines()
+    assert said == [
+        f"42 7 {identity.secret16.hex()}",
+        "3 60 ['mqtt', 'coap'] [('192.0.2.1', 5683), ('192.0.2.2', 5683)] ('192.0.2.1', 8883, 'fleet.example.org')",
+        "False 1 0",
+    ]
+    assert (flash / "cert.der").read_bytes() == certificate.cert_der
+    assert (flash / "key.der").read_bytes() == certificate.key_der
+    assert (flash / "ca.der").read_bytes() == authority.ca_der
+
+
+def test_the_files_are_as_the_contract_says(tmp_path: Path) -> None:
+    identity = make_identity(42)
+    old = os.umask(0)
+    try:
+        write_flash(
+            tmp_path / "f",
+            identity,
+            CERTIFICATE,
+            b"ca",
+            profile=1,
+            heartbeat_s=30,
+            pipes=["coap"],
+            coap_addresses=[("h", 1)],
+        )
+    finally:
+        os.umask(old)
+    names = {"identity.cbor", "config.cbor", "ca.der", "cert.der", "key.der", "counters"}
+    assert {path.name for path in (tmp_path / "f").iterdir()} == names
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "f").iterdir()} == {0o600}
+    assert cbor.decode((tmp_path / "f/identity.cbor").read_bytes()) == {1: 42, 2: 1, 3: identity.secret16}
+    assert cbor.decode((tmp_path / "f/config.cbor").read_bytes()) == {1: 1, 2: 30, 3: ["coap"], 4: [["h", 1]]}
+    assert cbor.decode((tmp_path / "f/counters").read_bytes()) == {1: 0, 2: 0}
+
+
+def test_an_identity_is_never_overwritten_unless_told(tmp_path: Path) -> None:
+    first, second = make_identity(42), make_identity(42, 2)
+    write_flash(tmp_path, first, CERTIFICATE, b"ca", **BOTH)
+    before = _contents(tmp_path)
+    with pytest.raises(IdentityError, match="already holds"):
+        write_flash(tmp_path, second, CERTIFICATE, b"other ca", **BOTH)
+    assert _contents(tmp_path) == before
+    write_flash(tmp_path, second, CERTIFICATE, b"ca", **BOTH, overwrite=True)
+    assert cbor.decode((tmp_path / "identity.cbor").read_bytes())[3] == second.secret16
+
+
+def test_counters_start_again_only_with_another_secret(tmp_path: Path) -> None:
+    identity = make_identity(42)
+    write_flash(tmp_path, identity, CERTIFICATE, b"ca", **BOTH)
+    used = cbor.encode({1: 640, 2: 9})
+    (tmp_path / "counters").write_bytes(used)
+    write_flash(tmp_path, identity, CERTIFICATE, b"new ca", **BOTH, overwrite=True)
+    assert (tmp_path / "ca.der").read_bytes() == b"new ca"
+    assert (tmp_path / "counters").read_bytes() == used
+    write_flash(tmp_path, make_identity(42, 2), CERTIFICATE, b"ca", **BOTH, overwrite=True)
+    assert cbor.decode((tmp_path / "counters").read_bytes()) == {1: 0, 2: 0}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"pipes": []}, "pipes are one or more"),
+        ({"pipes": ["sms"]}, "pipes are one or more"),
+        ({"pipes": ["coap", "coap"]}, "each once"),
+        ({"coap_addresses": []}, "coap pipe needs"),
+        ({"mqtt_address": None}, "mqtt pipe needs"),
+        ({"heartbeat_s": 0}, "heartbeat interval"),
+        ({"heartbeat_s": 604_801}, "heartbeat interval"),
+        ({"coap_addresses": [("", 5683)]}, "is no address"),
+        ({"coap_addresses": [("h", 65536)]}, "is no address"),
+        ({"mqtt_address": ("h", 8883, "")}, "is no address"),
+    ],
+)
+def test_a_configuration_that_the_firmware_would_refuse_is_refused_here(
+    tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(IdentityError, match=words):
+        write_flash(tmp_path / "f", make_identity(42), CERTIFICATE, b"ca", **(BOTH | change))
+    assert not (tmp_path / "f").exists()
+
+
+@pytest.mark.parametrize(("unit", "generation"), [(0, 1), (1 << 32, 1), (1, -1), (1, 256)])
+def test_an_identity_outside_its_ranges_is_refused(unit: int, generation: int) -> None:
+    with pytest.raises(IdentityError):
+        make_identity(unit, generation)
+
+
+def test_secrets_differ_and_are_never_shown() -> None:
+    made = [make_identity(42) for _ in range(20)]
+    assert len({one.secret16 for one in made}) == 20
+    assert "secret16" not in repr(made[0])
+    with pytest.raises(IdentityError, match="16 bytes"):
+        Identity(42, 1, b"short")
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
