@@ -1,2 +1,208 @@
-def main():
-    """Entry point."""
+"""The ``livlina`` command: its table of commands. Each command's work lives in a module of its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from fleet.settings import Settings, SettingsError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+unit_app = typer.Typer(no_args_is_help=True, help="The registry's units.")
+operator_app = typer.Typer(no_args_is_help=True, help="People who take alarms.")
+centre_app = typer.Typer(no_args_is_help=True, help="Alarm centres and what is sent to them.")
+municipality_app = typer.Typer(no_args_is_help=True, help="The tenants of this installation.")
+app.add_typer(municipality_app, name="municipality")
+app.add_typer(unit_app, name="unit")
+app.add_typer(operator_app, name="operator")
+app.add_typer(centre_app, name="centre")
+
+Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")]
+
+
+def main() -> None:
+    """Entry point of the ``livlina`` command."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    app()
+
+
+def fail(message: str) -> NoReturn:
+    """Says on standard error what went wrong, and ends with 1."""
+    typer.echo(f"livlina: {message}", err=True)
+    raise typer.Exit(1)
+
+
+def show(document: dict[str, Any], as_json: bool) -> None:
+    """One JSON document, or one line a key for a person."""
+    if as_json:
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    width = max((len(key) for key in document), default=0)
+    for key, value in document.items():
+        text = "  ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else value
+        typer.echo(f"{key:<{width}}  {text}")
+
+
+def settings_or_fail() -> Settings:
+    """The settings from the environment, or a sentence and the end."""
+    try:
+        return Settings.from_environment()
+    except SettingsError as error:
+        fail(str(error))
+
+
+@app.command()
+def demo(
+    units: Annotated[int, typer.Option(min=1, max=20000, help="How many real units.")] = 25,
+    seconds: Annotated[float | None, typer.Option(min=1, help="How long to press; without it until Ctrl-C.")] = None,
+    headless: Annotated[bool, typer.Option(help="No person: the simulated operator takes at once.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder; default LIVLINA_DATA, with --headless a new one.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed for who presses when.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The whole way of a press on this machine: real units, real server, a simulated alarm centre."""
+    try:
+        from livlina.demo import DemoError, DemoOptions, run_demo
+    except ModuleNotFoundError as error:
+        fail(f"the demo needs a checkout after `make setup`: {error.name} is missing")
+    if seconds is None and headless:
+        seconds = 30.0
+    folder = data if data is not None else None if headless else settings_or_fail().data
+    try:
+        summary = run_demo(DemoOptions(units, seconds, headless, seed), folder)
+    except (DemoError, RuntimeError, OSError) as error:
+        fail(str(error))
+    show(summary, as_json)
+    if summary["lost"] or summary["duplicates"] or summary["unfinished"] and seconds is not None:
+        raise typer.Exit(1)
+    if not summary["presses"] and seconds is not None:
+        fail("nobody pressed: the demo has shown nothing")
+
+
+@app.command()
+def serve() -> None:
+    """The fleet server: MQTT and CoAP front doors, forwarding and the operators' pages, until SIGTERM."""
+    from livlina.serve import serve as run
+
+    try:
+        run(settings_or_fail())
+    except (RuntimeError, OSError) as error:
+        fail(str(error))
+
+
+@app.command()
+def migrate(as_json: Json = False) -> None:
+    """Bring the database's schema up to this release."""
+    from livlina.installation import migrate_database, open_database
+
+    try:
+        with open_database(settings_or_fail()) as database:
+            show({"applied": migrate_database(database)}, as_json)
+    except (RuntimeError, OSError) as error:
+        fail(str(error))
+
+
+@municipality_app.command("add")
+def municipality_add(
+    number: Annotated[int, typer.Argument(min=1, help="Its number, for example the official municipality code.")],
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    as_json: Json = False,
+) -> None:
+    """Add a municipality, or rename one."""
+    from livlina.municipality import add_municipality
+
+    try:
+        show(add_municipality(settings_or_fail(), number, name), as_json)
+    except (ValueError, RuntimeError, OSError) as error:
+        fail(str(error))
+
+
+@unit_app.command("add")
+def unit_add(
+    municipality: Annotated[int, typer.Option(min=1, help="The number of the municipality that owns it.")],
+    flash: Annotated[Path, typer.Option(help="Folder to write as the unit's flash; must be new.")],
+    unit_type: Annotated[
+        str, typer.Option("--type", help="social, personal, tracker, camera or technical.")
+    ] = "social",
+    number: Annotated[
+        int | None, typer.Option(min=1, max=0xFFFFFFFF, help="Unit number; default the next free.")
+    ] = None,
+    coap: Annotated[str, typer.Option(help="HOST:PORT of the CoAP front door as the unit sees it.")] = "127.0.0.1:5683",
+    mqtt: Annotated[str, typer.Option(help="HOST:PORT of the MQTT front door as the unit sees it.")] = "127.0.0.1:8883",
+    pipes: Annotated[str, typer.Option(help="Pipes in preferred order, with commas.")] = "coap,mqtt",
+    heartbeat: Annotated[int, typer.Option(min=5, max=86400, help="Heartbeat interval in seconds.")] = 300,
+    as_json: Json = False,
+) -> None:
+    """Make a unit: identity, certificate and flash folder, and its row in the registry."""
+    from livlina.unit import NewUnit, UnitError, add_unit
+
+    try:
+        wanted = NewUnit.read(
+            municipality=municipality, unit_type=unit_type, number=number, coap=coap, mqtt=mqtt,
+            pipes=pipes, heartbeat_s=heartbeat, flash=flash,
+        )  # fmt: skip
+        show(add_unit(settings_or_fail(), wanted), as_json)
+    except (UnitError, RuntimeError, OSError) as error:
+        fail(str(error))
+
+
+@operator_app.command("add")
+def operator_add(
+    login: Annotated[str, typer.Argument(help="Log-in name: lower-case letters, digits, '.', '-', '_'.")],
+    municipality: Annotated[list[int], typer.Option(min=1, help="A municipality to serve; may be repeated.")],
+    as_json: Json = False,
+) -> None:
+    """Add an operator, or give one a new password. The password is random and shown once."""
+    from livlina.operator import add_operator
+
+    try:
+        show(add_operator(settings_or_fail(), login, municipality), as_json)
+    except (ValueError, LookupError, RuntimeError, OSError) as error:
+        fail(str(error))
+
+
+@centre_app.command("add")
+def centre_add(
+    name: Annotated[str, typer.Argument(help="What people call the centre.")],
+    to: Annotated[str, typer.Option(help="HOST:PORT of its DC-09 receiver (TCP).")],
+    municipality: Annotated[list[int], typer.Option(min=1, help="Whose alarms it takes; may be repeated.")],
+    as_json: Json = False,
+) -> None:
+    """Add or change an alarm centre and send these municipalities' alarms to it."""
+    from livlina.centre import add_centre
+
+    try:
+        show(add_centre(settings_or_fail(), name, to, municipality), as_json)
+    except (ValueError, LookupError, RuntimeError, OSError) as error:
+        fail(str(error))
+
+
+@app.command()
+def decode(
+    frame: Annotated[
+        str, typer.Argument(help="A frame, message, CoAP datagram or MQTT packet in hex; '-' reads stdin.")
+    ],
+    secret: Annotated[Path | None, typer.Option(help="A unit's identity.cbor, to open the frame.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Explain any of our frames."""
+    from livlina.decode_command import DecodeError, explain_hex
+
+    try:
+        show(explain_hex(sys.stdin.read() if frame == "-" else frame, secret), as_json)
+    except (DecodeError, OSError) as error:
+        fail(str(error))
+
+
+@app.command()
+def version(as_json: Json = False) -> None:
+    """The version of this release."""
+    show({"livlina": metadata.version("livlina"), "python": sys.version.split()[0]}, as_json)

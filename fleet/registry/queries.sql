@@ -4,6 +4,12 @@
 INSERT INTO municipalities (municipality_id, name) VALUES (%(municipality_id)s, %(name)s)
 ON CONFLICT (municipality_id) DO UPDATE SET name = excluded.name;
 
+-- name: known_municipalities
+SELECT municipality_id FROM municipalities WHERE municipality_id > 0;
+
+-- name: known_units
+SELECT unit_id FROM units;
+
 -- name: add_unit
 INSERT INTO units (unit_id, municipality_id, unit_type) VALUES (%(unit_id)s, %(municipality_id)s, %(unit_type)s);
 

@@ -37,6 +37,16 @@ async def add_municipality(connection: Connection, municipality: int, name: str)
     await connection.execute(SQL["add_municipality"], {"municipality_id": municipality, "name": name})
 
 
+async def known_municipalities(connection: Connection) -> set[int]:
+    """The numbers of all municipalities, the installation itself left out."""
+    return {row["municipality_id"] for row in await fetch_all(connection, SQL["known_municipalities"])}
+
+
+async def known_units(connection: Connection) -> set[int]:
+    """The numbers of all registered units."""
+    return {row["unit_id"] for row in await fetch_all(connection, SQL["known_units"])}
+
+
 async def free_unit_number(connection: Connection) -> int:
     """The lowest number above all present units."""
     return int((await fetch_all(connection, SQL["free_unit_number"]))[0]["unit_id"])

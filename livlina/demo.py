@@ -1,0 +1,250 @@
+"""``livlina demo``: the whole way of a press on this machine, on real parts, with the times of its three stages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import math
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from rich.console import Console
+
+from fleet.settings import Settings
+from sim.house import LOGIN, House, Ports, Truth, centre_references
+from sim.operator import Operator
+from sim.units import read_journal
+
+STAGES = ("stored", "accepted", "taken")
+PRESS_EVERY_S = 2.0
+SETTLE_S = 60.0
+PERSON_FIRST_S = 20.0
+
+
+class DemoError(RuntimeError):
+    """The demo cannot start or a part of it has ended; the message says which and what to do."""
+
+
+@dataclass(slots=True)
+class Press:
+    """One press of the finger: when, and when the wearer's lamp showed each stage (seconds after the press)."""
+
+    unit: int
+    number: int
+    at: float
+    wall: float
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def done(self) -> bool:
+        """Taken, which is the last stage."""
+        return "taken" in self.stages
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What was asked on the command line. ``seconds`` None means until Ctrl-C."""
+
+    units: int
+    seconds: float | None
+    headless: bool
+    seed: int | None = None
+
+
+class Demo:
+    """Presses, watches the lamps and keeps the score. The house does the rest."""
+
+    def __init__(self, house: House, options: DemoOptions, say: Callable[[str], None]) -> None:
+        self._house = house
+        self._options = options
+        self._say = say
+        self._random = random.Random(options.seed)
+        self._waiting: dict[int, Press] = {}
+        self.presses: list[Press] = []
+
+    async def run(self, stop: asyncio.Event) -> dict[str, Any]:
+        """Starts the house, presses until time or ``stop``, waits for what is under way and returns the summary."""
+        house = self._house
+        house.fleet.on_lamp = self._lamp
+        started = time.monotonic()
+        await house.start()
+        self._say(f"{house.units} units run {house.fleet.interpreter}, each in its own process; "
+                  f"up in {time.monotonic() - started:.1f} s")  # fmt: skip
+        self._say(f"operators' page: {house.url}/   log-in: {LOGIN}   password: {house.password()}")
+        operator = Operator(
+            house.url, LOGIN, house.password(),
+            take_after=0.0 if self._options.headless else PERSON_FIRST_S,
+            close_after=1.0 if self._options.headless else PERSON_FIRST_S,
+        )  # fmt: skip
+        working = asyncio.create_task(operator.run())
+        pids = dict(house.fleet.pids())
+        try:
+            await self._press_until(stop)
+            await self._settle(stop)
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+        return await self._summary(len(set(pids.values())))
+
+    async def _press_until(self, stop: asyncio.Event) -> None:
+        seconds = self._options.seconds
+        ends = math.inf if seconds is None else time.monotonic() + seconds
+        due = time.monotonic()
+        order: list[int] = []
+        while time.monotonic() < ends and not stop.is_set():
+            if (dead := self._house.dead()) is not None:
+                raise DemoError(f"a part of the house has ended: {dead}")
+            if not order:
+                order = self._random.sample(range(1, self._house.units + 1), self._house.units)
+            unit = next((unit for unit in order if unit not in self._waiting), None)
+            if unit is not None and time.monotonic() >= due:
+                order.remove(unit)
+                due = time.monotonic() + PRESS_EVERY_S
+                await self._press(unit)
+            elif unit is None:
+                order = []
+            await _sleep(stop, min(0.2, max(ends - time.monotonic(), 0)))
+
+    async def _press(self, unit: int) -> None:
+        press = Press(unit, len(self.presses) + 1, time.monotonic(), time.time())
+        self.presses.append(press)
+        self._waiting[unit] = press
+        await self._house.fleet.press(unit)
+
+    async def _settle(self, stop: asyncio.Event) -> None:
+        """After the last press: everything that was pressed must still arrive. A Ctrl-C waits briefly only."""
+        ends = time.monotonic() + (3.0 if stop.is_set() else SETTLE_S)
+        while self._waiting and time.monotonic() < ends:
+            await asyncio.sleep(0.1)
+
+    def _lamp(self, unit: int, stage: str, at: float) -> None:
+        """Called by the fleet when a wearer's lamp changes. A later stage implies the earlier ones."""
+        press = self._waiting.get(unit)
+        if press is None or stage not in STAGES:
+            return
+        for reached in STAGES[: STAGES.index(stage) + 1]:
+            press.stages.setdefault(reached, at - press.at)
+        if press.done:
+            del self._waiting[unit]
+            self._say(self._line(press))
+
+    def _line(self, press: Press) -> str:
+        clock = time.strftime("%H:%M:%S", time.localtime(press.wall))
+        times = "  ".join(f"{stage} {press.stages[stage] * 1000:7.0f} ms" for stage in STAGES)
+        return f"{clock}  press {press.number:<4} unit {press.unit:08x} {self._house.pipe(press.unit):<4}  {times}"
+
+    async def _summary(self, processes: int) -> dict[str, Any]:
+        house = self._house
+        truth, heartbeats, cases_doubled = await asyncio.to_thread(compare, house)
+        reached = [press for press in self.presses if press.done]
+        return {
+            "units": house.units,
+            "unit_processes": processes,
+            "interpreter": house.fleet.interpreter,
+            "heartbeats": heartbeats,
+            "presses": len(self.presses),
+            "lost": truth.lost + max(len(self.presses) - len(truth.journals), 0),
+            "duplicates": truth.doubled + cases_doubled,
+            **{f"{stage}_ms": quantiles([press.stages[stage] * 1000 for press in reached]) for stage in STAGES},
+            "unfinished": len(self.presses) - len(reached),
+        }
+
+
+def quantiles(values: list[float]) -> dict[str, float | None]:
+    """p50, p95 and max of milliseconds, rounded to 0.1; None where there is no value."""
+    if not values:
+        return {"p50": None, "p95": None, "max": None}
+    ordered = sorted(values)
+
+    def at(share: float) -> float:
+        return round(ordered[min(math.ceil(share * len(ordered)) - 1, len(ordered) - 1)], 1)
+
+    return {"p50": at(0.5), "p95": at(0.95), "max": round(ordered[-1], 1)}
+
+
+def compare(house: House) -> tuple[Truth, int, int]:
+    """Reads the units' flash, the database and the centre's log. Also counts heartbeats and doubled cases."""
+    journals = frozenset(
+        f"{unit:08x}-{entry.boot}-{entry.seq}"
+        for unit in range(1, house.units + 1)
+        for entry in read_journal(house.flash(unit))
+    )
+    with psycopg.connect(house.postgres.owner_url) as connection:
+        database = frozenset(
+            f"{unit:08x}-{boot}-{seq}"
+            for unit, boot, seq in connection.execute("SELECT unit_id, boot, seq FROM presses")
+        )
+        counted = connection.execute(
+            "SELECT (SELECT count(*) FROM readings), "
+            "(SELECT count(*) FROM cases c WHERE NOT EXISTS (SELECT 1 FROM presses p WHERE p.case_id = c.case_id))"
+        ).fetchone()
+    assert counted is not None
+    centre = centre_references(house.centre_log)
+    return (
+        Truth(journals, database, frozenset(centre), len(centre) - len(set(centre))),
+        int(counted[0]),
+        int(counted[1]),
+    )
+
+
+async def _sleep(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
+
+
+@contextlib.contextmanager
+def _folder(data: Path | None) -> Iterator[Path]:
+    """The data folder, locked for this demo; without one a temporary folder that is removed at the end."""
+    if data is None:
+        made = Path(tempfile.mkdtemp(prefix="livlina-demo-"))
+        made.chmod(0o755)  # PostgreSQL's own user must be able to enter it
+        try:
+            yield made
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+        return
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoError(f"another demo runs in {data}: end it, or name another folder with --data") from None
+        yield data
+
+
+def run_demo(options: DemoOptions, data: Path | None) -> dict[str, Any]:
+    """Runs a demo to its end and returns its summary. Raises DemoError and what the parts raise."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def say(line: str) -> None:
+        console.print(line, markup=False)
+
+    with _folder(data) as folder:
+        settings = None if options.headless else Settings.from_environment()
+        house = House(folder, options.units, Ports.free(settings))
+        return asyncio.run(_run(house, options, say))
+
+
+async def _run(house: House, options: DemoOptions, say: Callable[[str], None]) -> dict[str, Any]:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        return await Demo(house, options, say).run(stop)
+    finally:
+        await house.stop()
+        if not options.headless:
+            say(f"everything is stopped; the data stays in {os.path.relpath(house.folder)}")
+        sys.stderr.flush()

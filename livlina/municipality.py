@@ -1,0 +1,20 @@
+"""``livlina municipality add``: a tenant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fleet.registry import store as registry
+from fleet.settings import Settings
+from fleet.store.pool import Connection
+from livlina.registry_connection import in_registry
+
+
+def add_municipality(settings: Settings, number: int, name: str) -> dict[str, Any]:
+    """Adds the municipality or renames it."""
+
+    async def work(connection: Connection) -> None:
+        await registry.add_municipality(connection, number, name)
+
+    in_registry(settings, work)
+    return {"municipality": number, "name": name}

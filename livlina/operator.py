@@ -1,0 +1,29 @@
+"""``livlina operator add``: a log-in with a random password."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from fleet.registry import store as registry
+from fleet.settings import Settings
+from fleet.store.pool import Connection
+from livlina.registry_connection import in_registry
+
+
+def add_operator(settings: Settings, login: str, municipalities: Sequence[int]) -> dict[str, Any]:
+    """Adds the log-in or replaces its password; returns both. The password is shown this once and kept hashed.
+
+    Raises ValueError for an unfit name, LookupError for a municipality that is not there.
+    """
+    password = secrets.token_urlsafe(12)
+
+    async def work(connection: Connection) -> None:
+        missing = sorted(set(municipalities) - await registry.known_municipalities(connection))
+        if missing:
+            raise LookupError(f"municipality {missing[0]} is unknown: add it with `livlina municipality add`")
+        await registry.add_operator(connection, login, password, sorted(set(municipalities)))
+
+    in_registry(settings, work)
+    return {"login": login, "password": password, "municipalities": sorted(set(municipalities))}
