@@ -178,7 +178,7 @@ def _xdata(alarm: Alarm, lossy: list[str], *, utf8: bool) -> tuple[tuple[str, st
         else:
             found.append(("H", format_time(alarm.occurred_at)))
     words = _words(alarm)
-    plain = None if words is None else label.plain(words, ascii_only=not utf8)
+    plain = None if words is None else label.plain(words[:TEXT_LIMIT], ascii_only=not utf8)
     correlation = alarm.correlation
     line = label.write(
         label.Label(
@@ -189,7 +189,7 @@ def _xdata(alarm: Alarm, lossy: list[str], *, utf8: bool) -> tuple[tuple[str, st
     if plain != words or short != line:
         lossy.append("text")
     if alarm.where.text:
-        place = label.cut(label.plain(alarm.where.text, ascii_only=not utf8), TEXT_LIMIT)
+        place = label.cut(label.plain(alarm.where.text[:TEXT_LIMIT], ascii_only=not utf8), TEXT_LIMIT)
         if place != alarm.where.text:
             lossy.append("where.text")
         found.append(("L", place))
