@@ -44,7 +44,7 @@ MAX_RETRANSMIT = 4
 EXCHANGE_LIFETIME = 247000
 
 
-class CoapError(Exception):
+class CoapError(ValueError):
     """A datagram that is no CoAP message, or a message that cannot be encoded.
 
     `reason` is one of a fixed set of short texts, fit for a counter's name. `mid` is the message id when the peer

@@ -311,8 +311,9 @@ class Courier:
         asked = [item for item in reversed(stored) if item.due <= now + QUERY_SLACK and now - item.since < QUERY_FOR]
         for item in asked:
             item.due = now + (QUERY_FAST if now - item.since < QUERY_FAST_FOR else QUERY_SLOW)
-        self._query_pipe = self._next_pipe(self._query_pipe if not self._answered else self._query_pipe - 1)
-        self._answered = False
+        if asked:
+            self._query_pipe = self._next_pipe(self._query_pipe - 1 if self._answered else self._query_pipe)
+            self._answered = False
         while asked:
             actions.append(("query", [item.key for item in asked[:QUERY_KEYS]], self._pipes[self._query_pipe]))
             asked = asked[QUERY_KEYS:]

@@ -49,7 +49,7 @@ NOT_AUTHORISED = 5
 SUBSCRIPTION_REFUSED = 0x80
 
 
-class MqttError(Exception):
+class MqttError(ValueError):
     """The peer broke the protocol, or we were asked to. `reason` is one of a fixed set of short texts, fit for a
     counter's name. `connack` is the return code to answer with before the connection is closed, or None."""
 
