@@ -69,10 +69,13 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """The whole way of a press on this machine: real units, real server, a simulated alarm centre."""
+    from livlina.checkout import NoCheckoutError, enter_checkout
+
     try:
+        enter_checkout()
         from livlina.demo import DemoError, DemoOptions, run_demo
-    except ModuleNotFoundError as error:
-        fail(f"the demo needs a checkout after `make setup`: {error.name} is missing")
+    except NoCheckoutError as error:
+        fail(str(error))
     if seconds is None and headless:
         seconds = 30.0
     folder = data if data is not None else None if headless else settings_or_fail().data
@@ -81,7 +84,7 @@ def demo(
     except (DemoError, RuntimeError, OSError) as error:
         fail(str(error))
     show(summary, as_json)
-    if summary["lost"] or summary["duplicates"] or summary["unfinished"] and seconds is not None:
+    if summary["lost"] or summary["duplicates"] or (summary["unfinished"] and seconds is not None):
         raise typer.Exit(1)
     if not summary["presses"] and seconds is not None:
         fail("nobody pressed: the demo has shown nothing")

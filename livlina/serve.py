@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from collections.abc import Callable
 
 import uvloop
 
 from fleet.app import FleetServer
+from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
 from fleet.store.embedded_postgres import EmbeddedPostgres
 from livlina.installation import migrate_database, open_authority, open_database, open_secret_box
@@ -16,8 +18,11 @@ from livlina.installation import migrate_database, open_authority, open_database
 log = logging.getLogger("livlina")
 
 
-def serve(settings: Settings) -> None:
-    """Runs until it is told to stop. Raises what its parts raise; nothing is left running then."""
+def serve(settings: Settings, compose: Callable[[Settings, str, SecretBox], FleetServer] = FleetServer) -> None:
+    """Runs until it is told to stop. Raises what its parts raise; nothing is left running then.
+
+    ``compose`` makes the server; only a test names another one.
+    """
     with open_database(settings) as database:
         applied = migrate_database(database)
         if applied:
@@ -25,7 +30,7 @@ def serve(settings: Settings) -> None:
         open_authority(settings)
         box = open_secret_box(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(FleetServer(settings, database.app_url, box), database.embedded))
+            runner.run(_serve(compose(settings, database.app_url, box), database.embedded))
 
 
 async def _serve(server: FleetServer, postgres: EmbeddedPostgres | None) -> None:

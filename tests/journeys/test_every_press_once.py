@@ -1,0 +1,151 @@
+"""Promise 1: no press is ever lost, whatever is killed while people press."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from livlina.demo import compare
+from sim.house import LOGIN, House
+from sim.operator import Operator
+from tests.journeys.conftest import living_house
+
+UNITS = 8
+EARLY = (sys.executable, str(Path(__file__).with_name("early_acknowledgement.py")))
+
+
+async def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Waits for a condition of the outside world; fails with ``what`` when it does not come."""
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, f"after {seconds:.0f} s: {what}"
+        await asyncio.sleep(0.05)
+
+
+async def settled(house: House, seconds: float = 90) -> None:
+    """Until nothing is lost any more. What stays lost fails with the keys."""
+    ends = time.monotonic() + seconds
+    while True:
+        truth, _, _ = await asyncio.to_thread(compare, house)
+        if not truth.lost:
+            return
+        missing = sorted(truth.journals - truth.database) + sorted(truth.journals - truth.centre)
+        assert time.monotonic() < ends, f"lost: {missing}"
+        await asyncio.sleep(0.3)
+
+
+async def press_and_note(house: House, unit: int, noted: list[int]) -> None:
+    """One press; counts only when the unit showed that it is on flash (the lamp says that it is trying)."""
+    seen = asyncio.Event()
+    house.fleet.on_lamp = lambda which, stage, at: seen.set() if which == unit and stage == "trying" else None
+    with contextlib.suppress(TimeoutError):
+        await house.fleet.press(unit)
+        await asyncio.wait_for(seen.wait(), 3)
+        noted.append(unit)
+
+
+async def fault_server(house: House, _: random.Random) -> None:
+    house.kill_server()
+    await house.start_server()
+
+
+async def fault_postgres(house: House, _: random.Random) -> None:
+    house.postgres.kill()
+    await until(lambda: house.postgres.pid is None, 5, "the postmaster is still there")
+    await asyncio.to_thread(house.postgres.restart_if_dead)
+
+
+async def fault_unit(house: House, chance: random.Random) -> None:
+    unit = chance.randint(1, UNITS)
+    house.fleet.kill(unit)
+    await house.fleet.restart(unit)
+
+
+async def fault_centre(house: House, _: random.Random) -> None:
+    house.kill_centre()
+    await house.start_centre()
+
+
+def test_every_press_arrives_exactly_once_while_everything_is_killed_in_turn(data_folder: Path) -> None:
+    async def journey() -> None:
+        chance = random.Random(20261121)
+        async with living_house(data_folder, UNITS) as house:
+            operator = Operator(house.url, LOGIN, house.password(), take_after=0.2, close_after=0.5)
+            working = asyncio.create_task(operator.run())
+            noted: list[int] = []
+
+            async def pressing() -> None:
+                while True:
+                    await press_and_note(house, chance.randint(1, UNITS), noted)
+                    await asyncio.sleep(0.15)
+
+            fingers = asyncio.create_task(pressing())
+            for _ in range(2):
+                for fault in (fault_server, fault_postgres, fault_unit, fault_centre):
+                    before = len(noted)
+                    await fault(house, chance)
+                    await until(
+                        lambda before=before: len(noted) >= before + 3, 60, f"no presses after {fault.__name__}"
+                    )
+            fingers.cancel()
+            await asyncio.gather(fingers, return_exceptions=True)
+            await settled(house)
+            truth, _, cases_without_press = await asyncio.to_thread(compare, house)
+            print(f"\n{len(noted)} presses noted, {len(truth.journals)} on flash, 8 kills, "
+                  f"lost {truth.lost}, doubled {truth.doubled}")  # fmt: skip
+            assert len(noted) >= 24
+            assert len(truth.journals) >= len(noted), "a press that was on flash is gone from its journal"
+            assert truth.lost == 0
+            assert truth.doubled == 0, "the centre was told twice of one press"
+            assert cases_without_press == 0
+            assert truth.database == truth.journals, "a press that nobody made"
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+
+    asyncio.run(journey())
+
+
+async def database_dies_under_a_press(house: House) -> int:
+    """Presses come while the database is away, then the server is killed too. Returns how many are lost at the end."""
+    house.postgres.kill()
+    await until(lambda: house.postgres.pid is None, 5, "the postmaster is still there")
+    for unit in range(1, house.units + 1):
+        await house.fleet.press(unit)
+    await asyncio.gather(*(shown_something(house, unit) for unit in range(1, house.units + 1)))
+    house.kill_server()
+    await asyncio.to_thread(house.postgres.restart_if_dead)
+    await house.start_server()
+    with contextlib.suppress(AssertionError):
+        await settled(house, 45)
+    truth, _, _ = await asyncio.to_thread(compare, house)
+    assert len(truth.journals) == house.units
+    return len(truth.journals - truth.database)
+
+
+async def shown_something(house: House, unit: int) -> None:
+    """Gives a wrong server the time to claim *stored*: until the lamp says so, or long enough to know it will not."""
+    with contextlib.suppress(TimeoutError):
+        await house.fleet.wait_lamp(unit, "stored", 6)
+
+
+def test_the_database_away_means_no_receipt_and_no_loss(data_folder: Path) -> None:
+    async def journey() -> None:
+        async with living_house(data_folder, 4) as house:
+            assert await database_dies_under_a_press(house) == 0
+
+    asyncio.run(journey())
+
+
+def test_acknowledging_before_the_commit_loses_presses(data_folder: Path) -> None:
+    """Negative control: the same journey finds the loss when the promise is broken."""
+
+    async def journey() -> None:
+        async with living_house(data_folder, 4, server_command=EARLY) as house:
+            assert await database_dies_under_a_press(house) > 0
+
+    asyncio.run(journey())
