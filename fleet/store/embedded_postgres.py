@@ -81,12 +81,12 @@ class EmbeddedPostgres:
         patience_s: float = 300,
     ) -> None:
         """Only remembers; nothing is opened before `start`."""
-        self._data = data.resolve()
+        self.data = data.resolve()
         self._wanted_port = port
         self._source = source
         self._state = state
         self._patience_s = patience_s
-        self._log = self._data / "postgres.log"
+        self._log = self.data / "postgres.log"
         self._port = 0
         self._lock: IO[str] | None = None
         self._cluster: Path | None = None
@@ -112,7 +112,7 @@ class EmbeddedPostgres:
             self._check_login()
         except OSError as error:
             self.stop()
-            raise PostgresError(f"cannot use the data folder {self._data}: {error}") from error
+            raise PostgresError(f"cannot use the data folder {self.data}: {error}") from error
         except BaseException:
             self.stop()
             raise
@@ -166,13 +166,13 @@ class EmbeddedPostgres:
         Raises PostgresError if another process uses it.
         """
         self.stop()
-        link = self._data / "postgres"
+        link = self.data / "postgres"
         if link.exists():
-            with _lock(link / "lock", self._data):
+            with _lock(link / "lock", self.data):
                 shutil.rmtree(link.resolve())
         if link.is_symlink():
             link.unlink()
-        for path in self._data.glob("postgres.*"):
+        for path in self.data.glob("postgres.*"):
             path.unlink()
 
     def urls(self, database: str) -> tuple[str, str]:
@@ -214,45 +214,47 @@ class EmbeddedPostgres:
 
     def _prepare(self) -> None:
         """Everything before the launch: folder, account, lock, programs, cluster, passwords."""
-        self._data.mkdir(parents=True, exist_ok=True)
-        cluster = self._data / "postgres" / "cluster"
+        self.data.mkdir(parents=True, exist_ok=True)
+        cluster = self.data / "postgres" / "cluster"
         account = account_for(cluster)
         area = self._area(account)
         self._cluster = cluster = area / "cluster"
         self._account = account
-        self._lock = _lock(area / "lock", self._data)
+        self._lock = _lock(area / "lock", self.data)
         version = made_by(cluster)
         self._binaries = find_binaries(self._source, account, version, self._state)
         clear_leftovers(cluster)
-        self._passwords = Passwords.read(self._data)
+        self._passwords = Passwords.read(self.data)
         if version is None:
             self._passwords = self._passwords or Passwords.fresh()
             make_cluster(cluster, account, self._binaries, self._passwords)
         elif self._passwords is None:
             self._passwords = Passwords.fresh()
             set_cluster_passwords(cluster, account, self._binaries, self._passwords)
-        self._passwords.keep(self._data)
+        self._passwords.keep(self.data)  # every time: it also closes files that a restore has opened
         if self._log.exists() and self._log.stat().st_size > LOG_LIMIT_BYTES:
             self._log.replace(self._log.with_name("postgres.log.1"))
 
     def _area(self, account: Account) -> Path:
         """The folder around the cluster that the account can enter: in the data folder, or in `state` with a link."""
-        here = self._data / "postgres"
+        here = self.data / "postgres"
         if here.is_symlink() and not here.exists():
             raise PostgresError(f"{here} points to {here.readlink()}, which is gone; put it back or restore a backup")
         fresh = not here.exists()
         if fresh:
             _make_open(here)
-        if account.can_enter(here):
-            return here.resolve()
-        if not fresh and any(here.resolve().iterdir()):
+        area = here.resolve()
+        if account.can_enter(area):
+            return area
+        if not fresh and any(area.iterdir()):
             raise PostgresError(
-                f"the user {account.name}, under which PostgreSQL runs, can no longer enter {here.resolve()}; "
+                f"the user {account.name}, under which PostgreSQL runs, can no longer enter {area}; "
                 "let every user search the folders above it (chmod o+x), as when it was made"
             )
         if not account.switch:
             raise PostgresError(f"cannot enter {here}; check the rights of the folders above it")
-        target = open_state(self._state) / hashlib.sha256(os.fsencode(self._data)).hexdigest()[:16]
+        here.rmdir()
+        target = open_state(self._state) / hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]
         if (target / "cluster").exists():
             raise PostgresError(
                 f"a database made for this data folder lies in {target}, but the link to it is gone; "
@@ -264,7 +266,6 @@ class EmbeddedPostgres:
                 f"the user {account.name}, under which PostgreSQL runs, can enter neither {here} nor {target}; "
                 "let every user search the folders above one of them (chmod o+x)"
             )
-        here.rmdir()
         here.symlink_to(target)
         return target
 
@@ -272,7 +273,7 @@ class EmbeddedPostgres:
         """The wanted port, or the kept one if it is free, or a new free one, which is kept."""
         if self._wanted_port is not None:
             return self._wanted_port
-        kept = self._data / "postgres.port"
+        kept = self.data / "postgres.port"
         if self._port == 0 and kept.exists() and re.fullmatch(r"\d{4,5}\n?", text := kept.read_text()):
             port = int(text)
             if _is_free(port):
@@ -338,7 +339,7 @@ class EmbeddedPostgres:
             said = self._psql(user, password, "SELECT 1")
             if said is not None:
                 raise PostgresError(
-                    f"PostgreSQL runs but refuses the login {user}: {said}. If the password files in {self._data} "
+                    f"PostgreSQL runs but refuses the login {user}: {said}. If the password files in {self.data} "
                     "come from elsewhere, delete both: the next start sets new ones"
                 )
 

