@@ -10,14 +10,12 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESCCM
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from protocols.wire import coap, messages, mqtt, seal
+from protocols.wire.ccm import TAG, Ccm
 
 Explained = dict[str, Any]
-
-_TAG = 8
 
 KINDS = {
     messages.KIND_MANUAL: "manual",
@@ -95,8 +93,9 @@ def explain(data: bytes, secret: bytes | None = None, kid: bytes | None = None) 
     forms: tuple[tuple[str, Callable[[bytes], Explained]], ...] = (
         ("frame", lambda raw: _frame(raw, secret, kid)),
         ("message", _message),
-        ("coap", lambda raw: _coap(raw, secret, kid)),
+        # Before CoAP, because a PUBACK also reads as a CoAP POST without options, which is none of ours.
         ("mqtt", lambda raw: _mqtt(raw, secret, kid)),
+        ("coap", lambda raw: _coap(raw, secret, kid)),
     )
     for what, form in forms:
         try:
@@ -116,7 +115,7 @@ def _frame(data: bytes, secret: bytes | None, kid: bytes | None) -> Explained:
     if envelope.iv is not None:
         found["iv"] = envelope.iv.hex()
     found["ciphertext_size"] = len(envelope.ciphertext)
-    found["plaintext_size"] = len(envelope.ciphertext) - _TAG
+    found["plaintext_size"] = len(envelope.ciphertext) - TAG
     owner = envelope.kid or kid
     if secret is None or owner is None:
         return found | {"opened": None}
@@ -125,12 +124,10 @@ def _frame(data: bytes, secret: bytes | None, kid: bytes | None) -> Explained:
 
 def _opened(envelope: seal.Envelope, secret: bytes, kid: bytes) -> Explained:
     key, common_iv = seal.derive(_sha256, secret, kid, envelope.direction, envelope.kid_context)
-    aead = _Aead(key)
+    # The units' own CCM, over single blocks: nothing is encrypted in ECB mode.
+    aead = Ccm(Cipher(algorithms.AES(key), modes.ECB()).encryptor().update)  # noqa: S305
     try:
-        if common_iv is not None:
-            plaintext = seal.open_up(aead, common_iv, envelope)
-        else:
-            plaintext = seal.open_down(aead, envelope)
+        plaintext = seal.open_down(aead, envelope) if common_iv is None else seal.open_up(aead, common_iv, envelope)
     except seal.SealError as error:
         return {"opened": False, "refused": error.reason}
     found: Explained = {"opened": True, "plaintext": plaintext.hex()}
@@ -206,30 +203,17 @@ def _mqtt(data: bytes, secret: bytes | None, kid: bytes | None) -> Explained:
     if taken is None:
         raise mqtt.MqttError("cut packet")
     first, body = taken
+    kind = MQTT_PACKETS.get(first >> 4)
+    if kind is None:
+        raise mqtt.MqttError("packet type")
     if reader.take() is not None or len(mqtt.packet(first >> 4, body, first & 15)) != len(data):
         raise mqtt.MqttError("trailing bytes")
-    found: Explained = {"type": MQTT_PACKETS[first >> 4]}
+    found: Explained = {"type": kind}
     if first >> 4 != mqtt.PUBLISH:
         return found
     packet_id, topic, payload, qos, dup = mqtt.parse_publish(first, body)
     found |= {"topic": topic, "qos": qos, "dup": dup, "packet_id": packet_id or None}
     return found | {"payload": explain(payload, secret, kid) if payload else None}
-
-
-class _Aead:
-    """`cryptography`'s CCM as protocols.wire.seal wants it: None, not an exception, for a wrong tag."""
-
-    def __init__(self, key: bytes) -> None:
-        self._ccm = AESCCM(key, tag_length=_TAG)
-
-    def encrypt(self, nonce: bytes, data: bytes, aad: bytes) -> bytes:
-        return self._ccm.encrypt(nonce, data, aad)
-
-    def decrypt(self, nonce: bytes, data: bytes, aad: bytes) -> bytes | None:
-        try:
-            return self._ccm.decrypt(nonce, data, aad)
-        except InvalidTag:
-            return None
 
 
 def _sha256(data: bytes) -> bytes:
