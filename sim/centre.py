@@ -84,7 +84,8 @@ class AlarmLog:
             folder = os.open(self._path.parent, os.O_RDONLY)
             os.fsync(folder)
             os.close(folder)
-        content = self._path.read_bytes()
+        # A device such as /dev/full has no past to read.
+        content = self._path.read_bytes() if self._path.is_file() else b""
         whole, _, torn = content.rpartition(b"\n")
         if torn:
             os.ftruncate(self._file, len(content) - len(torn))
@@ -125,6 +126,7 @@ class Centre:
         self.behaviour = behaviour
         self.records: list[Record] = []
         self.heartbeats = 0
+        self.ignored_octets = 0
         self.bad: Counter[str] = Counter()
         self.host = ""
         self.port = 0
@@ -144,9 +146,13 @@ class Centre:
     async def start(self, host: str, port: int, log: Path) -> int:
         """Read the log, listen, and give the port (the one taken, if 0 was asked for)."""
         self._log = AlarmLog(log)
-        self.records = self._log.open()
-        for record in self.records:
-            self._remember(record)
+        try:
+            self.records = self._log.open()
+            for record in self.records:
+                self._remember(record)
+        except LogError:
+            self._log.close()
+            raise
         self.host, self.port = host, port
         await self._listen()
         if self.behaviour is Behaviour.REFUSE:
@@ -206,6 +212,7 @@ class Centre:
         try:
             while octets := await reader.read(READ_OCTETS):
                 if self.behaviour is Behaviour.SILENT:
+                    self.ignored_octets += len(octets)
                     continue
                 receiver.received(octets)
                 writer.write(self._answers(receiver))
@@ -214,6 +221,10 @@ class Centre:
                     self._changed.notify_all()
         except ConnectionError:
             self.bad["connection"] += 1
+        except OSError as error:
+            # The log could not be written: no ACK, and the sender tries again.
+            self.bad["not-stored"] += 1
+            sys.stderr.write(f"an alarm could not be stored: {error.strerror}\n")
         finally:
             writer.close()
 
