@@ -1,0 +1,61 @@
+"""What lamp and vibration tell the wearer, one pattern per stage of a press, as data.
+
+The stages differ by pattern and not by colour alone: a blinking, a two-coloured, and steady lights, and one short, two
+short or one long vibration. Pure: times are milliseconds since the stage began. Never touches a pin.
+"""
+
+OFF, TRYING, STORED, ACCEPTED, TAKEN, NOT_DELIVERED = 0, 1, 2, 3, 4, 5
+NAMES = ("off", "trying", "stored", "accepted", "taken", "not_delivered")
+
+RED, GREEN, BLUE, VIBRATION = 1, 2, 4, 8
+"""Bits of an output: the three colours of the lamp, and the vibration motor."""
+
+# One entry per stage: (lamp steps, vibration steps, repeat the vibration every ms or 0).
+# A step is (output bits, ms); lamp steps repeat for ever, a single step of 0 ms is steady.
+PATTERNS = (
+    (((0, 0),), (), 0),
+    (((RED, 250), (0, 250)), (), 0),
+    (((RED | GREEN, 0),), ((VIBRATION, 150),), 0),
+    (((BLUE, 0),), ((VIBRATION, 150), (0, 150), (VIBRATION, 150)), 0),
+    (((GREEN, 0),), ((VIBRATION, 700),), 0),
+    (((RED, 0),), ((VIBRATION, 400), (0, 200), (VIBRATION, 400), (0, 200), (VIBRATION, 400)), 10000),
+)
+
+NOT_DELIVERED_MS = 15000
+"""Without *stored* for this long the wearer is told that nobody has heard the press yet; sending goes on."""
+TAKEN_MS = 60000
+"""The taken lamp goes out by itself after this long."""
+
+
+def _at(steps: "tuple[tuple[int, int], ...]", since: int) -> "tuple[int, int | None]":
+    """(bits, ms left in this step) of a sequence that ends, or (0, None) after its end."""
+    for bits, length in steps:
+        if since < length:
+            return bits, length - since
+        since -= length
+    return 0, None
+
+
+def _length(steps: "tuple[tuple[int, int], ...]") -> int:
+    total = 0
+    for _, length in steps:
+        total += length
+    return total
+
+
+def outputs(stage: int, since: int) -> "tuple[int, int | None]":
+    """What the pins show `since` ms after the stage began: (bits, ms until they change, or None for never)."""
+    lamp, vibration, repeat = PATTERNS[stage]
+    cycle = _length(lamp)
+    if cycle:
+        bits, left = _at(lamp, since % cycle)
+    else:
+        bits, left = lamp[0][0], None
+    if vibration:
+        shake, shake_left = _at(vibration, since % repeat if repeat else since)
+        if repeat and shake_left is None:
+            shake_left = repeat - since % repeat
+        bits |= shake
+        if shake_left is not None and (left is None or shake_left < left):
+            left = shake_left
+    return bits, left

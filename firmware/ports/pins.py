@@ -1,0 +1,76 @@
+"""The unit's contacts, lamp and vibration motor, through machine.Pin.
+
+`board.PINS` names them: `button` (one contact to ground, input 0), `led_red`, `led_green`, `led_blue`, `vibration`. The
+board's file is generated from hardware/. Decides nothing: what an edge means is `core.press`, what a lamp shows is
+`core.stages`.
+"""
+
+import asyncio
+import time
+
+import machine
+from board import PINS
+from firmware.core.stages import BLUE, GREEN, RED, VIBRATION
+
+RING = 32
+"""Edges kept between two looks; a contact that bounces more than this is judged by its level alone."""
+
+_OUTPUTS = (("led_red", RED), ("led_green", GREEN), ("led_blue", BLUE), ("vibration", VIBRATION))
+
+
+class Contact:
+    """The button: its edges with the time of the interrupt. Nothing is allocated in the interrupt."""
+
+    def __init__(self) -> None:
+        self._flag = asyncio.ThreadSafeFlag()
+        self._ticks = [0] * RING
+        self._closed = bytearray(RING)
+        self._written = 0
+        self._read = 0
+        self._last = False
+        self._pin = machine.Pin(PINS["button"], machine.Pin.IN, machine.Pin.PULL_UP)
+        self._pin.irq(self._interrupt, machine.Pin.IRQ_FALLING | machine.Pin.IRQ_RISING)
+        # A contact that is already closed at boot is a press too.
+        self._flag.set()
+
+    def _interrupt(self, pin: "machine.Pin") -> None:
+        at = self._written % RING
+        self._ticks[at] = time.ticks_ms()
+        self._closed[at] = not pin.value()
+        self._written += 1
+        self._flag.set()
+
+    async def wait(self) -> None:
+        """Until there are edges to take."""
+        await self._flag.wait()
+
+    def take(self) -> "list[tuple[bool, int]]":
+        """The edges since the last call as (closed, ticks_ms), oldest first, ending with the present level."""
+        edges = []
+        if self._written - self._read > RING:
+            self._read = self._written
+        while self._read < self._written:
+            at = self._read % RING
+            self._last = bool(self._closed[at])
+            edges.append((self._last, self._ticks[at]))
+            self._read += 1
+        closed = not self._pin.value()
+        if closed != self._last:
+            self._last = closed
+            edges.append((closed, time.ticks_ms()))
+        return edges
+
+
+class Outputs:
+    """Lamp and vibration motor. Every pin is low until the first `show`."""
+
+    def __init__(self) -> None:
+        self._pins = [(machine.Pin(PINS[name], machine.Pin.OUT, value=0), bit) for name, bit in _OUTPUTS]
+        self._bits = 0
+
+    def show(self, bits: int) -> None:
+        """Set the pins to these bits of core.stages."""
+        for pin, bit in self._pins:
+            if (bits ^ self._bits) & bit:
+                pin.value(1 if bits & bit else 0)
+        self._bits = bits

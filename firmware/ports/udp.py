@@ -1,0 +1,155 @@
+"""One server address over CoAP: sealed frames as CON POST to `u`, receipts in the answers and on `d`.
+
+Carries bytes and decides nothing: what a frame says, whether a receipt is genuine and when to try again belong to
+others. A refused connection (no server there at the moment) is no error; the frame is sent again.
+"""
+
+import asyncio
+import errno
+import socket
+
+from firmware.ports import sockets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from firmware.ports.clock import Clock
+    from protocols.wire.coap import Actions
+    from protocols.wire.coap_client import Client
+
+PATH = "u"
+LONGEST = 1024
+REOPEN_MS = 1000
+
+
+class CoapPipe:
+    """`client` is the CoAP machine for this address, `on_frame(pipe, frame)` takes what the server sends,
+    `random(n)` gives an integer in 0..n-1. Attributes: `name`, `up` (always: a datagram needs no connection),
+    `refused` (datagrams that were no CoAP), `errors` (of the socket), `changed` is called when a timer changed."""
+
+    def __init__(
+        self,
+        name: str,
+        host: str,
+        port: int,
+        client: "Client",
+        clock: "Clock",
+        random: "Callable[[int], int]",
+        on_frame: "Callable[[object, bytes], None]",
+    ) -> None:
+        self.name = name
+        self.up = True
+        self.refused = 0
+        self.errors = 0
+        self._host = host
+        self._port = port
+        self._client = client
+        self._clock = clock
+        self._random = random
+        self._on_frame = on_frame
+        self._socket = None
+        self._opened = asyncio.Event()
+        self._tokens: "dict[object, bytes]" = {}
+
+    def hurry(self) -> None:
+        """An alarm is waiting: nothing to hurry, the next datagram can go at once."""
+
+    def send(self, key: "object", frame: bytes, urgent: bool) -> bool:
+        """Send a frame; an older one of the same key is no longer repeated. False if it must wait for another try:
+        ordinary frames only."""
+        now = self._clock.now()
+        token = self._tokens.pop(key, None)
+        if token is not None:
+            self._client.cancel(token)
+        if not urgent and not self._client.ready():
+            return False
+        token, actions = self._client.request(PATH, frame, now, self._random(1001), urgent)
+        self._tokens[key] = token
+        self._carry_out(actions)
+        return True
+
+    def timeout(self, now: int) -> None:
+        """Retransmissions that are due."""
+        self._carry_out(self._client.timeout(now))
+
+    def next_wakeup(self, now: int) -> "int | None":
+        """When `timeout` is to be called."""
+        return self._client.next_wakeup(now)
+
+    def _carry_out(self, actions: "Actions") -> None:
+        for action in actions:
+            if action[0] == "send":
+                self._transmit(action[1])
+            elif action[0] == "response":
+                self._over(action[1])
+                if action[3]:
+                    self._on_frame(self, action[3])
+            elif action[0] == "pushed":
+                self._on_frame(self, action[2])
+            elif action[0] == "failed":
+                self._over(action[1])
+            elif action[0] == "refused":
+                self.refused += 1
+
+    def _over(self, token: bytes) -> None:
+        for key in [key for key in self._tokens if self._tokens[key] == token]:
+            del self._tokens[key]
+
+    def _open(self) -> None:
+        """A socket of our own port towards this server. Raises OSError: no network, or no such name."""
+        address = sockets.resolve(self._host, self._port, socket.SOCK_DGRAM)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            sock.setblocking(False)
+            sock.connect(address)
+        except OSError:
+            sock.close()
+            raise
+        self._socket = sock
+        self._opened.set()
+
+    def _transmit(self, datagram: bytes) -> None:
+        for _ in range(2):
+            # A second try, since the first may only fetch the refusal of an earlier datagram.
+            try:
+                if self._socket is None:
+                    self._open()
+                self._socket.send(datagram)
+                return
+            except OSError as error:
+                self.errors += 1
+                if error.errno != errno.ECONNREFUSED:
+                    return
+
+    def _receive(self) -> "bytes | None":
+        """The next datagram, or None if there is none. Raises OSError if the socket is of no more use."""
+        try:
+            return self._socket.recv(LONGEST)
+        except OSError as error:
+            if error.errno in sockets.AGAIN:
+                return None
+            self.errors += 1
+            if error.errno == errno.ECONNREFUSED:
+                return None
+            raise
+
+    async def run(self) -> None:
+        """Receive for ever."""
+        while True:
+            if self._socket is None:
+                await self._opened.wait()
+            try:
+                await sockets.readable(self._socket)
+                datagram = self._receive()
+            except OSError:
+                self._close()
+                await asyncio.sleep_ms(REOPEN_MS)
+                continue
+            if datagram:
+                self._carry_out(self._client.datagram(datagram, self._clock.now()))
+
+    def _close(self) -> None:
+        self._socket.close()
+        self._socket = None
+        self._opened.clear()
