@@ -271,7 +271,10 @@ def test_it_outlives_the_thread_that_started_it(place: Place) -> None:
     _in_a_short_thread(
         lambda: children.append(subprocess.Popen(["/bin/sleep", "600"], preexec_fn=tie))  # noqa: PLW1509
     )
-    assert children[0].wait(30) == -signal.SIGINT
+    try:
+        assert children[0].wait(30) == -signal.SIGINT
+    finally:
+        children[0].kill()
     assert value(server.owner_url, "SELECT 1") == 1
 
 
@@ -504,9 +507,12 @@ def test_an_orphan_of_this_folder_is_ended_and_its_rows_kept(place: Place) -> No
         group=owner.st_gid if AS_ROOT else None,
         extra_groups=[] if AS_ROOT else None,
     )
-    _ready(orphan, cluster)
-    server.start()
-    assert orphan.wait(10) == 0  # a fast shutdown, not a kill
+    try:
+        _ready(orphan, cluster)
+        server.start()
+        assert orphan.wait(10) == 0  # a fast shutdown, not a kill
+    finally:
+        orphan.kill()
     assert value(server.owner_url, "SELECT a FROM kept") == 1
 
 
@@ -563,7 +569,10 @@ def _gone(process: psutil.Process) -> None:
     try:
         poll = select.poll()
         poll.register(handle, select.POLLIN)
-        assert poll.poll(30_000), "it lives on"
+        ended = poll.poll(30_000)
+        if not ended:
+            process.kill()
+        assert ended, "it lived on"
     finally:
         os.close(handle)
 
