@@ -1,5 +1,6 @@
 """Sender and receiver: what counts as delivered, what is answered, and what a repeat is."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 
@@ -31,6 +32,7 @@ from protocols.centre.sia_dc09 import (
     encode,
     poll,
 )
+from protocols.centre.sia_dc09.receiver import dedupe_key
 
 AT = datetime(2026, 1, 2, 10, 0, 0, tzinfo=UTC)
 
@@ -240,6 +242,26 @@ def test_a_repeat_with_another_time_is_the_same_message_and_another_text_is_not(
         for data, time in (("#1234|NQA1", None), ("#1234|NQA1", "10:00:00,01-02-2026"), ("#1234|NQA2", None))
     }
     assert len(keys) == 2
+
+
+def test_every_part_of_a_messages_identity_counts():
+    base = Frame("SIA-DCS", "0001", "1234", "0", "0", "#1234|NQA1", (("I", "text"),))
+    others = [
+        {"seq": "0002"},
+        {"account": "01234"},
+        {"receiver": "1"},
+        {"line": "1"},
+        {"receiver": None},
+        {"token": "ADM-CID"},
+        {"data": "#1234|NQA2"},
+        {"xdata": (("I", "other"),)},
+        {"xdata": ()},
+        {"receiver": "1", "line": None},
+        {"receiver": None, "line": "1"},
+    ]
+    keys = {dedupe_key(replace(base, **change)) for change in [{}, *others]}
+    assert len(keys) == len(others) + 1
+    assert dedupe_key(replace(base, timestamp="10:00:00,01-02-2026", crc_form=CrcForm.BINARY)) in keys
 
 
 def test_the_table_of_seen_messages_is_bounded_in_number_and_in_age():

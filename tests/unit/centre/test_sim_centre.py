@@ -1,6 +1,7 @@
 """The simulated centre: nothing acknowledged is ever lost, repeats are known after a kill, behaviours switch."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -223,6 +224,26 @@ def test_a_full_disk_gives_no_acknowledgement(tmp_path):
         assert sender.closed(0.0) == [Closed("0001", "0000002A")]
         assert centre.records == []
         assert centre.bad == {"not-stored": 1}
+        writer.close()
+        await centre.stop()
+
+    in_loop(steps)
+
+
+def test_a_sync_that_fails_gives_no_acknowledgement(tmp_path, monkeypatch):
+    """kill -9 cannot show a missing sync, so the disk itself refuses it here."""
+
+    def refuse(descriptor):
+        raise OSError(errno.EIO, "input/output error")
+
+    async def steps():
+        centre = Centre()
+        port = await centre.start("127.0.0.1", free_port(), tmp_path / "centre.jsonl")
+        monkeypatch.setattr(os, "fsync", refuse)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(encode(frame(1)))
+        assert await reader.read() == b""
+        assert (centre.records, centre.bad) == ([], {"not-stored": 1})
         writer.close()
         await centre.stop()
 
