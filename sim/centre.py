@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -102,9 +103,16 @@ class AlarmLog:
         if self._file is None:
             raise RuntimeError("the log is not open")
         octets = b"".join(json.dumps(asdict(record), ensure_ascii=False).encode() + b"\n" for record in records)
-        while octets:
-            octets = octets[os.write(self._file, octets) :]
-        os.fsync(self._file)
+        before = os.fstat(self._file).st_size
+        try:
+            while octets:
+                octets = octets[os.write(self._file, octets) :]
+            os.fsync(self._file)
+        except OSError:
+            # Half a line must not run into the next one; a device without a length has nothing to cut.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, before)
+            raise
 
     def close(self) -> None:
         """Let go of the file; safe to call twice."""

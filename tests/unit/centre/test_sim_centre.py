@@ -244,6 +244,7 @@ def test_a_sync_that_fails_gives_no_acknowledgement(tmp_path, monkeypatch):
         writer.write(encode(frame(1)))
         assert await reader.read() == b""
         assert (centre.records, centre.bad) == ([], {"not-stored": 1})
+        assert (tmp_path / "centre.jsonl").read_bytes() == b""
         writer.close()
         await centre.stop()
 
