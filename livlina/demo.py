@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import fcntl
 import math
-import os
 import random
 import shutil
 import signal
@@ -69,7 +68,7 @@ class Demo:
         self._house = house
         self._options = options
         self._say = say
-        self._random = random.Random(options.seed)
+        self._random = random.Random(options.seed)  # noqa: S311 (who presses, not a key)
         self._waiting: dict[int, Press] = {}
         self.presses: list[Press] = []
 
@@ -125,7 +124,7 @@ class Demo:
     async def _settle(self, stop: asyncio.Event) -> None:
         """After the last press: everything that was pressed must still arrive. A Ctrl-C waits briefly only."""
         ends = time.monotonic() + (3.0 if stop.is_set() else SETTLE_S)
-        while self._waiting and time.monotonic() < ends:
+        while self._waiting and time.monotonic() < ends:  # noqa: ASYNC110 (lamps are outside of this process)
             await asyncio.sleep(0.1)
 
     def _lamp(self, unit: int, stage: str, at: float) -> None:
@@ -246,5 +245,5 @@ async def _run(house: House, options: DemoOptions, say: Callable[[str], None]) -
     finally:
         await house.stop()
         if not options.headless:
-            say(f"everything is stopped; the data stays in {os.path.relpath(house.folder)}")
+            say(f"everything is stopped; the data stays in {house.folder}")
         sys.stderr.flush()

@@ -95,6 +95,26 @@ def write_flash(
     replace(folder / "counters", cbor.encode({1: 0, 2: 0}), mode=0o600)
 
 
+def write_config(
+    folder: Path,
+    *,
+    profile: int,
+    heartbeat_s: int,
+    pipes: Sequence[str],
+    coap_addresses: Sequence[tuple[str, int]] = (),
+    mqtt_address: tuple[str, int, str] | None = None,
+) -> None:
+    """Give a unit that has its identity another configuration, for example when the server has moved.
+
+    Identity, keys and counters stay. Raises IdentityError if the folder holds no identity or the configuration is
+    incomplete. A running unit reads it at its next start.
+    """
+    if not (folder / "identity.cbor").exists():
+        raise IdentityError(f"{folder} holds no unit's identity; make one with write_flash")
+    config = _config(profile, heartbeat_s, pipes, coap_addresses, mqtt_address)
+    replace(folder / "config.cbor", cbor.encode(config), mode=0o600)
+
+
 def _config(
     profile: int,
     heartbeat_s: int,

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 import httpx
 
@@ -27,6 +28,7 @@ from fleet.settings import Settings
 from fleet.store.embedded_postgres import EmbeddedPostgres
 from fleet.store.migrate import migrate
 from fleet.store.pool import make_pool
+from fleet.store.postgres_child import ties_to_parent
 from fleet.store.postgres_cluster import APP
 from livlina.installation import open_authority, open_secret_box
 from provisioning.ca import CertificateAuthority
@@ -47,6 +49,16 @@ def free_port(kind: int = socket.SOCK_STREAM, preferred: int | None = None) -> i
             probe.bind(("127.0.0.1", port))
             return port
     raise OSError("no free port between 20000 and 32767")
+
+
+class Way(TypedDict):
+    """What a unit is told about itself and about where the server is."""
+
+    profile: int
+    heartbeat_s: int
+    pipes: list[str]
+    coap_addresses: list[tuple[str, int]]
+    mqtt_address: tuple[str, int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +167,9 @@ class House:
             "LIVLINA_COAP_PORT": str(self.ports.coap),
         }
         with log_file.open("ab") as out:
-            self._server = subprocess.Popen(  # noqa: S603 (our own program)
+            self._server = subprocess.Popen(  # noqa: S603, ASYNC220, PLW1509 (our own program; a fork takes no time; see ties_to_parent)
                 list(self.server_command), env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                start_new_session=True,
+                start_new_session=True, preexec_fn=ties_to_parent(signal.SIGTERM),
             )  # fmt: skip
         async with httpx.AsyncClient() as client:
             for _ in range(600):
@@ -189,12 +201,13 @@ class House:
         """Starts the simulated alarm centre and waits until it listens."""
         log_file = self.folder / "centre.log"
         with log_file.open("ab") as out:
-            self._centre = subprocess.Popen(  # noqa: S603 (our own program)
+            self._centre = subprocess.Popen(  # noqa: S603, ASYNC220, PLW1509 (our own program; a fork takes no time; see ties_to_parent)
                 [
                     sys.executable, "-m", "sim.centre", "--listen", f"127.0.0.1:{self.ports.centre}",
                     "--log", str(self.centre_log),
                 ],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=out, start_new_session=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=out,
+                start_new_session=True, preexec_fn=ties_to_parent(signal.SIGTERM),
             )  # fmt: skip
         assert self._centre.stdout is not None
         line = await asyncio.to_thread(self._centre.stdout.readline)
@@ -255,14 +268,13 @@ class House:
         """Which pipe a unit of this house uses."""
         return "mqtt" if unit % 2 else "coap"
 
-    def _way(self, unit: int) -> dict[str, object]:
-        settings = self.settings
+    def _way(self, unit: int) -> Way:
         return {
             "profile": 1,
             "heartbeat_s": self.heartbeat_s,
             "pipes": [self.pipe(unit)],
             "coap_addresses": [("127.0.0.1", self.ports.coap)],
-            "mqtt_address": ("127.0.0.1", self.ports.mqtt, settings.tls_name),
+            "mqtt_address": ("127.0.0.1", self.ports.mqtt, self.settings.tls_name),
         }
 
 

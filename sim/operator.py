@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
+from websockets.typing import Origin
 
 log = logging.getLogger("livlina.sim.operator")
 
@@ -63,7 +64,9 @@ class Operator:
         after = "" if self._cursor is None else f"?after={self._cursor}"
         cookies = "; ".join(f"{name}={value}" for name, value in self._client.cookies.items())
         async with connect(
-            self._url.replace("http", "ws", 1) + "/ws" + after, additional_headers={"Cookie": cookies}, origin=self._url
+            self._url.replace("http", "ws", 1) + "/ws" + after,
+            additional_headers={"Cookie": cookies},
+            origin=Origin(self._url),
         ) as socket:
             async for text in socket:
                 await self._heard(socket, json.loads(text))

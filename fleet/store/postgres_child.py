@@ -76,7 +76,7 @@ class Child:
                     user=account.uid if account.switch else None,
                     group=account.gid if account.switch else None,
                     extra_groups=[] if account.switch else None,
-                    preexec_fn=_ties_to_parent(),  # noqa: PLW1509 (see there)
+                    preexec_fn=ties_to_parent(),  # noqa: PLW1509 (see there)
                 )
         except (OSError, subprocess.SubprocessError) as error:
             self._error = error
@@ -87,8 +87,10 @@ class Child:
         self.gone.set()
 
 
-def _ties_to_parent() -> Callable[[], None]:
-    """What the child runs before exec, after its change of user (which would clear the tie): end with the parent.
+def ties_to_parent(number: signal.Signals = signal.SIGINT) -> Callable[[], None]:
+    """What a child runs before exec, after its change of user (which would clear the tie): end with its parent.
+
+    ``number`` is the signal that the child gets when the thread that forked it ends, however it ends.
 
     PyDLL keeps the interpreter's lock, so the call is safe in a child forked from a program with threads.
     """
@@ -96,7 +98,7 @@ def _ties_to_parent() -> Callable[[], None]:
     parent = os.getpid()
 
     def tie() -> None:
-        prctl(PR_SET_PDEATHSIG, int(signal.SIGINT), 0, 0, 0)
+        prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
         if os.getppid() != parent:
             os._exit(1)
 

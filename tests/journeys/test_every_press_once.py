@@ -13,6 +13,7 @@ from pathlib import Path
 from livlina.demo import compare
 from sim.house import LOGIN, House
 from sim.operator import Operator
+from sim.units import UnitError
 from tests.journeys.conftest import living_house
 
 UNITS = 8
@@ -43,7 +44,7 @@ async def press_and_note(house: House, unit: int, noted: list[int]) -> None:
     """One press; counts only when the unit showed that it is on flash (the lamp says that it is trying)."""
     seen = asyncio.Event()
     house.fleet.on_lamp = lambda which, stage, at: seen.set() if which == unit and stage == "trying" else None
-    with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(TimeoutError, UnitError):
         await house.fleet.press(unit)
         await asyncio.wait_for(seen.wait(), 3)
         noted.append(unit)
@@ -62,7 +63,7 @@ async def fault_postgres(house: House, _: random.Random) -> None:
 
 async def fault_unit(house: House, chance: random.Random) -> None:
     unit = chance.randint(1, UNITS)
-    house.fleet.kill(unit)
+    await house.fleet.kill(unit)
     await house.fleet.restart(unit)
 
 
@@ -129,7 +130,7 @@ async def database_dies_under_a_press(house: House) -> int:
 
 async def shown_something(house: House, unit: int) -> None:
     """Gives a wrong server the time to claim *stored*: until the lamp says so, or long enough to know it will not."""
-    with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(UnitError):
         await house.fleet.wait_lamp(unit, "stored", 6)
 
 

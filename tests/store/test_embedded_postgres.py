@@ -267,7 +267,7 @@ def test_it_outlives_the_thread_that_started_it(place: Place) -> None:
     assert server.poll() is None
     # The control: a child that a short-lived thread started itself, tied in the same way, ends with that thread.
     children: list[subprocess.Popen[bytes]] = []
-    tie = postgres_child._ties_to_parent()
+    tie = postgres_child.ties_to_parent()
     _in_a_short_thread(
         lambda: children.append(subprocess.Popen(["/bin/sleep", "600"], preexec_fn=tie))  # noqa: PLW1509
     )
