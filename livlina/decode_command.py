@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from livlina.decode import explain
-from protocols.wire import cbor
+from protocols.wire import cbor, seal
 
 
 class DecodeError(ValueError):
@@ -23,15 +23,19 @@ def explain_hex(text: str, identity: Path | None = None) -> dict[str, Any]:
         raise DecodeError("that is no hex: give an even number of the digits 0-9 and a-f") from None
     if not data:
         raise DecodeError("there is nothing to decode: give the bytes in hex")
-    return explain(data, secret=_secret(identity) if identity is not None else None)
+    if identity is None:
+        return explain(data)
+    secret, kid = _identity(identity)
+    return explain(data, secret=secret, kid=kid)
 
 
-def _secret(identity: Path) -> bytes:
+def _identity(file: Path) -> tuple[bytes, bytes]:
+    """The secret and the key id of a unit; a down frame names no unit, so the key id must come from here."""
     try:
-        held = cbor.decode(identity.read_bytes())
-        secret = held[3]
-    except (cbor.CborError, KeyError, TypeError):
-        raise DecodeError(f"{identity} is no identity.cbor of a unit") from None
-    if not isinstance(secret, bytes):
-        raise DecodeError(f"{identity} holds no secret")
-    return secret
+        held = cbor.decode(file.read_bytes())
+        unit, generation, secret = held[1], held[2], held[3]
+        if not isinstance(secret, bytes):
+            raise TypeError("the secret is no byte string")
+        return secret, seal.kid(unit, generation)
+    except (ValueError, KeyError, TypeError):
+        raise DecodeError(f"{file} is no identity.cbor of a unit") from None

@@ -167,9 +167,10 @@ class House:
             "LIVLINA_COAP_PORT": str(self.ports.coap),
         }
         with log_file.open("ab") as out:
-            self._server = subprocess.Popen(  # noqa: S603, ASYNC220, PLW1509 (our own program; a fork takes no time; see ties_to_parent)
+            self._server = subprocess.Popen(  # noqa: S603, ASYNC220 (our own program)
                 list(self.server_command), env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                start_new_session=True, preexec_fn=ties_to_parent(signal.SIGTERM),
+                start_new_session=True,
+                preexec_fn=ties_to_parent(signal.SIGTERM),  # noqa: PLW1509 (safe: see there)
             )  # fmt: skip
         async with httpx.AsyncClient() as client:
             for _ in range(600):
@@ -201,13 +202,14 @@ class House:
         """Starts the simulated alarm centre and waits until it listens."""
         log_file = self.folder / "centre.log"
         with log_file.open("ab") as out:
-            self._centre = subprocess.Popen(  # noqa: S603, ASYNC220, PLW1509 (our own program; a fork takes no time; see ties_to_parent)
+            self._centre = subprocess.Popen(  # noqa: S603, ASYNC220 (our own program)
                 [
                     sys.executable, "-m", "sim.centre", "--listen", f"127.0.0.1:{self.ports.centre}",
                     "--log", str(self.centre_log),
                 ],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=out,
-                start_new_session=True, preexec_fn=ties_to_parent(signal.SIGTERM),
+                start_new_session=True,
+                preexec_fn=ties_to_parent(signal.SIGTERM),  # noqa: PLW1509 (safe: see there)
             )  # fmt: skip
         assert self._centre.stdout is not None
         line = await asyncio.to_thread(self._centre.stdout.readline)
