@@ -1,0 +1,65 @@
+"""Counts what was dropped at the edge, by transport and reason: the only thing that a bad frame may write."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+
+import psycopg
+from psycopg_pool import PoolTimeout
+
+from fleet.store.pool import Pool
+from fleet.store.sql_file import read_statements
+
+log = logging.getLogger("livlina.ingest")
+SQL = read_statements("fleet.ingest")
+FLUSH_S = 1.0
+
+
+class Drops:
+    """Counters in memory, added to ``ingest_drops`` at most once a second in one statement.
+
+    Reasons are words from our own code, never from the outside, so the table stays small. Counting never waits,
+    never fails and never touches the database; what could not be written yet is written later.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._total: Counter[tuple[str, str]] = Counter()
+        self._owed: Counter[tuple[str, str]] = Counter()
+
+    def count(self, transport: str, reason: str) -> None:
+        """One more was dropped."""
+        key = transport, reason.replace(" ", "_")
+        self._total[key] += 1
+        self._owed[key] += 1
+
+    @property
+    def totals(self) -> dict[tuple[str, str], int]:
+        """(transport, reason) -> dropped since this process started."""
+        return dict(self._total)
+
+    async def run(self) -> None:
+        """Writes for ever; cancel it to stop, then call `flush` once more."""
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Writes what is owed. A database that is away leaves it owed."""
+        owed, self._owed = self._owed, Counter()
+        if not owed:
+            return
+        rows = sorted(owed.items())
+        columns = {
+            "transport": [transport for (transport, _), _ in rows],
+            "reason": [reason for (_, reason), _ in rows],
+            "dropped": [dropped for _, dropped in rows],
+        }
+        try:
+            async with self._pool.connection() as connection:
+                await connection.execute(SQL["add_drops"], columns)
+        except (psycopg.Error, PoolTimeout) as error:
+            log.warning("counters of dropped frames are written later: %s", type(error).__name__)
+            self._owed.update(owed)

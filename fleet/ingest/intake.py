@@ -1,0 +1,245 @@
+"""From bytes at a door to the right commit loop, and back with a receipt once the commit is done.
+
+It decides, before anything else, whether a frame is an alarm: alarms have a loop, connections and a queue of their
+own. It never answers before the commit, and it never waits: doors call `take` and are called back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, Literal
+
+import psycopg
+
+from fleet.alarms.model import PressKey
+from fleet.alarms.store import stages
+from fleet.ingest.database import borrow, reported
+from fleet.ingest.drops import Drops
+from fleet.ingest.open_frame import Refusal, open_frame, parse_frame
+from fleet.ingest.outcome import Arrived, Refused, Reply, Stored, Unavailable, Way
+from fleet.ingest.presses import PressCommit, Pressed
+from fleet.ingest.readings import Kept, ReadingCommit
+from fleet.ingest.receipts import Item, Receipts
+from fleet.registry.directory import Directory, Found, Miss, UnitKeys
+from fleet.store.batch import Batcher, Overloaded
+from fleet.store.pool import Pool
+from protocols.wire.messages import STORED, Alarm, Query
+from protocols.wire.seal import Envelope
+
+log = logging.getLogger("livlina.ingest")
+
+Acknowledge = Literal["after_commit", "before_commit"]
+
+MOST_WAITING_FRAMES: Final = 20_000
+"""Frames that may wait for the look-up of their unit."""
+
+MOST_PER_UNIT: Final = 64
+"""Frames of one unit that may wait for their commit: a flooding unit waits for itself, not others for it."""
+
+READINGS_LINGER_S: Final = 0.005
+MOST_READINGS: Final = 1000
+MOST_PRESSES: Final = 200
+
+
+class Intake:
+    """Takes frames from every door. ``heard`` is told of each fresh frame and its way, once that is committed.
+
+    ``acknowledge`` exists for one purpose: "before_commit" answers before anything is stored, so that a test of
+    durability can show that it would notice. No setting leads to it.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        receipts: Receipts,
+        drops: Drops,
+        *,
+        alarm_pool: Pool,
+        reading_pool: Pool,
+        clock: Callable[[], datetime],
+        heard: Callable[[int, Way], None],
+        acknowledge: Acknowledge = "after_commit",
+    ) -> None:
+        self._directory = directory
+        self._receipts = receipts
+        self._drops = drops
+        self._alarm_pool = alarm_pool
+        self._clock = clock
+        self._heard = heard
+        self._before_commit = acknowledge == "before_commit"
+        self._looked_up = 0
+        self._settling = asyncio.Event()
+        self._of_unit: Counter[int] = Counter()
+        self.presses: Batcher[Arrived, Pressed] = Batcher(
+            reported("presses", PressCommit(alarm_pool)), most=MOST_PRESSES
+        )
+        self.readings: Batcher[Arrived, Kept | psycopg.Error] = Batcher(
+            reported("readings", ReadingCommit(reading_pool)), most=MOST_READINGS, linger=READINGS_LINGER_S
+        )
+        self.queries: Batcher[Arrived, list[Item]] = Batcher(
+            reported("queries", self._answer_queries), most=MOST_READINGS
+        )
+
+    async def run(self) -> None:
+        """Commits for ever; cancel it to stop."""
+        async with asyncio.TaskGroup() as group:
+            for loop in (self.presses, self.readings, self.queries):
+                group.create_task(loop.run())
+
+    async def drain(self) -> None:
+        """Returns once no frame waits for its look-up or its commit. Take no more frames before."""
+        while self._of_unit or self._looked_up:
+            self._settling.clear()
+            await self._settling.wait()
+
+    def take(self, frame: bytes, way: Way, reply: Reply) -> None:
+        """Takes one frame; ``reply`` is called exactly once, at once or later. Never raises for what a frame holds."""
+        envelope = parse_frame(frame)
+        if isinstance(envelope, Refusal):
+            self._refuse(envelope.reason, way, reply)
+            return
+        assert envelope.unit is not None
+        if way.unit is not None and way.unit != envelope.unit:
+            self._refuse("channel_mismatch", way, reply)
+            return
+        unit = self._directory.at_hand(envelope.unit)
+        if not isinstance(unit, Miss):
+            self._open(unit, envelope, frame, way, reply)
+            return
+        if self._looked_up >= MOST_WAITING_FRAMES:
+            self._unavailable("overloaded", way, reply)
+            return
+        try:
+            looked_up = self._directory.find(envelope.unit)
+        except Overloaded:
+            self._unavailable("overloaded", way, reply)
+            return
+        self._looked_up += 1
+        looked_up.add_done_callback(partial(self._found, envelope, frame, way, reply))
+
+    def _found(
+        self, envelope: Envelope, frame: bytes, way: Way, reply: Reply, looked_up: asyncio.Future[Found]
+    ) -> None:
+        self._looked_up -= 1
+        self._settling.set()
+        if looked_up.cancelled() or looked_up.exception() is not None:
+            self._unavailable("database_away", way, reply)
+        else:
+            self._open(looked_up.result(), envelope, frame, way, reply)
+
+    def _open(self, unit: UnitKeys | None, envelope: Envelope, frame: bytes, way: Way, reply: Reply) -> None:
+        opened = open_frame(self._directory, unit, envelope, frame)
+        if isinstance(opened, Refusal):
+            self._refuse(opened.reason, way, reply)
+            return
+        arrived = Arrived(opened, way, self._clock())
+        if self._of_unit[opened.keys.unit] >= MOST_PER_UNIT:
+            self._unavailable("unit_queue_full", way, reply)
+            return
+        try:
+            self._submit(arrived, reply)
+        except Overloaded:
+            self._unavailable("overloaded", way, reply)
+
+    def _submit(self, arrived: Arrived, reply: Reply) -> None:
+        message = arrived.opened.message
+        if self._before_commit and not isinstance(message, Query):
+            self._stored(arrived, [(message.boot, message.seq, STORED)], reply)
+            reply = _ignore
+        if isinstance(message, Alarm):
+            pressed = self.presses.submit(arrived)
+            self._of_unit[arrived.opened.keys.unit] += 1
+            pressed.add_done_callback(partial(self._pressed, arrived, reply))
+        elif isinstance(message, Query):
+            asked = self.queries.submit(arrived)
+            self._of_unit[arrived.opened.keys.unit] += 1
+            asked.add_done_callback(partial(self._asked, arrived, reply))
+        else:
+            read = self.readings.submit(arrived)
+            self._of_unit[arrived.opened.keys.unit] += 1
+            read.add_done_callback(partial(self._read, arrived, reply))
+
+    def _pressed(self, arrived: Arrived, reply: Reply, done: asyncio.Future[Pressed]) -> None:
+        if not self._settled(arrived, done, reply):
+            return
+        fate, behind = done.result()
+        if isinstance(fate, psycopg.Error):
+            log.error("a press of unit %08x cannot be stored: %s", arrived.opened.keys.unit, type(fate).__name__)
+            self._refuse("not_storable", arrived.way, reply)
+            return
+        if not fate.double and not behind:
+            self._heard(arrived.opened.keys.unit, arrived.way)
+        self._stored(arrived, [(fate.key.boot, fate.key.seq, fate.stage)], reply)
+        self._sign_of_life(arrived)
+
+    def _asked(self, arrived: Arrived, reply: Reply, done: asyncio.Future[list[Item]]) -> None:
+        if self._settled(arrived, done, reply):
+            self._stored(arrived, done.result(), reply)
+            self._sign_of_life(arrived)
+
+    def _read(self, arrived: Arrived, reply: Reply, done: asyncio.Future[Kept | psycopg.Error]) -> None:
+        if not self._settled(arrived, done, reply):
+            return
+        kept = done.result()
+        if isinstance(kept, psycopg.Error):
+            log.error("a message of unit %08x cannot be stored: %s", arrived.opened.keys.unit, type(kept).__name__)
+            self._refuse("not_storable", arrived.way, reply)
+        elif kept is Kept.STALE:
+            self._refuse(kept.value, arrived.way, reply)
+        else:
+            if kept is not Kept.DOUBLE:
+                self._heard(arrived.opened.keys.unit, arrived.way)
+            self._stored(arrived, [(arrived.opened.message.boot, arrived.opened.message.seq, STORED)], reply)
+
+    def _sign_of_life(self, arrived: Arrived) -> None:
+        """Notes counter and presence with the heartbeats: never in the alarm's transaction, and nobody waits for it."""
+        try:
+            noted = self.readings.submit(arrived)
+        except Overloaded:
+            return
+        noted.add_done_callback(partial(self._noted, arrived))
+
+    def _noted(self, arrived: Arrived, done: asyncio.Future[Kept | psycopg.Error]) -> None:
+        if not done.cancelled() and done.exception() is None and done.result() in (Kept.FRESH, Kept.AGAIN):
+            self._heard(arrived.opened.keys.unit, arrived.way)
+
+    def _settled(self, arrived: Arrived, done: asyncio.Future[Any], reply: Reply) -> bool:
+        """Lets go of the unit's place in the queue; False where the commit failed and the sender must send again."""
+        unit = arrived.opened.keys.unit
+        self._of_unit[unit] -= 1
+        self._settling.set()
+        if not self._of_unit[unit]:
+            del self._of_unit[unit]
+        if done.cancelled() or done.exception() is not None:
+            self._unavailable("database_away", arrived.way, reply)
+            return False
+        return True
+
+    def _stored(self, arrived: Arrived, items: Sequence[Item], reply: Reply) -> None:
+        reply(Stored(self._receipts.seal(arrived.opened.keys, arrived.opened.generation, items)))
+
+    def _refuse(self, reason: str, way: Way, reply: Reply) -> None:
+        self._drops.count(way.transport, reason)
+        reply(Refused(reason))
+
+    def _unavailable(self, reason: str, way: Way, reply: Reply) -> None:
+        self._drops.count(way.transport, reason)
+        reply(Unavailable(reason))
+
+    async def _answer_queries(self, arrived: Sequence[Arrived]) -> Sequence[list[Item]]:
+        """The present stages of the presses that units ask about; one that was never stored is left out."""
+        keys = [[PressKey(item.opened.keys.unit, *key) for key in item.opened.message.open] for item in arrived]
+        async with borrow(self._alarm_pool) as connection:
+            known = {
+                press.key: press.stage for press in await stages(connection, [key for asked in keys for key in asked])
+            }
+        return [[(key.boot, key.seq, known[key]) for key in dict.fromkeys(asked) if key in known] for asked in keys]
+
+
+def _ignore(outcome: object) -> None:
+    """Whoever was answered before the commit is not answered again."""

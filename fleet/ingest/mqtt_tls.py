@@ -1,0 +1,69 @@
+"""TLS at the MQTT front door: nobody gets in without a certificate of our own authority, and its name is the unit."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import ssl
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+_NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME of OpenSSL
+_UNIT_ID: Final = re.compile(r"[0-9a-f]{8}")
+
+_REASONS: Final = {
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "tls_no_certificate",
+    "CERTIFICATE_VERIFY_FAILED": "tls_foreign_certificate",
+}
+
+
+class TlsFolderError(RuntimeError):
+    """The folder with the server's certificate is incomplete; the message says what is missing."""
+
+
+class Identity(NamedTuple):
+    """Whose certificate it is: the unit's number, its text form, and the certificate's SHA-256."""
+
+    unit: int
+    name: str
+    fingerprint: bytes
+
+
+def server_context(folder: Path) -> ssl.SSLContext:
+    """TLS 1.2 or newer, our certificate, and clients with a certificate of ``ca.pem`` only. Raises TlsFolderError.
+
+    The dates of certificates are not looked at (decision D3): a unit ends by being revoked, never by a calendar.
+    """
+    missing = [name for name in ("ca.pem", "server.pem", "server.key") if not (folder / name).is_file()]
+    if missing:
+        raise TlsFolderError(f"{folder} lacks {', '.join(missing)}: issue the server's certificate with provisioning")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= _NO_CHECK_TIME
+    # Units do not resume sessions; tickets would only cost them bytes on the air.
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
+    try:
+        context.load_verify_locations(folder / "ca.pem")
+        context.load_cert_chain(folder / "server.pem", folder / "server.key")
+    except (ssl.SSLError, OSError) as error:
+        raise TlsFolderError(f"the certificates in {folder} cannot be used: {error}") from error
+    return context
+
+
+def identity_of(ssl_object: Any) -> Identity | None:
+    """The identity of a verified client certificate; None where its common name is no unit id."""
+    der = ssl_object.getpeercert(True)
+    fields = dict(pair for group in (ssl_object.getpeercert() or {}).get("subject", ()) for pair in group)
+    name = fields.get("commonName", "")
+    if der is None or not _UNIT_ID.fullmatch(name) or not int(name, 16):
+        return None
+    return Identity(int(name, 16), name, hashlib.sha256(der).digest())
+
+
+def handshake_reason(error: Exception) -> str:
+    """A counter's name for a handshake that failed."""
+    if isinstance(error, ssl.SSLError) and error.reason in _REASONS:
+        return _REASONS[error.reason]
+    return "tls_handshake"

@@ -1,0 +1,120 @@
+-- The statements of the front doors.
+
+-- name: add_drops
+INSERT INTO ingest_drops AS d (day, transport, reason, dropped)
+SELECT (now() AT TIME ZONE 'UTC')::date, t.transport, t.reason, t.dropped
+FROM unnest(%(transport)s::text[], %(reason)s::text[], %(dropped)s::bigint[]) AS t(transport, reason, dropped)
+ORDER BY t.transport, t.reason
+ON CONFLICT (day, transport, reason) DO UPDATE SET dropped = d.dropped + excluded.dropped;
+
+-- name: counters
+-- The counter high-water marks of keys, read without a lock: an alarm waits for nobody.
+SELECT k.unit_id, k.generation, k.counter_high
+FROM unnest(%(unit_id)s::bigint[], %(generation)s::int[]) AS a(unit_id, generation)
+JOIN unit_keys k USING (unit_id, generation);
+
+-- name: lock_counters
+-- The same, locked in one order, so that two ingest processes never wait for each other in a circle.
+SELECT k.unit_id, k.generation, k.counter_high
+FROM unnest(%(unit_id)s::bigint[], %(generation)s::int[]) AS a(unit_id, generation)
+JOIN unit_keys k USING (unit_id, generation)
+ORDER BY k.unit_id, k.generation FOR NO KEY UPDATE OF k;
+
+-- name: known_keys
+-- Which of these were stored before, on whatever day. Asked only for frames whose counter proves nothing.
+SELECT a.unit_id, a.boot, a.seq
+FROM unnest(%(unit_id)s::bigint[], %(boot)s::bigint[], %(seq)s::bigint[]) AS a(unit_id, boot, seq)
+WHERE EXISTS (SELECT 1 FROM readings r WHERE r.unit_id = a.unit_id AND r.boot = a.boot AND r.seq = a.seq)
+   OR EXISTS (SELECT 1 FROM unit_events e WHERE e.unit_id = a.unit_id AND e.boot = a.boot AND e.seq = a.seq);
+
+-- name: keep_readings
+-- A heartbeat that is sent again after midnight has the key of the day before: hence the look at that day.
+INSERT INTO readings (day, unit_id, boot, seq, municipality_id, received_at, next_due_s, transport, bearer, battery,
+                      signal, attempts, flags, open_presses, refused, operator, radio)
+SELECT (t.received_at AT TIME ZONE 'UTC')::date, t.*
+FROM unnest(
+    %(unit_id)s::bigint[], %(boot)s::bigint[], %(seq)s::bigint[], %(municipality_id)s::int[],
+    %(received_at)s::timestamptz[], %(next_due_s)s::bigint[], %(transport)s::text[], %(bearer)s::int[],
+    %(battery)s::int[], %(signal)s::int[], %(attempts)s::int[], %(flags)s::int[], %(open_presses)s::int[],
+    %(refused)s::bigint[], %(operator)s::bigint[], %(radio)s::int[]
+) AS t(unit_id, boot, seq, municipality_id, received_at, next_due_s, transport, bearer, battery, signal, attempts,
+       flags, open_presses, refused, operator, radio)
+WHERE NOT EXISTS (SELECT 1 FROM readings r WHERE r.unit_id = t.unit_id AND r.boot = t.boot AND r.seq = t.seq
+                  AND r.day = %(day_before)s)
+ON CONFLICT DO NOTHING
+RETURNING unit_id, boot, seq;
+
+-- name: keep_events
+INSERT INTO unit_events (unit_id, boot, seq, municipality_id, received_at, kind, age_s, about_boot, about_seq, data, raw)
+SELECT t.*
+FROM unnest(
+    %(unit_id)s::bigint[], %(boot)s::bigint[], %(seq)s::bigint[], %(municipality_id)s::int[],
+    %(received_at)s::timestamptz[], %(kind)s::int[], %(age_s)s::bigint[], %(about_boot)s::bigint[],
+    %(about_seq)s::bigint[], %(data)s::bytea[], %(raw)s::bytea[]
+) AS t(unit_id, boot, seq, municipality_id, received_at, kind, age_s, about_boot, about_seq, data, raw)
+ON CONFLICT DO NOTHING
+RETURNING unit_id, boot, seq;
+
+-- name: raise_counters
+UPDATE unit_keys k SET counter_high = a.counter
+FROM unnest(%(unit_id)s::bigint[], %(generation)s::int[], %(counter)s::bigint[]) AS a(unit_id, generation, counter)
+WHERE k.unit_id = a.unit_id AND k.generation = a.generation AND k.counter_high < a.counter;
+
+-- name: keep_states
+-- The present state of units: what a message does not say stays as it was, what is older changes nothing.
+INSERT INTO unit_states AS s (unit_id, municipality_id, seen_at, due_at, boot, seq, transport, address, bearer, battery,
+                              signal, flags, status, status_at)
+SELECT t.unit_id, t.municipality_id, t.seen_at, t.due_at, t.boot, t.seq, t.transport, t.address, t.bearer, t.battery,
+       t.signal, t.flags, t.status, CASE WHEN t.status IS NOT NULL THEN t.seen_at END
+FROM unnest(
+    %(unit_id)s::bigint[], %(municipality_id)s::int[], %(seen_at)s::timestamptz[], %(due_at)s::timestamptz[],
+    %(boot)s::bigint[], %(seq)s::bigint[], %(transport)s::text[], %(address)s::text[], %(bearer)s::int[],
+    %(battery)s::int[], %(signal)s::int[], %(flags)s::int[], %(status)s::bytea[]
+) AS t(unit_id, municipality_id, seen_at, due_at, boot, seq, transport, address, bearer, battery, signal, flags, status)
+ORDER BY t.unit_id
+ON CONFLICT (unit_id) DO UPDATE SET
+    seen_at = excluded.seen_at, due_at = coalesce(excluded.due_at, s.due_at),
+    boot = coalesce(excluded.boot, s.boot), seq = coalesce(excluded.seq, s.seq),
+    transport = excluded.transport, address = excluded.address,
+    bearer = coalesce(excluded.bearer, s.bearer), battery = coalesce(excluded.battery, s.battery),
+    signal = coalesce(excluded.signal, s.signal), flags = coalesce(excluded.flags, s.flags),
+    status = coalesce(excluded.status, s.status), status_at = coalesce(excluded.status_at, s.status_at)
+WHERE excluded.seen_at >= s.seen_at;
+
+-- name: addresses
+-- Where CoAP units were last heard from, for a process that has not heard them itself.
+SELECT unit_id, address FROM unit_states
+WHERE unit_id = ANY (%(units)s::bigint[]) AND transport = 'coap' AND address IS NOT NULL;
+
+-- name: units_with_open_cases
+SELECT DISTINCT unit_id FROM cases WHERE state <> 'closed';
+
+-- name: certificates
+-- The certificates among these that count: registered, not revoked, of an active unit.
+SELECT c.fingerprint, c.unit_id, c.municipality_id
+FROM unit_certificates c JOIN units u USING (unit_id)
+WHERE c.fingerprint = ANY (%(fingerprints)s::bytea[]) AND c.revoked_at IS NULL AND u.state = 'active';
+
+-- name: resume_sessions
+-- Every part of a statement sees the state before it, so `before` says what the insert found.
+WITH asked AS (
+    SELECT * FROM unnest(%(unit_id)s::bigint[], %(municipality_id)s::int[]) AS a(unit_id, municipality_id)
+), before AS (
+    SELECT s.unit_id, s.subscribed FROM mqtt_sessions s JOIN asked USING (unit_id)
+), kept AS (
+    INSERT INTO mqtt_sessions (unit_id, municipality_id) SELECT unit_id, municipality_id FROM asked ORDER BY unit_id
+    ON CONFLICT (unit_id) DO UPDATE SET connected_at = now()
+)
+SELECT a.unit_id, b.unit_id IS NOT NULL AS present, coalesce(b.subscribed, false) AS subscribed
+FROM asked a LEFT JOIN before b USING (unit_id);
+
+-- name: end_sessions
+DELETE FROM mqtt_sessions WHERE unit_id = ANY (%(units)s::bigint[]);
+
+-- name: note_subscriptions
+UPDATE mqtt_sessions s SET subscribed = t.subscribed
+FROM unnest(%(unit_id)s::bigint[], %(subscribed)s::boolean[]) AS t(unit_id, subscribed)
+WHERE s.unit_id = t.unit_id;
+
+-- name: partitions_ahead
+SELECT livlina_partitions_ahead(7) AS made;
