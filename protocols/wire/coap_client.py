@@ -7,6 +7,9 @@ actions, to be carried out in order:
     ("response", token, code, payload)   the exchange is over
     ("failed", token, reason)            the exchange is over: "timeout", "reset", "no response" or "displaced"
     ("pushed", path, payload)            the server's POST to one of our paths; already acknowledged if it wanted that
+    ("stray", payload)                   a response that no request waits for any more: cancelled, displaced or failed.
+                                         The receipt in it may be the one that an alarm waits for, so it is passed on;
+                                         it proves itself by its seal
     ("refused", reason)                  a datagram that was no CoAP message; count it
 
 It never decides that an alarm has arrived: a response is only a datagram that matched, and a reset only says that
@@ -164,8 +167,8 @@ class Client:
             elif message.is_response() and message.token == request.token:
                 self._open.remove(request)
                 return [("response", request.token, message.code, message.payload)]
-            break
-        return []
+            return []
+        return self._stray(message)
 
     def _fresh_or_repeated(self, message: Message, checksum: int) -> "Actions":
         """A repetition is the same message id *and* the same bytes, so that a restarted server that happens on a
@@ -190,7 +193,10 @@ class Client:
             if request.token == message.token:
                 self._open.remove(request)
                 return encode(ACK, EMPTY, message.mid), [("response", request.token, message.code, message.payload)]
-        return encode(RST, EMPTY, message.mid), []
+        return encode(RST, EMPTY, message.mid), self._stray(message)
+
+    def _stray(self, message: Message) -> "Actions":
+        return [("stray", message.payload)] if message.is_response() and message.payload else []
 
     def _pushed(self, message: Message) -> "tuple[bytes, Actions]":
         path = self._paths.get(message.path())

@@ -147,7 +147,7 @@ def test_piggybacked_response():
     actions = client.datagram(encode(ACK, CHANGED, request.mid, token, (), b"receipt"), 1100)
     assert actions == [("response", token, CHANGED, b"receipt")]
     assert client.next_wakeup(1100) is None
-    assert client.datagram(encode(ACK, CHANGED, request.mid, token, (), b"receipt"), 1200) == []
+    assert client.datagram(encode(ACK, CHANGED, request.mid, token), 1200) == []
 
 
 def test_an_acknowledgement_with_another_token_is_not_an_answer():
@@ -155,7 +155,7 @@ def test_an_acknowledgement_with_another_token_is_not_an_answer():
     _, actions = client.request("u", b"frame", 0)
     request = decode(sent(actions))
     assert client.datagram(encode(ACK, CHANGED, request.mid, b"else", (), b"x"), 10) == []
-    assert client.datagram(encode(ACK, CHANGED, request.mid ^ 1, request.token, (), b"x"), 10) == []
+    assert client.datagram(encode(ACK, CHANGED, request.mid ^ 1, request.token), 10) == []
     assert client.datagram(encode(ACK, GET, request.mid, request.token), 10) == []
     assert client.next_wakeup(10) == 2000
 
@@ -208,12 +208,15 @@ def test_a_separate_response_that_never_comes():
     assert client.timeout(due) == [("failed", token, "no response")]
 
 
-def test_a_response_that_nobody_waits_for_is_reset():
+def test_a_response_that_nobody_waits_for_is_reset_but_its_receipt_is_passed_on():
     client = Client(0, 0)
+    reset = ("send", encode(RST, EMPTY, 5))
     answer = encode(CON, CHANGED, 5, b"gone", (), b"receipt")
-    for _ in range(2):
-        assert client.datagram(answer, 0) == [("send", encode(RST, EMPTY, 5))]
-    assert client.datagram(encode(NON, CHANGED, 6, b"gone", (), b"receipt"), 0) == []
+    assert client.datagram(answer, 0) == [reset, ("stray", b"receipt")]
+    assert client.datagram(answer, 0) == [reset]
+    assert client.datagram(encode(NON, CHANGED, 6, b"gone", (), b"receipt"), 0) == [("stray", b"receipt")]
+    assert client.datagram(encode(ACK, CHANGED, 7, b"gone", (), b"receipt"), 0) == [("stray", b"receipt")]
+    assert client.datagram(encode(ACK, CHANGED, 8, b"gone"), 0) == []
 
 
 def test_reset_fails_the_exchange():
@@ -231,7 +234,7 @@ def test_cancelled_request_is_silent():
     client.cancel(token)
     assert client.next_wakeup(0) is None
     assert client.timeout(100000) == []
-    assert client.datagram(encode(ACK, CHANGED, request.mid, token), 10) == []
+    assert client.datagram(encode(ACK, CHANGED, request.mid, token, (), b"late"), 10) == [("stray", b"late")]
     assert client.ready()
 
 
@@ -277,6 +280,15 @@ def test_push_is_delivered_once():
     assert others(actions) == [("pushed", "d", b"receipt")]
     assert fields(sent(actions)) == (ACK, CHANGED, 10, b"\x07", [], b"")
     assert client.datagram(push, 30) == [("send", encode(ACK, CHANGED, 10, b"\x07"))]
+
+
+def test_only_so_many_messages_of_the_server_are_remembered():
+    client = Client(0, 0)
+    pushes = [up(mid, b"", b"receipt", "d", POST, NON) for mid in range(17)]
+    for push in pushes:
+        assert len(client.datagram(push, 0)) == 1
+    assert [len(client.datagram(push, 0)) for push in pushes[1:]] == [0] * 16
+    assert len(client.datagram(pushes[0], 0)) == 1
 
 
 def test_a_restarted_server_with_a_remembered_message_id_is_heard():

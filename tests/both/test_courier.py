@@ -251,6 +251,14 @@ def test_a_pipe_that_goes_down_hastens_its_alarms_only():
     assert machine.pipe_down(A, 2000) == [("send", K, 2, M)]
 
 
+def test_a_pipe_that_comes_up_is_tried_next():
+    machine = courier(up=(A, M))
+    machine.submit(K, ALARM, 0)
+    assert run(machine, 0, 4000) == [(4000, "send", K, 2, M)]
+    assert machine.pipe_up(B, 6000) == [("send", K, 3, B)]
+    assert run(machine, 6000, 14000) == [(14000, "send", K, 4, M)]
+
+
 def test_failed_pipes_are_each_tried_once_before_the_retry():
     machine = courier(up=(A, B, M))
     machine.submit(K, ALARM, 0)

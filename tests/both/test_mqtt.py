@@ -400,7 +400,8 @@ def test_client_sends_again_after_a_reconnect():
     assert joined(client.feed(mqtt.connack(True, 0), 100)) == expected
     client.lost()
     client.connect(200)
-    assert joined(client.feed(mqtt.connack(False, 0), 200))[-12:] == mqtt.publish(UP, b"four", 1, 4, True)[-12:]
+    expected = expected[: -len(mqtt.publish(UP, b"four", 1, 4))] + mqtt.publish(UP, b"four", 1, 4, True)
+    assert joined(client.feed(mqtt.connack(False, 0), 200)) == expected
     assert client.unacked() == [1, 3, 4]
 
 

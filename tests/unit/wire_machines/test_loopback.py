@@ -10,6 +10,7 @@ from typing import Any
 import aiocoap
 import aiocoap.resource
 import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from protocols.wire import coap
 from protocols.wire.coap_client import Client as CoapClient
@@ -91,12 +92,12 @@ def never(shim: MqttShim, packet_id: int) -> None:
 class PahoUnit:
     """paho-mqtt on its own thread; what it reports arrives in `events`."""
 
-    def __init__(self, client_id: str = UNIT, protocol: paho.MQTTProtocolVersion = paho.MQTTProtocolVersion.MQTTv311):
+    def __init__(self, client_id: str = UNIT, protocol: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv311):
         loop = asyncio.get_running_loop()
         self.events: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
-        clean = None if protocol == paho.MQTTProtocolVersion.MQTTv5 else False
+        clean = None if protocol == MQTTProtocolVersion.MQTTv5 else False
         self.client = paho.Client(
-            paho.CallbackAPIVersion.VERSION2,
+            CallbackAPIVersion.VERSION2,
             client_id,
             clean_session=clean,
             protocol=protocol,
@@ -188,7 +189,7 @@ def test_paho_is_not_acknowledged_before_the_commit() -> None:
 
 def test_paho_is_refused() -> None:
     async def scenario(port: int) -> None:
-        for protocol in (paho.MQTTProtocolVersion.MQTTv31, paho.MQTTProtocolVersion.MQTTv5):
+        for protocol in (MQTTProtocolVersion.MQTTv31, MQTTProtocolVersion.MQTTv5):
             unit = PahoUnit(protocol=protocol)
             await unit.start(port)
             # MQTT 5 cannot read a 3.1.1 CONNACK as the standard would have it; being cut off is enough.

@@ -118,6 +118,19 @@ def test_lengths_both_ways(length: int) -> None:
     assert reader.take() is None
 
 
+def test_the_server_publishes_more_than_65535_times() -> None:
+    server = Server(0)
+    server.feed(mqtt.connect(UNIT, 60, False), 0)
+    server.accept(False, 0)
+    server.publish(DOWN, b"stuck")
+    ids = []
+    for _ in range(65536):
+        data = joined(server.publish(DOWN, b"receipt"))
+        ids.append(mqtt.parse_publish(data[0], data[2:])[0])
+        server.feed(mqtt.ack(mqtt.PUBACK, ids[-1]), 0)
+    assert ids == [*range(2, 65536), 2, 3]
+
+
 class Session(RuleBasedStateMachine):
     """A client and the connections it makes, over a link that cuts the stream anywhere and breaks at any time.
 
