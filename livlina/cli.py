@@ -200,9 +200,12 @@ def decode(
     from livlina.decode_command import DecodeError, explain_hex
 
     try:
-        show(explain_hex(sys.stdin.read() if frame == "-" else frame, secret), as_json)
+        explained = explain_hex(sys.stdin.read() if frame == "-" else frame, secret)
     except (DecodeError, OSError) as error:
         fail(str(error))
+    show(explained, as_json)
+    if explained["what"] == "unknown" or explained.get("opened") is False:
+        raise typer.Exit(1)
 
 
 @app.command()
