@@ -1,0 +1,119 @@
+"""Puts the web side together. Composition only: nothing opens before the lifespan begins."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from importlib import resources
+from zoneinfo import ZoneInfo
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from fleet.store.pool import Pool
+from fleet.web import login, operators
+from fleet.web.edge import Edge
+from fleet.web.follower import LogFollower
+from fleet.web.model import Timings
+from fleet.web.pages import Away, NotLoggedIn, Web, make_templates, on_away, on_not_logged_in, page, wants_json
+from fleet.web.problem import problem
+from fleet.web.receipts import Receipts
+from fleet.web.sessions import Sessions
+from fleet.web.stream import Stream
+from fleet.web.texts import LANGUAGES
+
+log = logging.getLogger(__name__)
+
+
+def make_app(
+    *,
+    web_pool: Pool,
+    login_pool: Pool,
+    listener_url: str,
+    timings: Timings | None = None,
+    zone: str = "Europe/Stockholm",
+) -> FastAPI:
+    """The operators' pages, their API and their stream.
+
+    ``web_pool`` acts as livlina_web, ``login_pool`` as livlina_login; the caller opens and closes both.
+    ``listener_url`` is the application's database URL, for one connection that listens. ``zone`` is the time zone in
+    which the pages show moments. The lifespan follows the case log and keeps display receipts.
+    """
+    limits = timings or Timings()
+    sessions = Sessions(login_pool, limits)
+    follower = LogFollower(web_pool, listener_url, limits)
+    receipts = Receipts(login_pool, sessions, limits)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(follower.run()), asyncio.create_task(receipts.run())]
+        for task in tasks:
+            task.add_done_callback(_report)
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    app = FastAPI(
+        title="Livlina",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+        exception_handlers={
+            NotLoggedIn: on_not_logged_in,
+            Away: on_away,
+            HTTPException: _on_http_error,
+            RequestValidationError: _on_invalid,
+        },
+    )
+    app.state.web = Web(
+        pool=web_pool,
+        timings=limits,
+        sessions=sessions,
+        follower=follower,
+        receipts=receipts,
+        stream=Stream(web_pool, sessions, follower, receipts, limits),
+        templates={language: make_templates(language) for language in LANGUAGES},
+        zone=ZoneInfo(zone),
+    )
+    app.add_middleware(Edge, body_bytes=limits.body_bytes)
+    app.include_router(login.router)
+    app.include_router(operators.router)
+    app.add_api_route("/healthz", _healthz)
+    static = resources.files("fleet.web").joinpath("static")
+    app.mount("/static", StaticFiles(directory=str(static)), name="static")
+    return app
+
+
+async def _healthz() -> Response:
+    """The process is up. It says nothing about the database: the pages' own beats do that."""
+    return JSONResponse({"ok": True})
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if wants_json(request) or error.status_code != 404:
+        return problem(error.status_code, str(error.detail), headers=error.headers)
+    return page(request, "error.html", status=404, problem="no_page")
+
+
+async def _on_invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    # Where and why, never what: the body may hold a password.
+    faults = [{"where": ".".join(str(part) for part in fault["loc"]), "why": fault["msg"]} for fault in error.errors()]
+    return problem(422, "the request is not of the documented shape", faults=faults)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("a task of the web side has ended; restart the server", exc_info=task.exception())

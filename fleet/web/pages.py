@@ -1,0 +1,151 @@
+"""What every page and API handler shares: the session behind a cookie, the templates, and plain answers to trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib import resources
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from fleet.store.pool import Pool
+from fleet.web import texts
+from fleet.web.decide import is_loopback
+from fleet.web.follower import LOST_DATABASE, LogFollower
+from fleet.web.model import Session, Timings
+from fleet.web.problem import problem
+from fleet.web.receipts import Receipts
+from fleet.web.sessions import Sessions
+from fleet.web.stream import COOKIE, Stream
+from fleet.web.texts import LANGUAGE_COOKIE, LANGUAGES, Words, language_of, translations
+
+_ANSWER_PATIENCE_S = 8.0
+
+
+class NotLoggedIn(RuntimeError):
+    """The request carries no session that is still good."""
+
+
+class Away(RuntimeError):
+    """The database did not answer in time; whether anything was changed is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """The parts of one running web side; ``app.state.web``."""
+
+    pool: Pool
+    timings: Timings
+    sessions: Sessions
+    follower: LogFollower
+    receipts: Receipts
+    stream: Stream
+    templates: Mapping[str, Environment]
+    zone: ZoneInfo
+
+    @staticmethod
+    def of(request: Request) -> Web:
+        """The parts that serve this request."""
+        found = request.app.state.web
+        assert isinstance(found, Web)
+        return found
+
+
+def make_templates(language: str) -> Environment:
+    """Jinja2 over fleet/web/templates in one language: escaping always on, an unknown name is an error."""
+    folder = resources.files("fleet.web").joinpath("templates")
+    environment = Environment(
+        loader=FileSystemLoader(str(folder)),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(tables=texts, languages=LANGUAGES)
+    environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
+    return environment
+
+
+@asynccontextmanager
+async def answering() -> AsyncIterator[None]:
+    """Turns a database that is away, or too slow, into Away."""
+    try:
+        async with asyncio.timeout(_ANSWER_PATIENCE_S):
+            yield
+    except LOST_DATABASE as error:
+        raise Away from error
+
+
+async def session_of(request: Request) -> Session:
+    """Who asks. Raises NotLoggedIn, Away."""
+    async with answering():
+        session = await Web.of(request).sessions.find(request.cookies.get(COOKIE))
+    if session is None:
+        raise NotLoggedIn
+    return session
+
+
+def page(
+    request: Request, template: str, *, status: int = 200, session: Session | None = None, **values: object
+) -> Response:
+    """Renders a template in the reader's language; remembers a language chosen with ``?lang=``."""
+    web = Web.of(request)
+    words = Words(language_of(request), web.zone)
+    html = (
+        web.templates[words.language]
+        .get_template(template)
+        .render(words=words, session=session, here=request.url.path, request=request, **values)
+    )
+    answer = HTMLResponse(html, status_code=status, headers={"Vary": "Accept-Language, Cookie, HX-Request"})
+    if request.query_params.get("lang") in LANGUAGES:
+        set_cookie(request, answer, LANGUAGE_COOKIE, words.language, max_age=365 * 24 * 3600)
+    return answer
+
+
+def json_for_page(value: object) -> str:
+    """JSON that can stand inside a script element of type application/json, whatever the strings hold."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def may_keep_cookies(request: Request) -> bool:
+    """False over plain http from another machine: the log-in cookie would be readable on the way."""
+    return request.url.scheme == "https" or is_loopback(request.headers.get("host", ""))
+
+
+def set_cookie(request: Request, answer: Response, name: str, value: str, max_age: int | None = None) -> None:
+    """HttpOnly, SameSite=Strict, and Secure unless the request came over loopback http."""
+    answer.set_cookie(
+        name, value, max_age=max_age, path="/", httponly=True, samesite="strict", secure=request.url.scheme == "https"
+    )
+
+
+def wants_json(request: Request) -> bool:
+    """Whether a program asks, rather than a person with a browser."""
+    return request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", "")
+
+
+async def on_not_logged_in(request: Request, _error: Exception) -> Response:
+    """401 for a program; the log-in page for a person."""
+    if wants_json(request):
+        return problem(401, "you are not logged in, or your log-in has ended: log in at /login or /api/login")
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/login?next={quote(here)}", status_code=303)
+
+
+async def on_away(request: Request, _error: Exception) -> Response:
+    """503: the server's fault, and what to look at before trying again."""
+    detail = "the database does not answer: look whether your change was made, then try again"
+    if wants_json(request):
+        return problem(503, detail, headers={"Retry-After": "2"})
+    answer = page(request, "error.html", status=503, problem="away")
+    answer.headers["Retry-After"] = "2"
+    return answer

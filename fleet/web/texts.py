@@ -1,0 +1,208 @@
+"""Swedish and English: catalogues compiled in memory from the .po files, and the words for codes.
+
+The message ids are English. A code without a word of its own is shown as the code, never hidden.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache
+from gettext import GNUTranslations
+from importlib import resources
+from zoneinfo import ZoneInfo
+
+from babel import negotiate_locale
+from babel.dates import format_datetime
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from starlette.requests import Request
+
+LANGUAGES = ("sv", "en")
+LANGUAGE_COOKIE = "livlina_language"
+
+
+Table = Mapping[int | str, str]
+
+
+def N_(message: str) -> str:
+    """Marks a message for the catalogues; it is translated where it is shown."""
+    return message
+
+
+PRIORITIES: Table = {1: N_("Acute"), 2: N_("High"), 3: N_("Normal"), 4: N_("Technical")}
+KINDS: Table = {
+    1: N_("Alarm button"),
+    2: N_("Duress alarm"),
+    3: N_("Man down"),
+    4: N_("No movement"),
+    5: N_("Pull cord"),
+    9: N_("Test alarm"),
+}
+UNIT_TYPES: Table = {
+    "social": N_("Social alarm"),
+    "personal": N_("Personal alarm"),
+    "tracker": N_("Tracker"),
+    "camera": N_("Camera"),
+    "technical": N_("Technical alarm"),
+}
+MARKS: Table = {
+    "clock_wrong": N_("Unit's clock is wrong"),
+    "age_lower_bound": N_("Pressed earlier than shown"),
+    "late": N_("Arrived late"),
+    "unknown_kind": N_("Unknown kind of alarm"),
+    "field_dropped": N_("Unreadable detail left out"),
+    "field_unknown": N_("Unknown detail"),
+    "freshness_unproven": N_("Not proven to be fresh"),
+    "silent": N_("Silent: do not call"),
+}
+OUTCOMES: Table = {
+    "helped": N_("Helped"),
+    "false_alarm": N_("False alarm"),
+    "test": N_("Test"),
+    "no_contact": N_("No contact with the person"),
+    "other": N_("Other"),
+}
+CHANGES: Table = {
+    "opened": N_("Opened"),
+    "repeated": N_("Pressed again"),
+    "accepted": N_("Accepted by the centre"),
+    "refused": N_("Refused by the centre"),
+    "taken": N_("Taken"),
+    "closed": N_("Closed"),
+}
+BEARERS: Table = {
+    0: N_("Unknown way"), 1: "Wi-Fi", 2: "Ethernet", 3: "SIM 1", 4: "SIM 2", 5: "SMS",
+}  # fmt: skip
+# What the page's own scripts say. {n} and the like are filled in there.
+PAGE: Table = {
+    "contact_unknown": N_("Contact not yet known"),
+    "contact_ok": N_("In contact"),
+    "contact_lost": N_("Contact lost"),
+    "contact_again": N_("Reconnecting"),
+    "loss": N_("No contact with the server since {time}. New alarms may be missing here."),
+    "loss_do": N_("Use the reserve routine now. This page goes on trying by itself."),
+    "loss_title": N_("NO CONTACT"),
+    "logged_out": N_("You are logged out. This page no longer shows alarms."),
+    "logged_out_do": N_("Log in again, or use the reserve routine."),
+    "ends_soon": N_("Your log-in ends at {time}. Log in again before then."),
+    "watchdog_dead": N_("This page cannot watch its connection. Reload it."),
+    "sound_off": N_("Sound is off. You will not hear new alarms."),
+    "sound_on": N_("Sound is on"),
+    "sound_none": N_("This browser cannot play sound. Use another one."),
+    "shift_start": N_("Start shift and test the sound"),
+    "shift_restore": N_("Turn the sound on"),
+    "shift_end": N_("End shift"),
+    "heard": N_("Shift started. You should have heard three tones."),
+    "waiting_title": N_("{n} waiting"),
+    "none_title": N_("No alarm waiting"),
+    "oldest_none": N_("Nobody is waiting"),
+    "press_many": N_("{n} presses"),
+    "own_button": N_("own button"),
+    "pendant": N_("pendant {n}"),
+    "kind_unknown": N_("Alarm of kind {n}"),
+    "priority_other": N_("Other"),
+    "unit": N_("unit {id}"),
+    "pressed_late": N_("pressed {time}, came {age} late"),
+    "pressed": N_("pressed {time}"),
+    "centre_waiting": N_("Not yet accepted by a centre"),
+    "centre_accepted": N_("Accepted by {who}"),
+    "centre_refused": N_("Refused by {who}: call the centre"),
+    "free": N_("Nobody has taken it"),
+    "mine": N_("You have it since {time}"),
+    "theirs": N_("{who} has it since {time}"),
+    "take": N_("Take"),
+    "taking": N_("Taking …"),
+    "close": N_("Close"),
+    "closing": N_("Closing …"),
+    "close_as": N_("Close the case as"),
+    "cancel": N_("Cancel"),
+    "history": N_("History"),
+    "new_tab": N_("opens in a new tab"),
+    "first": N_("{who} was first. The case is theirs."),
+    "already_closed": N_("The case is already closed by {who}."),
+    "take_first": N_("Take the case before you close it."),
+    "not_done": N_("The server did not answer. Look at the case, then try again."),
+    "not_allowed": N_("The server refused: {detail}"),
+    "moved": N_("The rows moved just now. Look, then press again."),
+    "new_alarm": N_("New alarm"),
+    "again_alarm": N_("Pressed again"),
+    "and_more": N_("and {n} more"),
+    "said_taken": N_("{who} took {what}"),
+    "said_closed": N_("{who} closed {what}"),
+    "said_back": N_("In contact again"),
+    "age_days": N_("{d} d {h} h"),
+    "age_hours": N_("{h} h {m} min"),
+    "age_minutes": N_("{m} min {s} s"),
+    "age_seconds": N_("{s} s"),
+}
+
+
+@cache
+def translations(language: str) -> GNUTranslations:
+    """The catalogue of a language, compiled from its .po file."""
+    po = resources.files("fleet.web").joinpath("locale", language, "LC_MESSAGES", "messages.po")
+    catalogue = read_po(io.StringIO(po.read_text(encoding="utf-8")), locale=language)
+    compiled = io.BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return GNUTranslations(compiled)
+
+
+def language_of(request: Request) -> str:
+    """``?lang=``, else the cookie, else what the browser asks for, else Swedish."""
+    for chosen in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
+        if chosen in LANGUAGES:
+            return chosen
+    asked = [part.split(";")[0].strip() for part in request.headers.get("accept-language", "").split(",")]
+    found = negotiate_locale([a.replace("-", "_") for a in asked if a], LANGUAGES)
+    return found if found in LANGUAGES else LANGUAGES[0]
+
+
+class Words:
+    """The words of one language and time zone, for a template or a script."""
+
+    def __init__(self, language: str, zone: ZoneInfo) -> None:
+        self.language = language
+        self.zone = zone
+        self._: Callable[[str], str] = translations(language).gettext
+
+    def priority(self, number: int) -> str:
+        """``1 Acute``."""
+        return f"{number} {self._(PRIORITIES.get(number, PAGE['priority_other']))}"
+
+    def kind(self, number: int) -> str:
+        """What happened."""
+        if number in KINDS:
+            return self._(KINDS[number])
+        return self._(PAGE["kind_unknown"]).replace("{n}", str(number))
+
+    def input(self, number: int | None) -> str:
+        """Which button: the unit's own or a pendant; empty where the unit did not say."""
+        if number is None:
+            return ""
+        return self._(PAGE["own_button"]) if number == 0 else self._(PAGE["pendant"]).replace("{n}", str(number))
+
+    def word(self, table: Table, code: int | str | None) -> str:
+        """The word for a code, or the code itself."""
+        if code is None:
+            return ""
+        return self._(table[code]) if code in table else str(code)
+
+    def time(self, iso: str | None, *, date: bool = True) -> str:
+        """A moment in the installation's time zone; empty for None."""
+        if iso is None:
+            return ""
+        pattern = "yyyy-MM-dd HH:mm:ss" if date else "HH:mm:ss"
+        return str(format_datetime(datetime.fromisoformat(iso), pattern, tzinfo=self.zone, locale=self.language))
+
+    def for_scripts(self) -> dict[str, object]:
+        """All words that the page's scripts use, as plain JSON."""
+        tables = {
+            "priority": PRIORITIES, "kind": KINDS, "unit_type": UNIT_TYPES, "mark": MARKS, "outcome": OUTCOMES,
+        }  # fmt: skip
+        words: dict[str, object] = {str(key): self._(message) for key, message in PAGE.items()}
+        for name, table in tables.items():
+            words[name] = {str(code): self._(message) for code, message in table.items()}
+        return words
