@@ -29,6 +29,7 @@ Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on
 def main() -> None:
     """Entry point of the ``livlina`` command."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     app()
 
 

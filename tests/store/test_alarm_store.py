@@ -218,8 +218,8 @@ def test_a_cursor_without_the_lock_skips_a_late_commit(database: FreshDatabase) 
         owner.execute("INSERT INTO municipalities VALUES (1, 'One')")
         owner.execute("INSERT INTO units (unit_id, municipality_id, unit_type) VALUES (1, 1, 'social')")
         owner.execute(
-            "INSERT INTO cases (municipality_id, unit_id, unit_type, priority, kind, presses, opened_at, last_press_at) "
-            "VALUES (1, 1, 'social', 2, 1, 1, now(), now())"
+            "INSERT INTO cases (municipality_id, unit_id, unit_type, priority, kind, presses, opened_at, "
+            "last_press_at) VALUES (1, 1, 'social', 2, 1, 1, now(), now())"
         )
         entry = (
             "INSERT INTO case_log (municipality_id, case_id, at, change, actor) VALUES (1, 1, now(), 'repeated', 'x') "
