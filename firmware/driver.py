@@ -144,6 +144,8 @@ class Driver:
         if self._contact.timeout(now):
             self._pressed()
         self._carry_out(self._unit.handle(("time",), now))
+        # What was just done took time; a lamp must not be shown as of before its stage began.
+        now = self._clock.now()
         due = [self._watchdog.next_wakeup(), self._unit.next_wakeup(now), self._contact.next_wakeup(), self._show(now)]
         for name in sorted(self._pipes):
             pipe = self._pipes[name]

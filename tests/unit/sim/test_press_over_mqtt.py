@@ -1,0 +1,119 @@
+"""A real unit over MQTT with TLS: verified both ways, and the session outlives its connections."""
+
+import asyncio
+
+from protocols.wire import messages
+from provisioning.ca import CertificateAuthority
+
+
+def test_three_stages_over_mqtt(on_street):
+    async def scenario(street):
+        far, fleet = street.far, street.fleet
+        await street.mqtt()
+        await fleet.start(street.folders)
+        await fleet.press(1)
+        await fleet.wait_lamp(1, "stored", 20)
+        (alarm,) = far.alarms(1)
+        far.raise_stage(1, alarm.boot, alarm.seq, messages.ACCEPTED)
+        await fleet.wait_lamp(1, "accepted", 20)
+        far.raise_stage(1, alarm.boot, alarm.seq, messages.TAKEN)
+        await fleet.wait_lamp(1, "taken", 20)
+
+    on_street(scenario, pipes=("mqtt",))
+
+
+def test_a_session_that_is_present_is_resumed_again_and_again(on_street):
+    async def scenario(street):
+        far, fleet = street.far, street.fleet
+        end = await street.mqtt()
+        await fleet.start(street.folders)
+        for number in range(1, 4):
+            await far.until(lambda count=number: len(far.heartbeats(1)) >= count)
+            end.cut(1)
+            await fleet.press(1)
+            await far.until(lambda count=number: len({one.seq for one in far.alarms(1)}) == count)
+        assert end.connections == [("00000001", False)] + [("00000001", True)] * (len(end.connections) - 1)
+        assert len(end.connections) >= 4
+
+    on_street(scenario, pipes=("mqtt",), heartbeat_s=1)
+
+
+def test_a_press_without_connection_ends_the_pause_at_once(on_street):
+    async def scenario(street):
+        far, fleet = street.far, street.fleet
+        await fleet.start(street.folders)
+        await fleet.press(1)
+        await fleet.wait_lamp(1, "trying", 20)
+        await street.mqtt()
+        await fleet.wait_lamp(1, "stored", 20)
+        assert len(far.alarms(1)) == 1
+
+    on_street(scenario, pipes=("mqtt",))
+
+
+def test_kill_9_between_press_and_receipt(on_street):
+    async def scenario(street):
+        far, fleet = street.far, street.fleet
+        far.stage_of_alarms = None
+        await street.mqtt()
+        await fleet.start(street.folders)
+        await fleet.press(1)
+        await far.until(lambda: far.alarms(1))
+        await fleet.kill(1)
+        far.stage_of_alarms = messages.STORED
+        await fleet.restart(1)
+        await fleet.wait_lamp(1, "stored", 20)
+        assert {(one.boot, one.seq) for one in far.alarms(1)} == {(1, 1)}
+
+    on_street(scenario, pipes=("mqtt",))
+
+
+def refused(on_street, reason, **server):
+    async def scenario(street):
+        far, fleet = street.far, street.fleet
+        end = await street.mqtt(**(server if "names" in server else {"authority": server["authority"](street)}))
+        await fleet.start(street.folders)
+        await fleet.press(1)
+        await fleet.wait_lamp(1, "not_delivered", 40)
+        assert not far.received
+        assert not end.connections
+        assert reason in street.console()
+
+    on_street(scenario, pipes=("mqtt",))
+
+
+def test_a_server_of_another_authority_is_refused(on_street):
+    refused(
+        on_street, "not correctly signed", authority=lambda street: CertificateAuthority.open(street.folder / "other")
+    )
+
+
+def test_a_server_of_another_name_is_refused(on_street):
+    refused(on_street, "CN", names=["other.test", "127.0.0.1"])
+
+
+def test_coap_carries_on_when_the_mqtt_server_is_not_to_be_trusted(on_street):
+    async def scenario(street):
+        far, fleet = street.far, street.fleet
+        await street.mqtt(names=["other.test"])
+        await street.coap()
+        await fleet.start(street.folders)
+        await fleet.press(1)
+        await fleet.wait_lamp(1, "stored", 30)
+        assert far.alarms(1)
+
+    on_street(scenario, pipes=("mqtt", "coap"))
+
+
+def test_five_and_twenty_units_at_once(on_street):
+    async def scenario(street):
+        far, fleet = street.far, street.fleet
+        await street.mqtt()
+        await fleet.start(street.folders)
+        assert len(set(fleet.pids().values())) == 25
+        assert "MicroPython" in fleet.interpreter
+        await asyncio.gather(*[fleet.press(unit) for unit in street.folders])
+        await asyncio.gather(*[fleet.wait_lamp(unit, "stored", 60) for unit in street.folders])
+        assert all(len({one.seq for one in far.alarms(unit)}) == 1 for unit in street.folders)
+
+    on_street(scenario, pipes=("mqtt",), count=25)
