@@ -12,10 +12,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from fleet.ingest.mqtt_sessions import Login, Session, Subscription
-from fleet.ingest.mqtt_tls import Identity
+from fleet.ingest.mqtt_tls import Identity, identity_of
 from fleet.ingest.outcome import Outcome, Stored, Unavailable, Way
 from fleet.store.batch import Overloaded
 from protocols.wire.mqtt import IDENTIFIER_REJECTED, NOT_AUTHORISED, SERVER_UNAVAILABLE
@@ -47,14 +47,13 @@ def now_ms() -> int:
 
 
 class Connection(asyncio.Protocol):
-    """Born with the TCP connection, begun once TLS has proven who it is."""
+    """Made with the TCP connection; it begins once TLS has proven who it is."""
 
     def __init__(self, door: Door) -> None:
         self._door = door
         self._server = Server(now_ms())
         self._transport: asyncio.Transport | None = None
         self._identity: Identity | None = None
-        self._early = b""
         self._lost = False
         self._clean = True
         self._subscribed = False
@@ -75,16 +74,17 @@ class Connection(asyncio.Protocol):
         assert self._identity is not None
         return self._identity
 
-    def begin(self, transport: asyncio.Transport, identity: Identity) -> None:
-        """TLS is up and the certificate is of our authority; what came in advance is read now."""
-        self._transport, self._identity = transport, identity
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """TLS is up and the certificate is of our authority; its name says which unit it is."""
+        self._transport = cast(asyncio.Transport, transport)
+        identity = identity_of(transport.get_extra_info("ssl_object"))
+        if identity is None:
+            self.close("certificate_name")
+            return
+        self._identity = identity
         self._way = Way("mqtt", identity.unit)
         self._up, self._down = f"u/{identity.name}/up", f"u/{identity.name}/down"
-        early, self._early = self._early, b""
-        if self._lost:
-            return
         self._arm()
-        self._act(self._server.feed(early, now_ms()))
 
     def close(self, reason: str) -> None:
         """Closes for a reason of the door's."""
@@ -101,10 +101,7 @@ class Connection(asyncio.Protocol):
         return self._subscribed and self._server.open
 
     def data_received(self, data: bytes) -> None:
-        if self._transport is None:
-            self._early += data
-        else:
-            self._act(self._server.feed(data, now_ms()))
+        self._act(self._server.feed(data, now_ms()))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import ssl
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -18,7 +18,7 @@ from fleet.ingest.database import AWAY
 from fleet.ingest.drops import Drops
 from fleet.ingest.mqtt_connection import Connection
 from fleet.ingest.mqtt_sessions import Login, MqttSessions, Session, Subscription
-from fleet.ingest.mqtt_tls import handshake_reason, identity_of
+from fleet.ingest.mqtt_tls import server_context
 from fleet.ingest.outcome import Outcome, Way
 
 log = logging.getLogger("livlina.ingest")
@@ -34,36 +34,19 @@ RECHECK_S: Final = 20.0
 MOST_A_QUERY: Final = 5000
 
 
-class _Knock(asyncio.Protocol):
-    """A TCP connection before TLS: nothing is read from it here."""
-
-    def __init__(self, secure: Callable[[asyncio.Transport], None]) -> None:
-        self._secure = secure
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.pause_reading()
-        self._secure(transport)
-
-
 class MqttDoor:
     """One per process. ``take`` is Intake.take; ``on_listening`` is told of a unit that can be pushed to now."""
 
     def __init__(
-        self,
-        context: ssl.SSLContext,
-        take: Take,
-        sessions: MqttSessions,
-        drops: Drops,
-        on_listening: Callable[[int], None],
+        self, tls_folder: Path, take: Take, sessions: MqttSessions, drops: Drops, on_listening: Callable[[int], None]
     ) -> None:
-        self._context = context
+        """Raises TlsFolderError where the certificates cannot be used."""
+        self._context = server_context(tls_folder, self.drop)
         self._sessions = sessions
         self._drops = drops
         self.take = take
         self.subscribed = on_listening
         self._units: dict[int, Connection] = {}
-        self._handshakes: set[asyncio.Task[None]] = set()
         self._recheck: set[int] | None = set()
         self._rechecking = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -79,18 +62,20 @@ class MqttDoor:
         name = opened.getsockname()
         self.address = name[0], name[1]
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: _Knock(self._knocked), sock=opened, backlog=BACKLOG
+            lambda: Connection(self),
+            sock=opened,
+            backlog=BACKLOG,
+            ssl=self._context,
+            ssl_handshake_timeout=HANDSHAKE_S,
+            ssl_shutdown_timeout=SHUTDOWN_S,
         )
 
     async def stop(self) -> None:
         """Closes the door and every connection."""
         if self._server is not None:
             self._server.close()
-        for task in list(self._handshakes):
-            task.cancel()
         for connection in list(self._units.values()):
             connection.close("stopping")
-        await asyncio.gather(*self._handshakes, return_exceptions=True)
 
     @property
     def units(self) -> list[int]:
@@ -156,32 +141,3 @@ class MqttDoor:
             for one in part:
                 if valid.get(one.identity.fingerprint) != one.identity.unit:
                     one.close("connection_revoked")
-
-    def _knocked(self, transport: asyncio.Transport) -> None:
-        task = asyncio.get_running_loop().create_task(self._secure(transport))
-        self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
-
-    async def _secure(self, plain: asyncio.Transport) -> None:
-        connection = Connection(self)
-        try:
-            transport = await asyncio.get_running_loop().start_tls(
-                plain,
-                connection,
-                self._context,
-                server_side=True,
-                ssl_handshake_timeout=HANDSHAKE_S,
-                ssl_shutdown_timeout=SHUTDOWN_S,
-            )
-        except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
-            self.drop(handshake_reason(error))
-            plain.abort()
-            return
-        if transport is None:
-            return
-        identity = identity_of(transport.get_extra_info("ssl_object"))
-        if identity is None:
-            self.drop("certificate_name")
-            transport.close()
-            return
-        connection.begin(transport, identity)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,9 +30,10 @@ class Identity(NamedTuple):
     fingerprint: bytes
 
 
-def server_context(folder: Path) -> ssl.SSLContext:
+def server_context(folder: Path, failed: Callable[[str], None]) -> ssl.SSLContext:
     """TLS 1.2 or newer, our certificate, and clients with a certificate of ``ca.pem`` only. Raises TlsFolderError.
 
+    ``failed`` gets a counter's name for each handshake that fails; event loops keep such failures to themselves.
     The dates of certificates are not looked at (decision D3): a unit ends by being revoked, never by a calendar.
     """
     missing = [name for name in ("ca.pem", "server.pem", "server.key") if not (folder / name).is_file()]
@@ -39,6 +41,7 @@ def server_context(folder: Path) -> ssl.SSLContext:
         raise TlsFolderError(f"{folder} lacks {', '.join(missing)}: issue the server's certificate with provisioning")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslobject_class = _reporting(failed)
     context.verify_mode = ssl.CERT_REQUIRED
     context.verify_flags |= _NO_CHECK_TIME
     # Units do not resume sessions; tickets would only cost them bytes on the air.
@@ -62,8 +65,15 @@ def identity_of(ssl_object: Any) -> Identity | None:
     return Identity(int(name, 16), name, hashlib.sha256(der).digest())
 
 
-def handshake_reason(error: Exception) -> str:
-    """A counter's name for a handshake that failed."""
-    if isinstance(error, ssl.SSLError) and error.reason in _REASONS:
-        return _REASONS[error.reason]
-    return "tls_handshake"
+def _reporting(failed: Callable[[str], None]) -> type[ssl.SSLObject]:
+    class Reporting(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError as error:
+                failed(_REASONS.get(error.reason, "tls_handshake"))
+                raise
+
+    return Reporting

@@ -19,7 +19,6 @@ from fleet.ingest.intake import Acknowledge, Intake
 from fleet.ingest.listen import Listener, units_in
 from fleet.ingest.mqtt_door import MqttDoor
 from fleet.ingest.mqtt_sessions import MqttSessions
-from fleet.ingest.mqtt_tls import server_context
 from fleet.ingest.outcome import Way
 from fleet.ingest.receipts import Receipts
 from fleet.registry.directory import Directory
@@ -87,9 +86,12 @@ class Ingest:
 
     async def start(self) -> None:
         """Opens the doors. Raises OSError for a port that cannot be had, TlsFolderError for missing certificates."""
-        context = server_context(self._settings.tls_folder)
         self._mqtt = MqttDoor(
-            context, self._intake.take, self._sessions, self._drops, lambda unit: self._downlink.want([unit])
+            self._settings.tls_folder,
+            self._intake.take,
+            self._sessions,
+            self._drops,
+            lambda unit: self._downlink.want([unit]),
         )
         for pool in self._pools:
             await pool.open()
