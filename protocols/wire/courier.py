@@ -172,11 +172,13 @@ class Courier:
         return []
 
     def failed(self, key: "Key", pipe: "Hashable", now: int) -> "Actions":
-        """The last attempt could not be sent on this pipe. The next pipe is tried without waiting for the retry, but
-        each only once until then: pipes that all fail do not make a storm."""
+        """The last attempt could not be sent on this pipe, so nothing has left the unit and no gap need be kept from
+        it. The next pipe is tried without waiting for the retry, but each only once until then: pipes that all fail do
+        not make a storm. A pipe that comes up is tried at once."""
         item = self._find(key)
         if item is not None and item.stage == WAITING and item.pipe >= 0 and self._pipes[item.pipe] == pipe:
             item.failures += 1
+            item.last = now - APART
             if item.failures < len(self._candidates()):
                 item.hurried = True
                 self._hasten(item, now)

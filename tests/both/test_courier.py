@@ -261,18 +261,25 @@ def test_a_pipe_that_comes_up_is_tried_next():
 
 def test_failed_pipes_are_each_tried_once_before_the_retry():
     machine = courier(up=(A, B, M))
-    machine.submit(K, ALARM, 0)
+    actions = machine.submit(K, ALARM, 0)
     now = 0
     sends = []
-    pipe = A
     while now < 60000:
-        machine.failed(K, pipe, now)
+        while actions:
+            sends.append((now, actions[0][3]))
+            actions = machine.failed(K, actions[0][3], now)
         now = machine.next_wakeup(now)
-        for action in machine.timeout(now):
-            sends.append(now)
-            pipe = action[3]
-    assert sends == [1000, 2000, 10000, 11000, 12000, 42000, 43000, 44000, 74000]
+        actions = machine.timeout(now)
+    assert sends == [(at, pipe) for at in (0, 8000, 38000) for pipe in (A, B, M)]
     assert machine.failed((9, 9), A, now) == [] and machine.failed(K, B, now) == []
+
+
+def test_an_alarm_that_no_pipe_could_send_goes_the_moment_one_is_up():
+    machine = courier(pipes=(A,), up=())
+    assert machine.submit(K, ALARM, 0) == [("send", K, 1, A)]
+    assert machine.failed(K, A, 0) == []
+    assert machine.pipe_up(A, 30) == [("send", K, 2, A)], "nothing had left the unit, so there is no gap to keep"
+    assert machine.pipe_down(A, 60) == [] and machine.pipe_up(A, 90) == [], "but from a real send there is"
 
 
 def test_a_slow_modem_moves_the_retry():

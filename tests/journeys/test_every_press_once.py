@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
+
 from livlina.demo import compare
 from sim.house import LOGIN, House
 from sim.operator import Operator
@@ -113,6 +115,7 @@ def test_every_press_arrives_exactly_once_while_everything_is_killed_in_turn(dat
 
 async def database_dies_under_a_press(house: House) -> int:
     """Presses come while the database is away, then the server is killed too. Returns how many are lost at the end."""
+    await until(lambda: len(heard(house)) == house.units, 20, "not every unit has been heard")
     house.postgres.kill()
     await until(lambda: house.postgres.pid is None, 5, "the postmaster is still there")
     for unit in range(1, house.units + 1):
@@ -126,6 +129,12 @@ async def database_dies_under_a_press(house: House) -> int:
     truth, _, _ = await asyncio.to_thread(compare, house)
     assert len(truth.journals) == house.units
     return len(truth.journals - truth.database)
+
+
+def heard(house: House) -> set[int]:
+    """Units whose heartbeat is stored: the server knows their keys from now on, so it could acknowledge too early."""
+    with psycopg.connect(house.postgres.owner_url) as connection:
+        return {row[0] for row in connection.execute("SELECT DISTINCT unit_id FROM readings")}
 
 
 async def shown_something(house: House, unit: int) -> None:

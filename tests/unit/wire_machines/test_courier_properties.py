@@ -22,6 +22,7 @@ class Presses(RuleBasedStateMachine):
         self.open: dict[tuple[int, int], int] = {}
         self.last: dict[tuple[int, int], int] = {}
         self.attempts: dict[tuple[int, int], int] = {}
+        self.pipes: dict[tuple[int, int], tuple[str, int]] = {}
         self.up: set[tuple[str, int]] = set()
         self.closed: set[tuple[int, int]] = set()
         self.others: set[tuple[int, int]] = set()
@@ -67,6 +68,7 @@ class Presses(RuleBasedStateMachine):
         assert key not in self.closed
         assert attempt == self.attempts.get(key, 0) + 1
         self.attempts[key] = attempt
+        self.pipes[key] = pipe
         assert pipe in (self.up or PIPES)
         if key in self.open:
             assert self.open[key] < STORED, "a stored alarm is not sent again"
@@ -100,7 +102,10 @@ class Presses(RuleBasedStateMachine):
 
     @rule(sequence=KEYS, pipe=st.sampled_from(PIPES))
     def failed(self, sequence: int, pipe: tuple[str, int]) -> None:
-        self.take(self.courier.failed((1, sequence), pipe, self.now))
+        key = (1, sequence)
+        if self.pipes.get(key) == pipe and self.open.get(key) == 0:
+            self.last[key] = self.now - APART  # nothing has left the unit, so there is no gap to keep
+        self.take(self.courier.failed(key, pipe, self.now))
 
     @rule(sequence=KEYS)
     def sent(self, sequence: int) -> None:
