@@ -113,7 +113,7 @@ def test_every_press_arrives_exactly_once_while_everything_is_killed_in_turn(dat
     asyncio.run(journey())
 
 
-async def database_dies_under_a_press(house: House) -> int:
+async def database_dies_under_a_press(house: House, patience_s: float) -> int:
     """Presses come while the database is away, then the server is killed too. Returns how many are lost at the end."""
     await until(lambda: len(heard(house)) == house.units, 20, "not every unit has been heard")
     house.postgres.kill()
@@ -125,7 +125,7 @@ async def database_dies_under_a_press(house: House) -> int:
     await asyncio.to_thread(house.postgres.restart_if_dead)
     await house.start_server()
     with contextlib.suppress(AssertionError):
-        await settled(house, 45)
+        await settled(house, patience_s)
     truth, _, _ = await asyncio.to_thread(compare, house)
     assert len(truth.journals) == house.units
     return len(truth.journals - truth.database)
@@ -146,7 +146,7 @@ async def shown_something(house: House, unit: int) -> None:
 def test_the_database_away_means_no_receipt_and_no_loss(data_folder: Path) -> None:
     async def journey() -> None:
         async with living_house(data_folder, 4) as house:
-            assert await database_dies_under_a_press(house) == 0
+            assert await database_dies_under_a_press(house, 60) == 0
 
     asyncio.run(journey())
 
@@ -156,6 +156,6 @@ def test_acknowledging_before_the_commit_loses_presses(data_folder: Path) -> Non
 
     async def journey() -> None:
         async with living_house(data_folder, 4, server_command=EARLY) as house:
-            assert await database_dies_under_a_press(house) > 0
+            assert await database_dies_under_a_press(house, 15) > 0
 
     asyncio.run(journey())
