@@ -4,6 +4,7 @@ A firmware error resets the unit, and `crashed` counts it on flash; the first ve
 `MOST` crashes in a row without one the unit starts in safe mode: the smallest part that can still send an alarm.
 """
 
+from firmware.ports.console import say
 from protocols.wire import cbor
 
 TYPE_CHECKING = False
@@ -31,7 +32,7 @@ def _write(flash: "Flash", count: int) -> None:
         flash.replace(FILE, cbor.encode(count))
     except OSError as error:
         # Without the count the unit just starts normally; it must start in any case.
-        print("boot:", error)
+        say("boot:", error)
 
 
 def crashed(flash: "Flash") -> None:

@@ -8,6 +8,7 @@ contact handles it at once, journal first.
 import asyncio
 
 from firmware.core import stages
+from firmware.ports.console import say
 from protocols.wire import messages
 
 TYPE_CHECKING = False
@@ -102,11 +103,11 @@ class Driver:
             self._carry_out(self._unit.handle(event, self._clock.now()))
 
     def _record(self, record: "dict[int, int]") -> None:
-        """Put a record on flash. Flash that refuses is counted (journal.failures) and stops no alarm."""
+        """Put a record on flash. Flash that refuses, or a full heap, is counted and stops no alarm."""
         try:
             self._journal.append(record)
-        except OSError as error:
-            print("journal:", error)
+        except (OSError, MemoryError) as error:
+            say("journal:", error)
 
     def _send(self, name: str, key: "object", message: "messages.Message", urgent: bool) -> bool:
         """Whether the frame is on its way; what has no key is asked again soon and need not be."""

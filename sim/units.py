@@ -1,8 +1,8 @@
 """A fleet of simulated units: each one the real firmware in a MicroPython process of its own, on a folder as its flash.
 
-The sim holds what surrounds a unit: its power (start, kill, restart), the operator's finger on its button, and an eye on
-its lamp. It never reaches into a unit: what is asked goes over the board's pins (sim/shims/machine.py), and the journal
-is read from the flash. Processes come from one zygote (sim/zygote.py).
+The sim holds what surrounds a unit: its power (start, kill, restart), the operator's finger on its button, and an eye
+on its lamp. It never reaches into a unit: what is asked goes over the board's pins (sim/shims/machine.py), and the
+journal is read from the flash. Processes come from one zygote (sim/zygote.py).
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ EDGE_S = 10.0
 START_S = 60.0
 RESET_S = 1.0
 """From a reset to the first instruction."""
+MOST_RESETS = 3
+"""A unit that resets itself this often before it has its pins is not started again."""
 
 
 class UnitError(Exception):
@@ -82,6 +84,8 @@ class _Board:
         self.folder = folder
         self.pid: int | None = None
         self.wanted = False
+        self.resets = 0
+        self.failed: str | None = None
         self.address: bytes | None = None
         self.present = asyncio.Event()
         self.gone = asyncio.Event()
@@ -97,9 +101,9 @@ class UnitFleet:
     """Simulated units, used inside one running asyncio loop.
 
     `build` is where compiled firmware is kept. `spread_ms` bounds the units' own random delays at boot; None takes one
-    second per 25 units, at least one, so that their TLS handshakes do not all come at once. `on_lamp(unit, stage, time)`
-    is called at every change of a lamp (time.monotonic), `on_exit(unit, status)` when a process ends that was not killed
-    from here; a unit that has reset itself comes back as hardware would, any other stays down.
+    second per 25 units, at least one, so that their TLS handshakes do not all come at once. `on_lamp(unit, stage,
+    time)` is called at every change of a lamp (time.monotonic), `on_exit(unit, status)` when a process ends that was
+    not killed from here; a unit that has reset itself comes back as hardware would, any other stays down.
     """
 
     def __init__(
@@ -174,6 +178,7 @@ class UnitFleet:
 
     async def _exited(self, board: _Board, status: int) -> None:
         board.pid = None
+        present = board.address is not None
         board.address = None
         board.present.clear()
         board.gone.set()
@@ -186,6 +191,12 @@ class UnitFleet:
             return
         if self.on_exit is not None:
             self.on_exit(board.unit, status)
+        if not present:
+            board.resets += 1
+            if status != EXIT_RESET or board.resets == MOST_RESETS:
+                board.failed = f"ended with status {status} before it had its pins"
+                board.present.set()
+                return
         if status == EXIT_RESET:
             # As long as a board takes; the flash, and with it the firmware's count of crashes, stays as it is.
             await asyncio.sleep(RESET_S)
@@ -200,6 +211,8 @@ class UnitFleet:
 
     async def _power(self, board: _Board, cause: str) -> None:
         board.wanted = True
+        board.failed = None
+        board.present.clear()
         board.gone.clear()
         env = {"MICROPYPATH": self._path, "LIVLINA_BOARD": self._address, "LIVLINA_RESET_CAUSE": cause}
         await self._order(start=board.unit, folder=str(board.folder), env=env)
@@ -209,6 +222,11 @@ class UnitFleet:
             async with asyncio.timeout(START_S):
                 for board in boards:
                     await board.present.wait()
+                    if board.failed:
+                        raise UnitError(
+                            f"unit {board.unit:08x} {board.failed}: see {board.folder / 'console.log'} "
+                            "(and whether that folder can be used)"
+                        )
         except TimeoutError:
             absent = [board for board in boards if not board.present.is_set()]
             raise UnitError(
@@ -243,6 +261,7 @@ class UnitFleet:
         board.address = address
         self.interpreter = self.interpreter or interpreter
         self._dark(board)
+        board.resets = 0
         loop = asyncio.get_running_loop()
         board.lamp = LampReader(loop.call_later, lambda stage, at: self._show(board.unit, stage, at))
         board.present.set()

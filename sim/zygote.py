@@ -15,6 +15,7 @@ The interpreter is the MicroPython that is installed as a Python extension, impo
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import resource
@@ -31,6 +32,8 @@ LONGEST_CONSOLE = 64 * 1024
 LONGEST_FILE = 4 * 1024 * 1024
 """No unit's file, its console included, grows past this, whatever goes wrong in it."""
 COMMAND = "import firmware.main; firmware.main.run({spread})"
+EXIT_FOLDER = 73
+"""Status of a unit whose folder cannot be used."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -39,66 +42,67 @@ def arguments(program: str, spread: int) -> list[str]:
     return [program, "-X", f"heapsize={HEAP}", "-c", COMMAND.format(spread=spread)]
 
 
+def _console() -> int:
+    """The console file of the unit whose folder this is; it starts anew when it has grown long."""
+    grown = os.path.exists(CONSOLE) and os.path.getsize(CONSOLE) > LONGEST_CONSOLE  # noqa: PTH110, PTH202
+    return os.open(CONSOLE, os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if grown else 0), 0o600)
+
+
 class Zygote:
     """Forks, kills and reaps. `run_main` runs an interpreter's command line in this process, or None for `program`."""
 
     def __init__(self, program: str | None, spread: int) -> None:
-        self._program = program
-        self._spread = spread
+        self._command = arguments(program or "micropython", spread)
         self._parent = os.getpid()
-        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._prctl = ctypes.CDLL(None).prctl
+        self._null = os.open(os.devnull, os.O_RDONLY)
         self._pids: dict[int, int] = {}
         self._run_main: Any = None
         if program is None:
             import micropython_run
 
             self._run_main = micropython_run.run_main
+        # A collection in a unit would touch, and so copy, every page that it shares with the others.
+        gc.disable()
+        gc.freeze()
 
     def start(self, unit: int, folder: str, env: dict[str, str]) -> None:
         """Fork one unit. Refused (an "error" line) if it runs already."""
         if unit in self._pids.values():
             self.tell(error=f"unit {unit} runs already")
             return
+        # Everything that can be done before the fork is: Python code in the unit copies pages that it would share.
+        os.environ.update(env, LIVLINA_UNIT=str(unit))
+        try:
+            os.chdir(folder)
+            console = _console()
+        except OSError as error:
+            self.tell(exited=unit, pid=0, status=EXIT_FOLDER)
+            os.write(2, f"unit {unit}: {error}\n".encode())
+            return
         pid = os.fork()
         if pid == 0:
-            self._become(unit, folder, env)
+            self._become(console)
+        os.close(console)
         self._pids[pid] = unit
         self.tell(started=unit, pid=pid)
 
-    def _become(self, unit: int, folder: str, env: dict[str, str]) -> NoReturn:
+    def _become(self, console: int) -> NoReturn:
         status = 70
         try:
-            if self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) or os.getppid() != self._parent:
+            if self._prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) or os.getppid() != self._parent:
                 os._exit(status)
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_DFL)
-            os.setpgid(0, 0)
-            os.chdir(folder)
-            self._console()
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (LONGEST_FILE, LONGEST_FILE))
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            os.environ.update(env, LIVLINA_UNIT=str(unit))
+            os.dup2(self._null, 0)
+            os.dup2(console, 1)
+            os.dup2(console, 2)
             if self._run_main is None:
-                program = self._program or ""
-                os.execvp(program, arguments(program, self._spread))  # noqa: S606 - the interpreter that was named
-            status = self._run_main(arguments("micropython", self._spread))
-        except Exception:
+                os.execvp(self._command[0], self._command)  # noqa: S606 - the interpreter that was named
+            status = self._run_main(self._command)
+        except Exception:  # noqa: BLE001 - reported, and the process ends
             # On the unit's console; this process is a copy that nobody else can look into.
             traceback.print_exc()
         finally:
             os._exit(status & 0xFF)
-
-    def _console(self) -> None:
-        """Standard output and error into the unit's console file, which starts anew when it has grown long."""
-        grown = os.path.exists(CONSOLE) and os.path.getsize(CONSOLE) > LONGEST_CONSOLE  # noqa: PTH110, PTH202
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | (os.O_TRUNC if grown else 0)
-        console = os.open(CONSOLE, flags, 0o600)
-        null = os.open(os.devnull, os.O_RDONLY)
-        for source, target in ((null, 0), (console, 1), (console, 2)):
-            os.dup2(source, target)
-        os.closerange(3, 64)
 
     def kill(self, unit: int) -> None:
         """SIGKILL one unit, as a power cut would; nothing if it does not run."""
@@ -146,7 +150,10 @@ def main() -> None:
     os.set_blocking(awake, False)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    # Ctrl-C at a terminal reaches the whole group; whoever started us decides what it means.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LONGEST_FILE, LONGEST_FILE))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Ctrl-C at a terminal reaches the whole group; whoever started us decides what it means. The
+    # units inherit this.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     selector = selectors.DefaultSelector()
     selector.register(0, selectors.EVENT_READ)

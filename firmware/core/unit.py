@@ -5,8 +5,8 @@ presses, the courier and the heartbeat. It never touches flash, a key or a socke
 came from outside.
 
 Events: ("pressed", input, kind), ("receipt", items, time) of a receipt that was opened and verified,
-("refused",) for a down frame that was not, ("pipe", name, up), ("unsent", key, pipe) when a pipe could not take a frame,
-("time",) to let time pass.
+("refused",) for a down frame that was not, ("pipe", name, up), ("unsent", key, pipe) when a pipe could not take a
+frame, ("time",) to let time pass.
 
 Actions: ("journal", record) is to be on flash before the next action is carried out; ("send", pipe, key, message,
 urgent) builds no bytes that may be kept: seal with a fresh counter and send; ("lamp", stage) of core.stages.
@@ -36,8 +36,8 @@ class Unit:
 
     `boot` is this boot's number; `pipes` are names in preferred order; `random(n)` gives an integer in 0..n-1;
     `heartbeat` is core.heartbeat's plan; `entries` are the journal's open presses; `measure()` gives two dicts: what a
-    heartbeat says of the unit now (fields of messages.Heartbeat) and the full status; `wall()` gives the unit's own clock
-    (unix s); `bearer` as in messages.
+    heartbeat says of the unit now (fields of messages.Heartbeat) and the full status; `wall()` gives the unit's own
+    clock (unix s); `bearer` as in messages.
     """
 
     def __init__(

@@ -8,6 +8,7 @@ import asyncio
 import socket
 
 from firmware.ports import sockets
+from firmware.ports.console import say
 from firmware.ports.tls import TlsStream
 
 TYPE_CHECKING = False
@@ -189,11 +190,11 @@ class MqttPipe:
                 await self._serving
             except asyncio.CancelledError:
                 self.errors += 1
-                print(self.name, "connection: no answer")
+                say(self.name, "connection: no answer")
             except (OSError, ValueError, asyncio.TimeoutError) as error:
                 # ValueError: the server's certificate is not the one we must see. Reported by count and on the console.
                 self.errors += 1
-                print(self.name, "connection:", error)
+                say(self.name, "connection:", error)
             self._serving = None
             self._client.lost()
             self._drop()

@@ -10,6 +10,7 @@ import time
 
 import machine
 from board import PINS
+
 from firmware.core.stages import BLUE, GREEN, RED, VIBRATION
 
 RING = 32

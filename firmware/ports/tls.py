@@ -9,6 +9,7 @@ import asyncio
 import socket
 
 import tls
+
 from firmware.ports import sockets
 
 CHUNK = 512

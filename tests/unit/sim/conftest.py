@@ -6,12 +6,11 @@ import socket
 from pathlib import Path
 
 import pytest
+from far_end import CoapEnd, FarEnd, MqttEnd, free_port
 
 from provisioning.ca import CertificateAuthority
 from provisioning.identity import make_identity, write_flash
 from sim.units import UnitFleet
-
-from far_end import CoapEnd, FarEnd, MqttEnd, free_port
 
 TLS_NAME = "fleet.test"
 
