@@ -1,0 +1,3 @@
+"""What the peer tests of the front doors share."""
+
+from tests.fleet_server import database, postgres  # noqa: F401
