@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-war
 # Wheels only, each with a known hash: set-up needs no compiler and runs nobody's build script.
 LOCKED := $(PIP) --require-hashes --only-binary :all:
 NPM = $(if $(shell command -v npm),npm,$(abspath $(BIN))/npm)
-NPM_CI = $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+NPM_CI = $(NPM) ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 # Debian's own folder for servers is not on every user's path.
 export PATH := $(PATH):/usr/sbin:/sbin
 
