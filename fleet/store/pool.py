@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
+import psycopg
 from psycopg import AsyncConnection, sql
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
@@ -36,7 +37,16 @@ def make_pool(url: str, duty: Duty, *, size: int, name: str | None = None) -> Po
             await connection.execute(sql.SQL(statement))
         await connection.commit()
 
-    return AsyncConnectionPool(
+    async def check(connection: Connection) -> None:
+        # One dead connection means that all have died with the server. Found one by one, with the pool's growing
+        # pauses in between, four of them would outlast the caller's patience.
+        try:
+            await AsyncConnectionPool.check_connection(connection)
+        except psycopg.OperationalError:
+            await pool.drain()
+            raise
+
+    pool: Pool = AsyncConnectionPool(
         url,
         connection_class=AsyncConnection[DictRow],
         kwargs={"row_factory": dict_row, "connect_timeout": 5, "application_name": f"livlina-{name or duty}"},
@@ -44,12 +54,13 @@ def make_pool(url: str, duty: Duty, *, size: int, name: str | None = None) -> Po
         max_size=size,
         open=False,
         configure=configure,
-        check=AsyncConnectionPool.check_connection,
+        check=check,
         timeout=5,
         reconnect_timeout=0,
         reconnect_failed=None,
         name=name or duty,
     )
+    return pool
 
 
 @asynccontextmanager
