@@ -1,6 +1,8 @@
 """The web side as a process of its own over a real database, and what its tests put into that database.
 
     python tests/web_server.py APP_URL PORT TIMINGS     the server itself (TIMINGS: JSON for fleet.web.model.Timings)
+
+Test modules import the fixtures ``postgres`` and ``scene`` from here.
 """
 
 from __future__ import annotations
@@ -15,13 +17,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
+import psycopg
+import psycopg.conninfo
+import psycopg.sql
+import pytest
 import uvicorn
 
 from fleet.alarms import store as alarms
@@ -29,9 +37,11 @@ from fleet.alarms.decide import priority_of
 from fleet.alarms.model import Press, PressKey
 from fleet.registry import store as registry
 from fleet.registry.secret_box import SecretBox
-from fleet.store.pool import Connection, Duty, make_pool
+from fleet.store.embedded_postgres import EmbeddedPostgres
+from fleet.store.pool import Connection, Duty, Pool, make_pool
 from fleet.web.app import make_app
 from fleet.web.model import Timings
+from tests.database import FreshDatabase, cluster, fresh_database
 
 T = TypeVar("T")
 PASSWORD = "korrekt häst batteri"
@@ -168,20 +178,93 @@ class Town:
             return thread.submit(asyncio.run, self._do(duty, act)).result()
 
     async def _do(self, duty: Duty, act: Callable[[Connection], Awaitable[T]]) -> T:
-        async with acting(self.app_url, duty) as connection, connection.transaction():
+        async with (
+            acting_pool(self.app_url, duty) as pool,
+            pool.connection() as connection,
+            connection.transaction(),
+        ):
             return await act(connection)
 
 
 @asynccontextmanager
-async def acting(app_url: str, duty: Duty) -> Any:
-    """One connection of the application under a duty's role."""
-    pool = make_pool(app_url, duty, size=1)
+async def acting_pool(app_url: str, duty: Duty, size: int = 1) -> AsyncIterator[Pool]:
+    """Connections of the application under a duty's role."""
+    pool = make_pool(app_url, duty, size=size)
     await pool.open()
     try:
-        async with pool.connection() as connection:
-            yield connection
+        yield pool
     finally:
         await pool.close()
+
+
+@dataclass
+class Scene:
+    """One database with two municipalities, three operators and four units, and the servers that a test starts."""
+
+    database: FreshDatabase
+    town: Town
+    servers: list[WebServer] = field(default_factory=list)
+
+    def server(self, **timings: float) -> WebServer:
+        """Starts a server process over this database; it ends with the test."""
+        server = WebServer(self.database.app_url, **timings)
+        self.servers.append(server)
+        server.start()
+        return server
+
+    def client(self, server: WebServer, login: str | None = None) -> httpx.Client:
+        """A program's HTTP client, logged in through the API if a name is given."""
+        client = httpx.Client(base_url=server.base, timeout=20)
+        if login is not None:
+            answer = client.post("/api/login", json={"login": login, "password": PASSWORD})
+            assert answer.status_code == 204, answer.text
+        return client
+
+    def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """As the schema's owner, past row level security."""
+        with psycopg.connect(self.database.owner_url, autocommit=True) as connection:
+            cursor = connection.execute(statement, values or None)  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def database_away(self) -> Iterator[None]:
+        """Nobody gets into this database, and whoever was in is thrown out."""
+        name = psycopg.conninfo.conninfo_to_dict(self.database.owner_url)["dbname"]
+        beside = psycopg.conninfo.make_conninfo(self.database.owner_url, dbname="postgres")
+        with psycopg.connect(beside, autocommit=True) as connection:
+            database = psycopg.sql.Identifier(str(name))
+            connection.execute(psycopg.sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(database))
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            try:
+                yield
+            finally:
+                connection.execute(psycopg.sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(database))
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    with cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def scene(postgres: EmbeddedPostgres) -> Iterator[Scene]:
+    """anna works for both municipalities, bo for the first, cilla for the second. Units 1 and 2, 3 and 4."""
+    with fresh_database(postgres) as database:
+        town = Town(database.app_url)
+        town.municipality(1, "Kristianstad")
+        town.municipality(2, "Östra Göinge")
+        town.operator("anna", 1, 2)
+        town.operator("bo", 1)
+        town.operator("cilla", 2)
+        for unit, municipality in ((1, 1), (2, 1), (3, 2), (4, 2)):
+            town.unit(unit, municipality)
+        made = Scene(database, town)
+        try:
+            yield made
+        finally:
+            for server in made.servers:
+                server.stop(signal.SIGKILL)
 
 
 async def _serve(app_url: str, port: int, timings: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ def N_(message: str) -> str:
 
 PRIORITIES: Table = {1: N_("Acute"), 2: N_("High"), 3: N_("Normal"), 4: N_("Technical")}
 KINDS: Table = {
-    1: N_("Alarm button"),
+    1: N_("Button pressed"),
     2: N_("Duress alarm"),
     3: N_("Man down"),
     4: N_("No movement"),
@@ -75,6 +75,7 @@ CHANGES: Table = {
 BEARERS: Table = {
     0: N_("Unknown way"), 1: "Wi-Fi", 2: "Ethernet", 3: "SIM 1", 4: "SIM 2", 5: "SMS",
 }  # fmt: skip
+TRANSPORTS: Table = {"coap": "CoAP", "mqtt": "MQTT"}
 # What the page's own scripts say. {n} and the like are filled in there.
 PAGE: Table = {
     "contact_unknown": N_("Contact not yet known"),
@@ -88,12 +89,11 @@ PAGE: Table = {
     "logged_out_do": N_("Log in again, or use the reserve routine."),
     "ends_soon": N_("Your log-in ends at {time}. Log in again before then."),
     "watchdog_dead": N_("This page cannot watch its connection. Reload it."),
-    "sound_off": N_("Sound is off. You will not hear new alarms."),
+    "sound_off": N_("Sound is off: you will not hear new alarms."),
     "sound_on": N_("Sound is on"),
     "sound_none": N_("This browser cannot play sound. Use another one."),
     "shift_start": N_("Start shift and test the sound"),
     "shift_restore": N_("Turn the sound on"),
-    "shift_end": N_("End shift"),
     "heard": N_("Shift started. You should have heard three tones."),
     "waiting_title": N_("{n} waiting"),
     "none_title": N_("No alarm waiting"),
@@ -109,7 +109,6 @@ PAGE: Table = {
     "centre_waiting": N_("Not yet accepted by a centre"),
     "centre_accepted": N_("Accepted by {who}"),
     "centre_refused": N_("Refused by {who}: call the centre"),
-    "free": N_("Nobody has taken it"),
     "mine": N_("You have it since {time}"),
     "theirs": N_("{who} has it since {time}"),
     "take": N_("Take"),
@@ -135,6 +134,7 @@ PAGE: Table = {
     "age_days": N_("{d} d {h} h"),
     "age_hours": N_("{h} h {m} min"),
     "age_minutes": N_("{m} min {s} s"),
+    "age_only_minutes": N_("{m} min"),
     "age_seconds": N_("{s} s"),
 }
 
@@ -183,6 +183,11 @@ class Words:
         if number is None:
             return ""
         return self._(PAGE["own_button"]) if number == 0 else self._(PAGE["pendant"]).replace("{n}", str(number))
+
+    def actor(self, name: str) -> str:
+        """Who made a change: an operator, a centre, or a unit."""
+        before, _, unit = name.partition("unit ")
+        return name if before or not unit else self._(PAGE["unit"]).replace("{id}", unit)
 
     def word(self, table: Table, code: int | str | None) -> str:
         """The word for a code, or the code itself."""

@@ -17,11 +17,13 @@ const BUSY_REPEAT_MS = 15000; // softer and rarer for somebody who is already ta
 const LOSS_REPEAT_MS = 5000;
 const ANSWER_MS = 8000;
 const EVENT_MS = 3000;
+const HINT_MS = 15000;
 const ENDS_SOON_MS = 15 * 60 * 1000;
 let soundedAt = -Infinity;
 let soundedFor = null;
 let manned = false;
 let ready = false;
+let drawn = false;
 
 const sound = new Sound(() => drawSound());
 const stream = new Stream(`${location.protocol === "https:" ? "wss:" : "ws:"}//${location.host}/ws`, {
@@ -69,6 +71,7 @@ function draw() {
   place($("waiting"), queue.waiting());
   place($("taken"), queue.taken());
   keepFocus(focused, home, neighbours);
+  drawn = ready;
   drawSummary();
   ring();
 }
@@ -80,7 +83,7 @@ function place(list, cases) {
       row = new Row(entry, words, page.me, Object.keys(page.texts.outcome), { take, close, moved });
       row.movedAt = performance.now();
       rows.set(entry.id, row);
-      row.element.classList.add("new");
+      if (drawn) row.element.classList.add("new");
     } else if (row.entry !== entry) {
       if (row.pending?.state !== entry.state) row.pending = null; // a repeated press does not answer a take
       if (row.pending === null) row.say("");
@@ -185,11 +188,22 @@ function drawContact(state, at) {
 
 function drawSound() {
   const on = sound.on;
+  const focused = document.activeElement;
   $("sound").textContent = on ? words.text("sound_on") : "";
-  $("shift").textContent = words.text(on ? "shift_end" : manned ? "shift_restore" : "shift_start");
-  $("shift").classList.toggle("main", !on);
+  $("sound-fault").textContent = words.text(sound.possible ? "sound_off" : "sound_none");
+  $("shift").textContent = words.text(manned ? "shift_restore" : "shift_start");
+  $("shift").hidden = !sound.possible;
   $("sound-off").hidden = on;
-  if (!on) banner("sound-off", words.text(sound.possible ? "sound_off" : "sound_none"));
+  $("shift-end").hidden = !on;
+  if (focused === $("shift") && on) $("shift-end").focus();
+  if (focused === $("shift-end") && !on) $("shift").focus();
+}
+
+function hint(text) {
+  $("hint").textContent = text;
+  setTimeout(() => {
+    if ($("hint").textContent === text) $("hint").textContent = "";
+  }, HINT_MS);
 }
 
 // --- telling -------------------------------------------------------------------------------------------------------
@@ -284,7 +298,7 @@ function failed(row, status, told) {
   else if (status === 0 || status >= 500) row.say(words.text("not_done"));
   else row.say(words.text("not_allowed", { detail: told.detail }));
   if (status === 409) {
-    $("hint").textContent = row.fault.textContent; // stays when the row goes
+    hint(row.fault.textContent); // stays when the row goes
     if (stream.state !== "ok") {
       queue.apply(told.case);
       draw();
@@ -336,7 +350,7 @@ async function shift() {
   } else {
     manned = true;
     await sound.start();
-    if (sound.on) $("hint").textContent = words.text("heard");
+    if (sound.on) hint(words.text("heard"));
   }
   stream.send({ manned });
   sessionStorage.setItem("manned", String(manned));
@@ -365,6 +379,7 @@ manned = sessionStorage.getItem("manned") === "true";
 $("keys").checked = localStorage.getItem("single_keys") !== "off";
 $("keys").addEventListener("change", () => localStorage.setItem("single_keys", $("keys").checked ? "on" : "off"));
 $("shift").addEventListener("click", shift);
+$("shift-end").addEventListener("click", shift);
 $("help-open").addEventListener("click", () => $("help").showModal());
 document.addEventListener("keydown", onKey);
 document.addEventListener("focusin", (event) => {

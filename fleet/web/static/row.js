@@ -126,10 +126,10 @@ export class Row {
     put(this.age, words.age(now - began));
     const late = Date.parse(entry.opened_at) - began;
     const time = words.time(began, now);
-    put(this.when, entry.marks.includes("late") ? words.text("pressed_late", { time, age: words.age(late) })
+    put(this.when, entry.marks.includes("late") ? words.text("pressed_late", { time, age: words.age(late, false) })
       : words.text("pressed", { time }));
     const taken = entry.taken_at === null ? "" : words.time(Date.parse(entry.taken_at), now);
-    put(this.who, entry.state === "open" ? words.text("free")
+    put(this.who, entry.state === "open" ? ""
       : entry.taken_by === this.me ? words.text("mine", { time: taken })
       : words.text("theirs", { who: entry.taken_by, time: taken }));
   }

@@ -39,9 +39,10 @@ export class Words {
     return this.day.format(at) === this.day.format(new Date(now)) ? clock : `${this.day.format(at)} ${clock}`;
   }
 
-  age(milliseconds) {
+  age(milliseconds, exact = true) {
     const s = Math.max(0, Math.floor(milliseconds / 1000));
     if (s < 60) return this.text("age_seconds", { s });
+    if (s < 3600 && !exact) return this.text("age_only_minutes", { m: Math.floor(s / 60) });
     if (s < 3600) return this.text("age_minutes", { m: Math.floor(s / 60), s: String(s % 60).padStart(2, "0") });
     if (s < 86400) return this.text("age_hours", { h: Math.floor(s / 3600), m: String(Math.floor((s % 3600) / 60)).padStart(2, "0") });
     return this.text("age_days", { d: Math.floor(s / 86400), h: Math.floor((s % 86400) / 3600) });
