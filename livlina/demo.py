@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 
 from fleet.settings import Settings
 from sim.house import LOGIN, House, Ports, Truth, centre_references
@@ -61,13 +62,60 @@ class DemoOptions:
     seed: int | None = None
 
 
+class Board:
+    """One line a press on the terminal. On a real terminal the lines of presses under way are filled in live; anywhere
+    else a line is printed once its press is taken."""
+
+    def __init__(self, console: Console, pipe: Callable[[int], str]) -> None:
+        self._console = console
+        self._pipe = pipe
+        self._under_way: dict[int, Press] = {}
+        self._live = Live(console=console, transient=True, refresh_per_second=8) if console.is_terminal else None
+
+    def __enter__(self) -> Board:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.update("")
+            self._live.stop()
+        for press in self._under_way.values():
+            self.say(self.line(press))
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+        self._console.print(line, markup=False)
+
+    def show(self, press: Press) -> None:
+        """The press has reached another stage."""
+        if press.done:
+            self._under_way.pop(press.number, None)
+            self.say(self.line(press))
+        else:
+            self._under_way[press.number] = press
+        if self._live is not None:
+            self._live.update(Group(*(self.line(waiting) for waiting in self._under_way.values())))
+
+    def line(self, press: Press) -> str:
+        """When, which, who, how, and the milliseconds to each stage as far as it is reached."""
+        clock = time.strftime("%H:%M:%S", time.localtime(press.wall))
+        times = "  ".join(
+            f"{stage} {press.stages[stage] * 1000:5.0f} ms" if stage in press.stages else f"{stage}     … ms"
+            for stage in STAGES
+        )
+        return f"{clock} #{press.number:<3} {press.unit:08x} {self._pipe(press.unit):<4} {times}"
+
+
 class Demo:
     """Presses, watches the lamps and keeps the score. The house does the rest."""
 
-    def __init__(self, house: House, options: DemoOptions, say: Callable[[str], None]) -> None:
+    def __init__(self, house: House, options: DemoOptions, board: Board) -> None:
         self._house = house
         self._options = options
-        self._say = say
+        self._board = board
+        self._say = board.say
         self._random = random.Random(options.seed)  # noqa: S311 (who presses, not a key)
         self._waiting: dict[int, Press] = {}
         self.presses: list[Press] = []
@@ -119,6 +167,7 @@ class Demo:
         press = Press(unit, len(self.presses) + 1, time.monotonic(), time.time())
         self.presses.append(press)
         self._waiting[unit] = press
+        self._board.show(press)
         await self._house.fleet.press(unit)
 
     async def _settle(self, stop: asyncio.Event) -> None:
@@ -136,12 +185,7 @@ class Demo:
             press.stages.setdefault(reached, at - press.at)
         if press.done:
             del self._waiting[unit]
-            self._say(self._line(press))
-
-    def _line(self, press: Press) -> str:
-        clock = time.strftime("%H:%M:%S", time.localtime(press.wall))
-        times = "  ".join(f"{stage} {press.stages[stage] * 1000:7.0f} ms" for stage in STAGES)
-        return f"{clock}  press {press.number:<4} unit {press.unit:08x} {self._house.pipe(press.unit):<4}  {times}"
+        self._board.show(press)
 
     async def _summary(self, processes: int) -> dict[str, Any]:
         house = self._house
@@ -225,25 +269,22 @@ def _folder(data: Path | None) -> Iterator[Path]:
 def run_demo(options: DemoOptions, data: Path | None) -> dict[str, Any]:
     """Runs a demo to its end and returns its summary. Raises DemoError and what the parts raise."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-
-    def say(line: str) -> None:
-        console.print(line, markup=False)
-
     with _folder(data) as folder:
         settings = None if options.headless else Settings.from_environment()
         house = House(folder, options.units, Ports.free(settings))
-        return asyncio.run(_run(house, options, say))
+        with Board(console, house.pipe) as board:
+            return asyncio.run(_run(house, options, board))
 
 
-async def _run(house: House, options: DemoOptions, say: Callable[[str], None]) -> dict[str, Any]:
+async def _run(house: House, options: DemoOptions, board: Board) -> dict[str, Any]:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
-        return await Demo(house, options, say).run(stop)
+        return await Demo(house, options, board).run(stop)
     finally:
         await house.stop()
         if not options.headless:
-            say(f"everything is stopped; the data stays in {house.folder}")
+            board.say(f"everything is stopped; the data stays in {house.folder}")
         sys.stderr.flush()

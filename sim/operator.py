@@ -83,22 +83,26 @@ class Operator:
             await socket.send(json.dumps({"seen": self._cursor}))
 
     def _consider(self, case: dict[str, Any]) -> None:
-        if case["state"] == "open" and case["id"] not in self._planned:
+        planned = self._planned.get(case["id"])
+        if case["state"] == "open" and (planned is None or planned.done()):
             self._planned[case["id"]] = asyncio.create_task(self._handle(case["id"]))
         elif case["state"] == "closed":
             self._planned.pop(case["id"], None)
 
     async def _handle(self, case: int) -> None:
-        if self._take_after:
-            await asyncio.sleep(self._take_after)
-        if not await self._post(case, "take", {}):
-            return
-        self.taken += 1
-        await asyncio.sleep(self._close_after)
-        await self._post(case, "close", {"outcome": "helped"})
+        """Takes and closes; a press that came meanwhile has opened the case again, so it is taken again."""
+        while True:
+            if self._take_after:
+                await asyncio.sleep(self._take_after)
+            if (await self._post(case, "take", {})).get("taken_by") != self._login:
+                return
+            self.taken += 1
+            await asyncio.sleep(self._close_after)
+            if (await self._post(case, "close", {"outcome": "helped"})).get("state") != "open":
+                return
 
-    async def _post(self, case: int, action: str, body: dict[str, str]) -> bool:
-        """Repeats until the server has answered; True if this operator's action counted."""
+    async def _post(self, case: int, action: str, body: dict[str, str]) -> dict[str, Any]:
+        """Repeats until the server has answered; returns the case as it is now, empty where there is none."""
         while True:
             try:
                 answer = await self._client.post(f"/api/cases/{case}/{action}", json=body)
@@ -106,9 +110,9 @@ class Operator:
                 await asyncio.sleep(0.5)
                 continue
             if answer.status_code == httpx.codes.OK:
-                return True
+                return dict(answer.json())
             if answer.status_code in {httpx.codes.CONFLICT, httpx.codes.NOT_FOUND}:
-                return bool(answer.json().get("case", {}).get("taken_by") == self._login)
+                return dict(answer.json().get("case", {}))
             if answer.status_code == httpx.codes.UNAUTHORIZED:
                 with contextlib.suppress(httpx.HTTPError, OperatorError):
                     await self.log_in()

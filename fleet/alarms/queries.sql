@@ -5,7 +5,8 @@ SELECT pg_advisory_xact_lock(hashtext('livlina.case_log'));
 
 -- name: store_presses
 -- One statement a batch: finds what is new, opens or joins cases, keeps the raw frames, queues the centres' messages,
--- writes the log. Runs under the case log's lock, so "new" cannot change while it runs.
+-- writes the log. A press that joins a taken case opens it again: a person must take it once more, so that nobody
+-- presses into a case that was taken and forgotten. Runs under the case log's lock, so "new" cannot change while it runs.
 WITH arrived AS (
     SELECT DISTINCT ON (t.unit_id, t.boot, t.seq) t.*
     FROM unnest(
@@ -38,7 +39,8 @@ joined AS (
         presses = c.presses + excluded.presses,
         priority = CASE WHEN least(c.priority, excluded.priority) < 4 THEN 1 ELSE 4 END,
         marks = ARRAY(SELECT DISTINCT m FROM unnest(c.marks || excluded.marks) m ORDER BY m),
-        last_press_at = greatest(c.last_press_at, excluded.last_press_at)
+        last_press_at = greatest(c.last_press_at, excluded.last_press_at),
+        state = 'open', taken_before_by = coalesce(c.taken_by, c.taken_before_by), taken_at = NULL, taken_by = NULL
     RETURNING c.case_id, c.municipality_id, c.unit_id, (c.xmax = 0) AS opened
 ),
 kept AS (
@@ -67,14 +69,13 @@ logged AS (
 )
 SELECT a.unit_id, a.boot, a.seq, (f.unit_id IS NULL) AS double,
        CASE WHEN f.unit_id IS NOT NULL THEN 1
-            WHEN c.state <> 'open' THEN 3
+            WHEN p.taken_at IS NOT NULL THEN 3
             WHEN p.accepted_at IS NOT NULL THEN 2
             ELSE 1 END AS stage,
        (SELECT count(*) FROM owed) AS owed, (SELECT count(*) FROM logged) AS logged
 FROM arrived a
 LEFT JOIN fresh f USING (unit_id, boot, seq)
-LEFT JOIN presses p ON p.unit_id = a.unit_id AND p.boot = a.boot AND p.seq = a.seq
-LEFT JOIN cases c ON c.case_id = p.case_id;
+LEFT JOIN presses p ON p.unit_id = a.unit_id AND p.boot = a.boot AND p.seq = a.seq;
 
 -- name: announce_presses
 SELECT pg_notify('livlina_case_log', ''), pg_notify('livlina_outbox', '');
@@ -88,15 +89,14 @@ SELECT pg_notify('livlina_stages', %(units)s);
 -- name: stages
 -- The present stage of presses, asked by key. A key that is unknown has no row.
 SELECT p.unit_id, p.boot, p.seq,
-       CASE WHEN c.state <> 'open' THEN 3 WHEN p.accepted_at IS NOT NULL THEN 2 ELSE 1 END AS stage
+       CASE WHEN p.taken_at IS NOT NULL THEN 3 WHEN p.accepted_at IS NOT NULL THEN 2 ELSE 1 END AS stage
 FROM unnest(%(unit_id)s::bigint[], %(boot)s::bigint[], %(seq)s::bigint[]) AS k(unit_id, boot, seq)
-JOIN presses p USING (unit_id, boot, seq)
-JOIN cases c USING (case_id);
+JOIN presses p USING (unit_id, boot, seq);
 
 -- name: recent_stages
 -- The presses of units whose case is not closed or has changed lately: what a push or a reconnect tells them again.
 SELECT p.unit_id, p.boot, p.seq,
-       CASE WHEN c.state <> 'open' THEN 3 WHEN p.accepted_at IS NOT NULL THEN 2 ELSE 1 END AS stage
+       CASE WHEN p.taken_at IS NOT NULL THEN 3 WHEN p.accepted_at IS NOT NULL THEN 2 ELSE 1 END AS stage
 FROM presses p JOIN cases c USING (case_id)
 WHERE p.unit_id = ANY (%(units)s::bigint[])
   AND (c.state <> 'closed' OR c.closed_at > now() - interval '10 minutes')
@@ -106,6 +106,10 @@ ORDER BY p.unit_id, p.received_at DESC;
 UPDATE cases SET state = 'taken', taken_at = now(), taken_by = %(actor)s
 WHERE case_id = %(case_id)s AND state = 'open'
 RETURNING case_id, municipality_id, unit_id;
+
+-- name: take_presses
+-- A press is taken when a person took the case after it came in; one that comes later waits for a person again.
+UPDATE presses SET taken_at = now() WHERE case_id = %(case_id)s AND taken_at IS NULL;
 
 -- name: close_case
 UPDATE cases SET state = 'closed', closed_at = now(), closed_by = %(actor)s, outcome = %(outcome)s

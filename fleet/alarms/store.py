@@ -106,6 +106,8 @@ async def _change(
     changed = await fetch_all(connection, SQL[statement], {"case_id": case_id, **values})
     if not changed:
         raise TakeRefused(await case_by_id(connection, case_id))
+    if change == "taken":
+        await connection.execute(SQL["take_presses"], {"case_id": case_id})
     await log_change(connection, changed[0]["municipality_id"], case_id, change, actor, detail)
     await announce_stages(connection, [changed[0]["unit_id"]])
     await connection.execute(SQL["announce_cases"])
@@ -222,6 +224,7 @@ def case_view(row: dict[str, Any]) -> dict[str, Any]:
         "refused_by": row["refused_by"],
         "taken_at": _iso(row["taken_at"]),
         "taken_by": row["taken_by"],
+        "taken_before_by": row["taken_before_by"],
         "closed_at": _iso(row["closed_at"]),
         "closed_by": row["closed_by"],
         "outcome": row["outcome"],

@@ -116,9 +116,16 @@ def test_repeats_join_the_case_and_raise_it_until_it_is_closed(database: FreshDa
                 await store.take_case(connection, case["id"], "a")
             async with p.ingest.connection() as connection:
                 await store.store_presses(connection, [press(1, 3)])
-                (third, *_) = await store.stages(connection, [PressKey(1, 1, 3)])
-                assert third.stage == 3, "the case that it joined is taken"
+                keys = [PressKey(1, 1, seq) for seq in (1, 3)]
+                stages = {fate.key.seq: fate.stage for fate in await store.stages(connection, keys)}
+                assert stages == {1: 3, 3: 1}, "nobody has seen the third press yet"
             async with tenant_transaction(p.web, [1]) as connection:
+                (case,) = await store.cases_not_closed(connection)
+                assert (case["state"], case["taken_by"], case["taken_before_by"]) == ("open", None, "a")
+                with pytest.raises(TakeRefused):
+                    await store.close_case(connection, case["id"], "a", "helped")
+            async with tenant_transaction(p.web, [1]) as connection:
+                await store.take_case(connection, case["id"], "b")
                 await store.close_case(connection, case["id"], "a", "helped")
             async with p.ingest.connection() as connection:
                 await store.store_presses(connection, [press(1, 4)])
@@ -128,7 +135,7 @@ def test_repeats_join_the_case_and_raise_it_until_it_is_closed(database: FreshDa
                 assert fresh["presses"] == 1
                 history = await store.case_history(connection, case["id"])
                 assert [entry["change"] for entry in history["log"]] == [
-                    "opened", "repeated", "taken", "repeated", "closed",
+                    "opened", "repeated", "taken", "repeated", "taken", "closed",
                 ]  # fmt: skip
 
     asyncio.run(run())

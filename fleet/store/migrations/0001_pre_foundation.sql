@@ -121,6 +121,7 @@ CREATE TABLE cases (
     refused_by text,
     taken_at timestamptz,
     taken_by text,
+    taken_before_by text,
     closed_at timestamptz,
     closed_by text,
     outcome text,
@@ -156,6 +157,7 @@ CREATE TABLE presses (
     marks text[] NOT NULL DEFAULT '{}',
     raw bytea NOT NULL,
     accepted_at timestamptz,
+    taken_at timestamptz,
     PRIMARY KEY (unit_id, boot, seq)
 );
 CREATE INDEX presses_by_case ON presses (case_id);
@@ -341,6 +343,7 @@ GRANT INSERT ON case_log TO livlina_forward;
 
 GRANT SELECT ON municipalities, units, unit_states, presses, cases, outbox, case_log TO livlina_web;
 GRANT UPDATE (state, taken_at, taken_by, closed_at, closed_by, outcome) ON cases TO livlina_web;
+GRANT UPDATE (taken_at) ON presses TO livlina_web;
 GRANT INSERT ON case_log TO livlina_web;
 
 -- Log-in happens before anybody's municipalities are known, so it has a duty of its own.
