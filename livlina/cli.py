@@ -36,7 +36,8 @@ def main() -> None:
 def fail(message: str) -> NoReturn:
     """Says on standard error what went wrong, and ends with 1."""
     typer.echo(f"livlina: {message}", err=True)
-    raise typer.Exit(1)
+    # Not typer.Exit: that is a RuntimeError, and a command's own handler would catch it.
+    raise SystemExit(1)
 
 
 def show(document: dict[str, Any], as_json: bool) -> None:

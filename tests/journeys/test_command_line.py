@@ -1,0 +1,93 @@
+"""The commands of an installation, as an administrator types them, on an embedded database."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from protocols.wire import cbor
+
+
+class CommandLine:
+    """Runs ``livlina`` with a data folder of its own."""
+
+    def __init__(self, data: Path) -> None:
+        self._environment = {**os.environ, "LIVLINA_DATA": str(data), "LIVLINA_DATABASE_URL": ""}
+
+    def run(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "livlina", *words],
+            capture_output=True, text=True, timeout=60, check=False, env={**self._environment, **more},
+        )  # fmt: skip
+
+    def json(self, *words: str) -> dict[str, Any]:
+        done = self.run(*words, "--json")
+        assert done.returncode == 0, done.stderr
+        document = json.loads(done.stdout)
+        assert isinstance(document, dict)
+        return document
+
+    def refused(self, *words: str, **more: str) -> str:
+        done = self.run(*words, **more)
+        assert done.returncode == 1, (done.stdout, done.stderr)
+        assert done.stdout == ""
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+
+@pytest.fixture
+def livlina(data_folder: Path) -> CommandLine:
+    return CommandLine(data_folder)
+
+
+def test_an_installation_is_set_up_by_commands(livlina: CommandLine, data_folder: Path) -> None:
+    assert livlina.json("migrate")["applied"] == ["0001_pre_foundation.sql"]
+    assert livlina.json("migrate")["applied"] == []
+    assert livlina.json("municipality", "add", "1290", "Kristianstad") == {"municipality": 1290, "name": "Kristianstad"}
+    made = livlina.json("operator", "add", "anna", "--municipality", "1290")
+    assert len(made["password"]) >= 16
+    assert livlina.json("centre", "add", "A", "--to", "127.0.0.1:9999", "--municipality", "1290")["protocol"] == "dc09"
+    flash = data_folder / "flash"
+    unit = livlina.json("unit", "add", "--municipality", "1290", "--type", "personal", "--flash", str(flash))
+    assert unit["unit"] == "00000001"
+    identity = cbor.decode((flash / "identity.cbor").read_bytes())
+    assert identity[1] == 1
+    assert len(identity[3]) == 16
+    assert identity[3].hex() not in json.dumps(unit), "a secret on the terminal"
+
+    assert "unknown" in livlina.refused("unit", "add", "--municipality", "9", "--flash", str(data_folder / "b"))
+    assert "not empty" in livlina.refused("unit", "add", "--municipality", "1290", "--flash", str(flash))
+    taken = ("unit", "add", "--municipality", "1290", "--number", "1", "--flash", str(data_folder / "c"))
+    assert "registered already" in livlina.refused(*taken)
+    assert "livlina municipality add" in livlina.refused("operator", "add", "bo", "--municipality", "9")
+    assert "HOST:PORT" in livlina.refused("centre", "add", "B", "--to", "nowhere", "--municipality", "1290")
+    assert "no unit type" in livlina.refused(
+        "unit", "add", "--municipality", "1290", "--type", "toaster", "--flash", str(data_folder / "d")
+    )
+
+
+def test_a_wrong_setting_is_one_sentence(livlina: CommandLine) -> None:
+    said = livlina.refused("serve", LIVLINA_HTTP_PORT="eighty")
+    assert (
+        said
+        == "livlina: LIVLINA_HTTP_PORT='eighty' is no port: give a number from 0 to 65535 (0 lets the system choose)\n"
+    )
+
+
+def test_decode_explains_and_says_when_it_cannot(livlina: CommandLine) -> None:
+    explained = livlina.json("decode", "a3 00 11 01 01 02 00")
+    assert explained["what"] == "message"
+    assert explained["message"]["type"] == "alarm"
+    assert "hex" in livlina.refused("decode", "zz")
+    unknown = livlina.run("decode", "ffff")
+    assert unknown.returncode == 1
+
+
+def test_version(livlina: CommandLine) -> None:
+    assert livlina.json("version")["livlina"].count(".") == 2
