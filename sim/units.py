@@ -166,6 +166,7 @@ class UnitFleet:
             if "started" in news:
                 board = self._boards[news["started"]]
                 board.pid = news["pid"]
+                self._arrived(board)
             elif "exited" in news:
                 exited = asyncio.create_task(self._exited(self._boards[news["exited"]], news["status"]))
                 self._exits.add(exited)
@@ -264,7 +265,12 @@ class UnitFleet:
         board.resets = 0
         loop = asyncio.get_running_loop()
         board.lamp = LampReader(loop.call_later, lambda stage, at: self._show(board.unit, stage, at))
-        board.present.set()
+        self._arrived(board)
+
+    def _arrived(self, board: _Board) -> None:
+        """The board speaks for itself and the zygote has told of its process, in either order."""
+        if board.address is not None and board.pid is not None:
+            board.present.set()
 
     def _dark(self, board: _Board) -> None:
         if board.lamp is not None:

@@ -20,6 +20,8 @@ REPEAT_MS = 600000
 """A press of the same input within this time after the last one is a repetition: the count goes on."""
 FINGER_MS = 2000
 """For this long after a press the wearer is shown that it was noticed, even if an older one is not delivered."""
+COUNTED = 255
+"""Numbers that only count are not told beyond this: it keeps frames short (docs/wire.md, Sizes)."""
 FIRST_AGE = 60
 """Age (s) at which an undelivered press first has its age put into the journal; then at every doubling."""
 
@@ -119,9 +121,9 @@ class Alarms:
             seq=one.key[1],
             kind=one.kind,
             input=one.input,
-            count=one.count,
+            count=min(one.count, COUNTED),
             age=one.age(now),
-            attempt=attempt,
+            attempt=min(attempt, COUNTED),
             bearer=bearer,
             flags=flags,
             echo=echo,

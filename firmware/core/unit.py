@@ -12,7 +12,7 @@ Actions: ("journal", record) is to be on flash before the next action is carried
 urgent) builds no bytes that may be kept: seal with a fresh counter and send; ("lamp", stage) of core.stages.
 """
 
-from firmware.core.alarm import Alarms
+from firmware.core.alarm import COUNTED, Alarms
 from protocols.wire import messages
 from protocols.wire.courier import ALARM, HEARTBEAT, Courier
 
@@ -195,9 +195,9 @@ class Unit:
             seq=key[1],
             next_due=self.heartbeat.next_due(),
             bearer=self._bearer,
-            attempts=attempt,
-            open=len(self._alarms.open),
-            refused=self.refused,
+            attempts=min(attempt, COUNTED),
+            open=min(len(self._alarms.open), COUNTED),
+            refused=min(self.refused, COUNTED),
             echo=self._echo,
             **fields,
         )

@@ -87,6 +87,9 @@ class CoapPipe:
                     self._on_frame(self, action[3])
             elif action[0] == "pushed":
                 self._on_frame(self, action[2])
+            elif action[0] == "stray":
+                # Too late for its request; the receipt in it counts all the same.
+                self._on_frame(self, action[1])
             elif action[0] == "failed":
                 self._over(action[1])
             elif action[0] == "refused":

@@ -45,4 +45,4 @@ def test_idle_units_on_tls_cost_no_time(on_street):
         # A stream that is polled every millisecond takes 1.5 % of a core: 7.5 s here.
         assert spent < 0.02 * SECONDS * UNITS / 10
 
-    on_street(scenario, pipes=("mqtt",), count=UNITS, heartbeat_s=300)
+    on_street(scenario, pipes=("mqtt",), count=UNITS, heartbeat_s=60)

@@ -1,0 +1,57 @@
+"""An error that nobody handles, in any task, is counted on flash and answered by a reset."""
+
+import asyncio
+import os
+
+import machine
+
+from firmware import boot, main
+from firmware.ports.flash import Flash
+
+
+class Failing:
+    """A unit whose run, or a task beside it, fails."""
+
+    def __init__(self, beside):
+        self.beside = beside
+
+    async def run(self):
+        if self.beside:
+            asyncio.create_task(self.fail())  # noqa: RUF006 - MicroPython keeps its tasks
+            while True:
+                await asyncio.sleep(3600)
+        await self.fail()
+
+    async def fail(self):
+        await asyncio.sleep_ms(1)
+        raise RuntimeError("on purpose")
+
+
+def test_every_failure_ends_in_a_reset_and_three_in_safe_mode():
+    os.chdir(os.getenv("TEST_FLASH"))
+    flash = Flash()
+    boot.proven(flash)
+    assert not boot.safe(flash)
+    for count, beside in enumerate((False, True, True)):
+        # A fresh loop, as after a reset.
+        asyncio.new_event_loop()
+        main.build = lambda flash, spread, beside=beside: Failing(beside)
+        try:
+            main.run(0)
+        except SystemExit as ended:
+            code = ended.args[0]
+        assert code == machine.EXIT_RESET
+        assert boot.crashes(flash) == count + 1
+    assert boot.safe(flash)
+    boot.proven(flash)
+    assert not boot.safe(flash) and boot.crashes(flash) == 0
+
+
+def test_a_damaged_count_is_none():
+    os.chdir(os.getenv("TEST_FLASH"))
+    flash = Flash()
+    for content in (b"", b"\xff", b"\x63abc", b"\x20"):
+        flash.replace(boot.FILE, content)
+        assert boot.crashes(flash) == 0
+        boot.crashed(flash)
+        assert boot.crashes(flash) == 1
