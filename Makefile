@@ -103,8 +103,13 @@ test: test-setup check ## everything, in under ten minutes on two cores
 proof: setup ## every full-size figure that the documents promise, as one table
 	@$(BIN)/python -m bench.proof
 
-bench: setup ## what the codec costs a call, on this Python and on MicroPython
-	@for engine in $(BIN)/python "$${MICROPYTHON:-$(BIN)/micropython} -X heapsize=100wK"; do echo "== $$engine"; MICROPYPATH=.frozen:$(CURDIR):tests/both PYTHONPATH=. $$engine tests/both/measure.py; done
+bench: setup $(VENV)/.test ## what the codec costs a call on both engines, and what the front doors carry
+	@for engine in $(BIN)/python "$${MICROPYTHON:-$(BIN)/micropython} -X heapsize=100wK"; do
+	    echo "== codec: $$engine"
+	    MICROPYPATH=.frozen:$(CURDIR):tests/both PYTHONPATH=. $$engine tests/both/measure.py
+	done
+	echo "== front doors"
+	$(BIN)/python -m bench.ingest
 
 lock: ## resolve requirements/*.in anew into hashed files (UPGRADE=1 takes newer versions)
 	@$(PYTHON) -m venv build/lock
@@ -116,12 +121,17 @@ sbom: setup ## bills of materials (CycloneDX) of what is shipped and what tests 
 	build/sbom-tools/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: -r requirements/sbom.txt
 	mkdir -p build/sbom
 	for name in run demo test node; do
-	    build/sbom-tools/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON \
+	    build/sbom-tools/bin/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --of JSON \
 	        --output-file build/sbom/$$name.cdx.json requirements/$$name.txt
 	done
 	command -v npm >/dev/null || export PATH="$(abspath $(BIN)):$$PATH"
-	$(NPM) sbom --package-lock-only --sbom-format cyclonedx >build/sbom/pages.cdx.json
-	ls build/sbom
+	mkdir -p build/livlina-web
+	cp package.json package-lock.json build/livlina-web
+	cd build/livlina-web
+	$(NPM) version --no-git-tag-version --allow-same-version --silent \
+	    "$$(sed -nE 's/^version = "(.*)"/\1/p' ../../pyproject.toml)" >/dev/null
+	$(NPM) sbom --package-lock-only --sbom-format cyclonedx >../sbom/pages.cdx.json
+	ls ../sbom
 
 clean: ## remove what set-up and runs have made; data (var/) stays
 	@rm -rf $(VENV) build node_modules fleet/web/static/vendor *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
