@@ -49,12 +49,12 @@ def is_same_origin(headers: Mapping[str, str], scheme: str) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return True
-    ours = _host_and_port(f"//{headers.get('host', '')}", _web_scheme(scheme))
-    parts = urlsplit(origin) if "://" in origin else None
-    if parts is None or parts.scheme != _web_scheme(scheme):
+    scheme = _web_scheme(scheme)
+    their_scheme, found, their_host = origin.partition("://")
+    if not found or their_scheme != scheme:
         return False
-    theirs = _host_and_port(f"//{parts.netloc}", parts.scheme)
-    return ours is not None and ours == theirs
+    ours = _host_and_port(f"//{headers.get('host', '')}", scheme)
+    return ours is not None and ours == _host_and_port(f"//{their_host}", scheme)
 
 
 def is_loopback(host: str) -> bool:

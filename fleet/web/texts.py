@@ -109,6 +109,7 @@ PAGE: Table = {
     "centre_waiting": N_("Not yet accepted by a centre"),
     "centre_accepted": N_("Accepted by {who}"),
     "centre_refused": N_("Refused by {who}: call the centre"),
+    "before": N_("{who} had it before this press"),
     "mine": N_("You have it since {time}"),
     "theirs": N_("{who} has it since {time}"),
     "take": N_("Take"),

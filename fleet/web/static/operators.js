@@ -211,15 +211,17 @@ function hint(text) {
 function tell(change, known) {
   const entry = change.case;
   const what = words.name(entry);
-  if (change.change === "opened" && entry.state === "open" && !known) tellOpened(entry, "new_alarm");
+  const reopened = known?.state === "taken" && entry.state === "open"; // pressed again: whoever had it must look again
+  if (reopened) tellOpened(entry, "again_alarm", true);
+  else if (change.change === "opened" && entry.state === "open" && !known) tellOpened(entry, "new_alarm");
   else if (change.change === "repeated" && entry.state === "open") tellOpened(entry, "again_alarm");
   else if (change.change === "taken" && change.actor !== page.me) announcer.say(words.text("said_taken", { who: change.actor, what }));
   else if (change.change === "closed" && change.actor !== page.me) announcer.say(words.text("said_closed", { who: change.actor, what }));
 }
 
-function tellOpened(entry, key) {
+function tellOpened(entry, key, urgent = false) {
   if (entry.state !== "open") return;
-  announcer.say(`${words.text(key)}: ${words.name(entry)}`, entry.priority === 1);
+  announcer.say(`${words.text(key)}: ${words.name(entry)}`, urgent || entry.priority === 1);
   soundedFor = null; // sounds at once, whatever the pause
 }
 

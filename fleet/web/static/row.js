@@ -129,7 +129,8 @@ export class Row {
     put(this.when, entry.marks.includes("late") ? words.text("pressed_late", { time, age: words.age(late, false) })
       : words.text("pressed", { time }));
     const taken = entry.taken_at === null ? "" : words.time(Date.parse(entry.taken_at), now);
-    put(this.who, entry.state === "open" ? ""
+    const before = entry.taken_before_by ? words.text("before", { who: entry.taken_before_by }) : "";
+    put(this.who, entry.state === "open" ? before
       : entry.taken_by === this.me ? words.text("mine", { time: taken })
       : words.text("theirs", { who: entry.taken_by, time: taken }));
   }
