@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -40,6 +42,30 @@ def fail(message: str) -> NoReturn:
     raise SystemExit(1)
 
 
+@contextmanager
+def one_sentence(*user_faults: type[Exception]) -> Iterator[None]:
+    """Turns what an installation or its user can get wrong into one sentence; a fault of ours keeps its traceback.
+
+    ``user_faults`` are what the command raises, besides, for what was typed.
+    """
+    import psycopg
+
+    from fleet.registry.secret_box import SecretBoxError
+    from fleet.store.embedded_postgres import PostgresError
+    from fleet.store.migrate import MigrationError
+    from livlina.checkout import NoCheckoutError
+    from livlina.failure import PartFailed
+    from provisioning.ca import AuthorityError
+
+    ours = (PartFailed, NoCheckoutError, PostgresError, AuthorityError, MigrationError, SecretBoxError)
+    try:
+        yield
+    except (*ours, *user_faults, OSError) as error:
+        fail(str(error))
+    except psycopg.OperationalError as error:
+        fail(f"the database does not answer: {str(error).strip()}")
+
+
 def show(document: dict[str, Any], as_json: bool) -> None:
     """One JSON document, or one line a key for a person."""
     if as_json:
@@ -71,20 +97,17 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """The whole way of a press on this machine: real units, real server, a simulated alarm centre."""
-    from livlina.checkout import NoCheckoutError, enter_checkout
+    from livlina.checkout import enter_checkout
 
-    try:
+    with one_sentence():
         enter_checkout()
-        from livlina.demo import DemoError, DemoOptions, run_demo
-    except NoCheckoutError as error:
-        fail(str(error))
+    from livlina.demo import DemoOptions, run_demo
+
     if seconds is None and headless:
         seconds = 30.0
     folder = data if data is not None else None if headless else settings_or_fail().data
-    try:
+    with one_sentence():
         summary = run_demo(DemoOptions(units, seconds, headless, seed), folder)
-    except (DemoError, RuntimeError, OSError) as error:
-        fail(str(error))
     show(summary, as_json)
     if summary["lost"] or summary["duplicates"] or (summary["unfinished"] and seconds is not None):
         raise typer.Exit(1)
@@ -97,10 +120,8 @@ def serve() -> None:
     """The fleet server: MQTT and CoAP front doors, forwarding and the operators' pages, until SIGTERM."""
     from livlina.serve import serve as run
 
-    try:
+    with one_sentence():
         run(settings_or_fail())
-    except (RuntimeError, OSError) as error:
-        fail(str(error))
 
 
 @app.command()
@@ -108,11 +129,8 @@ def migrate(as_json: Json = False) -> None:
     """Bring the database's schema up to this release."""
     from livlina.installation import migrate_database, open_database
 
-    try:
-        with open_database(settings_or_fail()) as database:
-            show({"applied": migrate_database(database)}, as_json)
-    except (RuntimeError, OSError) as error:
-        fail(str(error))
+    with one_sentence(), open_database(settings_or_fail()) as database:
+        show({"applied": migrate_database(database)}, as_json)
 
 
 @municipality_app.command("add")
@@ -124,10 +142,8 @@ def municipality_add(
     """Add a municipality, or rename one."""
     from livlina.municipality import add_municipality
 
-    try:
+    with one_sentence(ValueError, LookupError):
         show(add_municipality(settings_or_fail(), number, name), as_json)
-    except (ValueError, RuntimeError, OSError) as error:
-        fail(str(error))
 
 
 @unit_app.command("add")
@@ -147,16 +163,14 @@ def unit_add(
     as_json: Json = False,
 ) -> None:
     """Make a unit: identity, certificate and flash folder, and its row in the registry."""
-    from livlina.unit import NewUnit, UnitError, add_unit
+    from livlina.unit import NewUnit, add_unit
 
-    try:
+    with one_sentence(ValueError, LookupError):
         wanted = NewUnit.read(
             municipality=municipality, unit_type=unit_type, number=number, coap=coap, mqtt=mqtt,
             pipes=pipes, heartbeat_s=heartbeat, flash=flash,
         )  # fmt: skip
         show(add_unit(settings_or_fail(), wanted), as_json)
-    except (UnitError, RuntimeError, OSError) as error:
-        fail(str(error))
 
 
 @operator_app.command("add")
@@ -168,10 +182,8 @@ def operator_add(
     """Add an operator, or give one a new password. The password is random and shown once."""
     from livlina.operator import add_operator
 
-    try:
+    with one_sentence(ValueError, LookupError):
         show(add_operator(settings_or_fail(), login, municipality), as_json)
-    except (ValueError, LookupError, RuntimeError, OSError) as error:
-        fail(str(error))
 
 
 @centre_app.command("add")
@@ -184,10 +196,8 @@ def centre_add(
     """Add or change an alarm centre and send these municipalities' alarms to it."""
     from livlina.centre import add_centre
 
-    try:
+    with one_sentence(ValueError, LookupError):
         show(add_centre(settings_or_fail(), name, to, municipality), as_json)
-    except (ValueError, LookupError, RuntimeError, OSError) as error:
-        fail(str(error))
 
 
 @app.command()
@@ -199,12 +209,10 @@ def decode(
     as_json: Json = False,
 ) -> None:
     """Explain any of our frames."""
-    from livlina.decode_command import DecodeError, explain_hex
+    from livlina.decode_command import explain_hex
 
-    try:
+    with one_sentence(ValueError, LookupError):
         explained = explain_hex(sys.stdin.read() if frame == "-" else frame, secret)
-    except (DecodeError, OSError) as error:
-        fail(str(error))
     show(explained, as_json)
     if explained["what"] == "unknown" or explained.get("opened") is False:
         raise typer.Exit(1)

@@ -22,6 +22,7 @@ from rich.console import Console, Group
 from rich.live import Live
 
 from fleet.settings import Settings
+from livlina.failure import PartFailed
 from sim.house import LOGIN, House, Ports, Truth, centre_references
 from sim.operator import Operator
 from sim.units import read_journal
@@ -30,10 +31,6 @@ STAGES = ("stored", "accepted", "taken")
 PRESS_EVERY_S = 2.0
 SETTLE_S = 60.0
 PERSON_FIRST_S = 20.0
-
-
-class DemoError(RuntimeError):
-    """The demo cannot start or a part of it has ended; the message says which and what to do."""
 
 
 @dataclass(slots=True)
@@ -151,7 +148,7 @@ class Demo:
         order: list[int] = []
         while time.monotonic() < ends and not stop.is_set():
             if (dead := self._house.dead()) is not None:
-                raise DemoError(f"a part of the house has ended: {dead}")
+                raise PartFailed(f"a part of the house has ended: {dead}")
             if not order:
                 order = self._random.sample(range(1, self._house.units + 1), self._house.units)
             unit = next((unit for unit in order if unit not in self._waiting), None)
@@ -262,12 +259,12 @@ def _folder(data: Path | None) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise DemoError(f"another demo runs in {data}: end it, or name another folder with --data") from None
+            raise PartFailed(f"another demo runs in {data}: end it, or name another folder with --data") from None
         yield data
 
 
 def run_demo(options: DemoOptions, data: Path | None) -> dict[str, Any]:
-    """Runs a demo to its end and returns its summary. Raises DemoError and what the parts raise."""
+    """Runs a demo to its end and returns its summary. Raises PartFailed and what the parts raise."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with _folder(data) as folder:
         settings = None if options.headless else Settings.from_environment()

@@ -30,6 +30,7 @@ from fleet.store.migrate import migrate
 from fleet.store.pool import make_pool
 from fleet.store.postgres_child import ties_to_parent
 from fleet.store.postgres_cluster import APP
+from livlina.failure import PartFailed
 from livlina.installation import open_authority, open_secret_box
 from provisioning.ca import CertificateAuthority
 from provisioning.files import create_private
@@ -155,7 +156,7 @@ class House:
         await asyncio.to_thread(self.postgres.stop)
 
     async def start_server(self) -> None:
-        """Starts the fleet server and waits until its pages answer. Raises RuntimeError with its last words."""
+        """Starts the fleet server and waits until its pages answer. Raises PartFailed with its last words."""
         log_file = self.folder / "server.log"
         environment = {
             **os.environ,
@@ -175,12 +176,12 @@ class House:
         async with httpx.AsyncClient() as client:
             for _ in range(600):
                 if self._server.poll() is not None:
-                    raise RuntimeError(f"the fleet server ended at its start:\n{_tail(log_file)}")
+                    raise PartFailed(f"the fleet server ended at its start:\n{_tail(log_file)}")
                 with contextlib.suppress(httpx.HTTPError):
                     if (await client.get(self.url + "/healthz", timeout=2)).status_code == httpx.codes.OK:
                         return
                 await asyncio.sleep(0.05)
-        raise RuntimeError(f"the fleet server did not answer within 30 s:\n{_tail(log_file)}")
+        raise PartFailed(f"the fleet server did not answer within 30 s:\n{_tail(log_file)}")
 
     def kill_server(self) -> None:
         """SIGKILL, as a power cut would."""
@@ -214,7 +215,7 @@ class House:
         assert self._centre.stdout is not None
         line = await asyncio.to_thread(self._centre.stdout.readline)
         if not line.startswith(b"listening"):
-            raise RuntimeError(f"the simulated centre did not start:\n{_tail(log_file)}")
+            raise PartFailed(f"the simulated centre did not start:\n{_tail(log_file)}")
 
     def kill_centre(self) -> None:
         """SIGKILL to the alarm centre."""

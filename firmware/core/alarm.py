@@ -155,8 +155,9 @@ class Alarms:
         """When the newest press, or an older one that waits with it, counts as not delivered."""
         oldest = min([one.since for one in self.open if not one.stage])
         at = oldest + stages.NOT_DELIVERED_MS
-        if self._newest.since != oldest:
-            at = max(at, self._newest.since + FINGER_MS)
+        newest = self._newest
+        if newest is not None and newest.since != oldest:
+            at = max(at, newest.since + FINGER_MS)
         return at
 
     def next_wakeup(self, now: int) -> "int | None":
