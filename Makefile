@@ -100,8 +100,9 @@ check: setup $(VENV)/.test lint ## lint, types, imports, bytecode, and the tests
 test: test-setup check ## everything, in under ten minutes on two cores
 	@$(BIN)/python -m pytest -q --durations=5 $(WHOLE_TESTS)
 
-proof: setup ## every full-size figure that the documents promise, as one table
+proof: setup $(VENV)/.test ## every full-size figure that the documents promise, as one table
 	@$(BIN)/python -m bench.proof
+	$(BIN)/python -m pytest -q -s -m proof tests
 
 bench: setup $(VENV)/.test ## what the codec costs a call on both engines, and what the front doors carry
 	@for engine in $(BIN)/python "$${MICROPYTHON:-$(BIN)/micropython} -X heapsize=100wK"; do

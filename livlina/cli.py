@@ -57,10 +57,11 @@ def one_sentence(*user_faults: type[Exception]) -> Iterator[None]:
     from livlina.failure import PartFailed
     from provisioning.ca import AuthorityError
 
-    ours = (PartFailed, NoCheckoutError, PostgresError, AuthorityError, MigrationError, SecretBoxError)
+    ours = (PartFailed, NoCheckoutError, PostgresError, AuthorityError, MigrationError, SecretBoxError, SettingsError)
+    known: tuple[type[Exception], ...] = (*ours, *user_faults, OSError)
     try:
         yield
-    except (*ours, *user_faults, OSError) as error:
+    except known as error:
         fail(str(error))
     except psycopg.OperationalError as error:
         fail(f"the database does not answer: {str(error).strip()}")

@@ -1,17 +1,12 @@
-"""MQTT 3.1.1: the codec and both ends of a connection, the same on both engines. Clause numbers are the standard's."""
+"""MQTT 3.1.1: the codec and the server, the same on both engines. Clause numbers are the standard's."""
 
 from binascii import hexlify, unhexlify
 
-from protocols.wire import mqtt
-from protocols.wire.mqtt import Fields, MqttError, Reader
-from protocols.wire.mqtt_client import Client
-from protocols.wire.mqtt_server import Server
+from mqtt_ends import CONNACK, CONNECT, DOWN, UNIT, UP, Everything, joined, opened, others, reason_of
 
-UNIT = "0000002a"
-UP = "u/0000002a/up"
-DOWN = "u/0000002a/down"
-CONNECT = "101400044d51545404000" + "03c" + "0008" + hexlify(UNIT.encode()).decode()
-CONNACK = "20020000"
+from protocols.wire import mqtt
+from protocols.wire.mqtt import Fields, Reader
+from protocols.wire.mqtt_server import Server
 
 # Whole packets that the codec writes, worked out by hand from chapter 3.
 WRITTEN = (
@@ -32,7 +27,6 @@ WRITTEN = (
     (mqtt.packet(mqtt.PUBLISH, b"\0" * 16383)[:3], "30ff7f"),
     (mqtt.packet(mqtt.PUBLISH, b"\0" * 16384)[:4], "30808001"),
 )
-
 # Streams that break off: hex, reason.
 BROKEN = (
     ("00", "packet type"),
@@ -52,7 +46,6 @@ BROKEN = (
     ("30ff00", "remaining length"),
     ("30808000", "remaining length"),
 )
-
 TEXTS = (
     ("", ""), ("61", "a"), ("c3a5", "\u00e5"), ("e6b0b4", "\u6c34"), ("f0908591", "\U00010151"),
     ("f48fbfbf", "\U0010ffff"), ("ee8080", "\ue000"), ("ed9fbf", "\ud7ff"), ("61c3a562", "a\u00e5b"),
@@ -61,7 +54,6 @@ NOT_TEXTS = (
     "00", "6100", "80", "c0af", "c1bf", "c3", "c328", "e08080", "e09fbf", "e282", "eda080", "edbfbf", "f08fbfbf",
     "f0808080", "f4908080", "f5808080", "f09f92", "f09f9228", "ff", "61ff",
 )  # fmt: skip
-
 # Packets that the fleet's end refuses after a good CONNECT: hex, reason.
 REFUSED_BY_SERVER = (
     (CONNECT, "CONNECT out of place"),
@@ -98,7 +90,6 @@ REFUSED_BY_SERVER = (
     ("e00100", "trailing bytes"),
     ("3081" + "10", "packet too long"),
 )
-
 # First packets: hex, reason, and the CONNACK that goes before closing.
 BAD_CONNECTS = (
     ("c000", "CONNECT out of place", None),
@@ -118,42 +109,6 @@ BAD_CONNECTS = (
     ("100e00044d5154540400000000" + "02" + "c080", "text is not UTF-8", None),
     ("101100044d5154540404000000000001" + "2b" + "0000", "topic name", None),
 )
-
-
-class Everything:
-    def __contains__(self, item):
-        return True
-
-
-def joined(actions):
-    return b"".join([action[1] for action in actions if action[0] == "send"])
-
-
-def others(actions):
-    return [action for action in actions if action[0] != "send"]
-
-
-def reason_of(function, *arguments):
-    try:
-        function(*arguments)
-    except MqttError as error:
-        return error.reason
-    return "accepted"
-
-
-def opened(now=0, **arguments):
-    server = Server(now, **arguments)
-    assert others(server.feed(unhexlify(CONNECT), now)) == [("connect", UNIT, False, 60, False, False)]
-    assert server.accept(False, now) == [("send", unhexlify(CONNACK))]
-    return server
-
-
-def connected(now=0, session_present=False, **arguments):
-    client = Client(UNIT, **arguments)
-    client.connect(now)
-    actions = client.feed(mqtt.connack(session_present, 0), now)
-    assert actions[0] == ("connected", session_present)
-    return client
 
 
 def test_written_packets():
@@ -344,175 +299,3 @@ def test_server_bounds_what_goes_down():
     assert joined(server.publish(DOWN, b"x", 0)) == mqtt.publish(DOWN, b"x", 0, 0)
     closed = Server(0)
     assert closed.publish(DOWN, b"x") == [] and closed.dropped == 1
-
-
-def test_client_connects_with_and_without_a_session():
-    for session_present in (False, True):
-        client = Client(UNIT, 60, [(DOWN, 1)])
-        assert client.connect(0) == [("send", unhexlify(CONNECT))]
-        assert not client.connected()
-        actions = client.feed(mqtt.connack(session_present, 0), 10)
-        assert actions == [("connected", session_present), ("send", mqtt.subscribe(1, [(DOWN, 1)]))]
-        assert client.connected()
-        assert client.feed(mqtt.ack(mqtt.SUBACK, 1, b"\x01"), 20) == [("subscribed", [1])]
-
-
-def test_client_tells_a_refused_subscription_and_stays():
-    client = connected(subscriptions=[(DOWN, 1)])
-    assert client.feed(mqtt.ack(mqtt.SUBACK, 1, b"\x80"), 20) == [("subscribed", [0x80])]
-    assert client.connected()
-
-
-def test_client_is_refused():
-    for code in range(1, 6):
-        client = Client(UNIT)
-        client.connect(0)
-        actions = client.feed(mqtt.connack(False, code), 0)
-        assert actions[0][0] == "closed" and actions[0][1].startswith("refused: ")
-        assert not client.connected() and client.next_wakeup(0) is None
-
-
-def test_client_publishes_until_acknowledged():
-    client = connected()
-    packet_id, actions = client.publish(UP, b"one", 0)
-    assert (packet_id, joined(actions)) == (1, mqtt.publish(UP, b"one", 1, 1))
-    assert client.unacked() == [1]
-    assert client.feed(mqtt.ack(mqtt.PUBACK, 2), 0) == []
-    assert client.feed(mqtt.ack(mqtt.PUBACK, 1), 0) == [("acked", 1)]
-    assert client.feed(mqtt.ack(mqtt.PUBACK, 1), 0) == []
-    assert client.unacked() == []
-    assert client.publish(UP, b"x", 0, 0) == (0, [("send", mqtt.publish(UP, b"x", 0, 0))])
-
-
-def test_client_sends_again_after_a_reconnect():
-    client = connected()
-    client.publish(UP, b"one", 0)
-    client.publish(UP, b"two", 0)
-    client.publish(UP, b"three", 0)
-    client.forget(2)
-    assert client.lost() == [("closed", "connection lost")] and client.lost() == []
-    offline, actions = client.publish(UP, b"four", 0)
-    assert (offline, actions) == (4, [])
-    assert client.publish(UP, b"gone", 0, 0) == (0, [])
-    client.connect(100)
-    expected = mqtt.publish(UP, b"one", 1, 1, True) + mqtt.publish(UP, b"three", 1, 3, True)
-    expected += mqtt.publish(UP, b"four", 1, 4, False)
-    assert joined(client.feed(mqtt.connack(True, 0), 100)) == expected
-    client.lost()
-    client.connect(200)
-    expected = expected[: -len(mqtt.publish(UP, b"four", 1, 4))] + mqtt.publish(UP, b"four", 1, 4, True)
-    assert joined(client.feed(mqtt.connack(False, 0), 200)) == expected
-    assert client.unacked() == [1, 3, 4]
-
-
-def test_client_publishes_more_than_65535_times():
-    """Public clients break here: the id must wrap to 1 and never meet one that is in flight."""
-    client = connected()
-    stuck, _ = client.publish(UP, b"stuck", 0)
-    assert stuck == 1
-    for _ in range(65534):
-        packet_id, _ = client.publish(UP, b"x", 0)
-        client.forget(packet_id)
-    assert packet_id == 65535
-    assert client.publish(UP, b"x", 0)[0] == 2
-    assert client.unacked() == [1, 2]
-
-
-def test_client_window_forgets_the_oldest():
-    client = connected(window=2)
-    for number in range(3):
-        client.publish(UP, bytes([number]), 0)
-    assert client.unacked() == [2, 3]
-
-
-def test_client_delivers_and_acknowledges():
-    client = connected()
-    assert client.feed(mqtt.publish(DOWN, b"r", 1, 9), 0) == [
-        ("message", DOWN, b"r"), ("send", mqtt.ack(mqtt.PUBACK, 9)),
-    ]  # fmt: skip
-    assert client.feed(mqtt.publish(DOWN, b"r", 0, 0), 0) == [("message", DOWN, b"r")]
-
-
-def test_client_refuses_packets():
-    for text, reason in (
-        ("34060001" + "61" + "000101", "QoS 2 or 3"),
-        (CONNACK, "CONNACK out of place"),
-        ("c000", "packet type"),
-        ("e000", "packet type"),
-        ("9003000901", "SUBACK out of place"),
-        ("9002" + "0001", "SUBACK codes"),
-        ("9003000103", "SUBACK codes"),
-        ("d00100", "trailing bytes"),
-        ("b0020001", "packet type"),
-    ):
-        client = connected()
-        assert client.feed(unhexlify(text), 0) == [("closed", reason)], text
-        assert client.feed(unhexlify("d000"), 0) == []
-    for text, reason in (
-        ("d000", "CONNACK out of place"),
-        ("20020200", "CONNACK fields"),
-        ("20020006", "CONNACK fields"),
-        ("20020101", "CONNACK fields"),
-        ("200100", "cut field"),
-        ("2003000000", "trailing bytes"),
-    ):
-        client = Client(UNIT)
-        client.connect(0)
-        assert client.feed(unhexlify(text), 0) == [("closed", reason)], text
-
-
-def test_client_pings_and_notices_silence():
-    client = connected(1000, keepalive=60, patience=5000)
-    assert client.next_wakeup(1000) == 61000
-    assert client.timeout(60999) == []
-    assert client.timeout(61000) == [("send", unhexlify("c000"))]
-    assert client.timeout(61000) == []
-    assert client.feed(unhexlify("d000"), 62000) == []
-    assert client.next_wakeup(62000) == 121000
-    assert client.timeout(121000) == [("send", unhexlify("c000"))]
-    assert client.next_wakeup(121000) == 126000
-    assert client.timeout(126000) == [("closed", "no PINGRESP")]
-    assert client.next_wakeup(126000) is None
-
-
-def test_client_pings_although_it_sends():
-    """A half-open connection swallows publishes; only what comes back shows life."""
-    client = connected(0, keepalive=60)
-    client.publish(UP, b"x", 59000)
-    assert client.timeout(60000) == [("send", unhexlify("c000"))]
-
-
-def test_client_deadlines():
-    client = Client(UNIT, patience=5000)
-    client.connect(1000)
-    assert client.next_wakeup(1000) == 6000
-    assert client.timeout(6000) == [("closed", "no CONNACK")]
-    client = connected(1000, subscriptions=[(DOWN, 1)], patience=5000)
-    assert client.timeout(6000) == [("closed", "no SUBACK")]
-    client = connected(0, keepalive=0)
-    assert client.next_wakeup(0) is None and client.timeout(10**9) == []
-
-
-def test_client_says_goodbye():
-    client = connected()
-    assert client.disconnect() == [("send", unhexlify("e000")), ("closed", "closed here")]
-    assert client.disconnect() == []
-    client.connect(0)
-    assert client.disconnect() == [("closed", "closed here")]
-
-
-def test_both_ends():
-    server = Server(0)
-    client = Client(UNIT, 60, [(DOWN, 1)])
-    assert others(server.feed(joined(client.connect(0)), 0))[0][:2] == ("connect", UNIT)
-    actions = client.feed(joined(server.accept(False, 0)), 0)
-    assert others(server.feed(joined(actions), 0)) == [("subscribe", 1, [(DOWN, 1)])]
-    assert client.feed(joined(server.suback(1, [1], 0)), 0) == [("subscribed", [1])]
-    packet_id, actions = client.publish(UP, b"frame", 0)
-    assert server.feed(joined(actions), 0) == [("publish", packet_id, UP, b"frame", 1, False)]
-    actions = client.feed(joined(server.publish(DOWN, b"receipt")), 0)
-    assert actions[0] == ("message", DOWN, b"receipt")
-    assert server.feed(joined(actions), 0) == []
-    assert client.feed(joined(server.puback(packet_id, 0)), 0) == [("acked", packet_id)]
-    assert client.feed(joined(server.feed(joined(client.timeout(60000)), 60000)), 60000) == []
-    assert client.next_wakeup(60000) == 120000

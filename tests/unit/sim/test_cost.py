@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import psutil
+import pytest
 
 UNITS = 50
 SECONDS = 10
@@ -23,6 +24,7 @@ def cpu_s(pids):
     return total
 
 
+@pytest.mark.proof
 def test_idle_units_on_tls_cost_no_time(on_street):
     async def scenario(street):
         far, fleet = street.far, street.fleet
