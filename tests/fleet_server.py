@@ -23,13 +23,14 @@ import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from fleet.alarms import store as alarms
 from fleet.ingest.run import Ingest
 from fleet.registry import store as registry
 from fleet.registry.directory import Aead
 from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
 from fleet.store.embedded_postgres import EmbeddedPostgres
-from fleet.store.pool import make_pool
+from fleet.store.pool import make_pool, tenant_transaction
 from protocols.wire import coap, messages, seal
 from provisioning.ca import CertificateAuthority, UnitCertificate
 from tests.database import FreshDatabase, cluster, fresh_database
@@ -181,12 +182,27 @@ class Scene:
             )
             await asyncio.sleep(0.02)
 
+    async def take_cases(self) -> None:
+        """An operator takes every open case."""
+        pool = make_pool(self.database.app_url, "web", size=1)
+        await pool.open()
+        for (case,) in self.rows("SELECT case_id FROM cases WHERE state = 'open'"):
+            async with tenant_transaction(pool, [1]) as connection:
+                await alarms.take_case(connection, case, "operator")
+        await pool.close()
+
     async def add_unit(self, number: int, *, unit_type: str = "social", certificate: bool = True) -> Unit:
         unit = Unit(number, secrets.token_bytes(16))
         if certificate:
             unit.certificate = await asyncio.to_thread(self.authority.issue_unit, number)
         await self._register([unit], unit_type)
         return unit
+
+    async def restart(self) -> None:
+        """The server ends and a new one starts on the same ports and database."""
+        await self.ingest.stop()
+        self.ingest = Ingest(self.settings, self.database.app_url, self.box)
+        await self.ingest.start()
 
     async def _register(self, units: list[Unit], unit_type: str = "social") -> None:
         pool = make_pool(self.database.app_url, "registry", size=1)
@@ -233,7 +249,7 @@ async def served(
     try:
         yield scene
     finally:
-        await ingest.stop()
+        await scene.ingest.stop()
 
 
 class CoapUnit(asyncio.DatagramProtocol):
@@ -241,6 +257,7 @@ class CoapUnit(asyncio.DatagramProtocol):
 
     def __init__(self) -> None:
         self.received: asyncio.Queue[coap.Message] = asyncio.Queue()
+        self.pushes: asyncio.Queue[coap.Message] = asyncio.Queue()
         self._mids = itertools.count(secrets.randbelow(60_000))
         self._transport: asyncio.DatagramTransport | None = None
 
@@ -252,7 +269,8 @@ class CoapUnit(asyncio.DatagramProtocol):
         return protocol
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        self.received.put_nowait(coap.decode(data, 2048))
+        message = coap.decode(data, 2048)
+        (self.pushes if message.is_request() else self.received).put_nowait(message)
 
     def close(self) -> None:
         assert self._transport is not None

@@ -26,25 +26,30 @@ COMMIT_S = 15.0
 
 
 @asynccontextmanager
-async def borrow(pool: Pool, patience: float = PATIENCE_S) -> AsyncIterator[Connection]:
-    """A connection of the pool, within ``patience`` seconds; the block has ``COMMIT_S`` to finish.
+async def borrow(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection of the pool, within ``PATIENCE_S``; the block has ``COMMIT_S`` to finish.
 
     The pool tries to connect when it is asked, so it is asked often: work goes on soon after the database is back.
     Raises one of AWAY.
     """
-    deadline = asyncio.get_running_loop().time() + patience
-    while True:
-        try:
-            connection = await pool.getconn(timeout=_ASK_AGAIN_S)
-            break
-        except PoolTimeout:
-            if asyncio.get_running_loop().time() >= deadline:
-                raise
+    connection = await _connection(pool, PATIENCE_S)
     try:
         async with asyncio.timeout(COMMIT_S), connection:
             yield connection
     finally:
         await pool.putconn(connection)
+
+
+async def _connection(pool: Pool, patience: float) -> Connection:
+    """The timeout is for a database that hangs: it keeps connections open and answers nothing."""
+    async with asyncio.timeout(patience + _ASK_AGAIN_S):
+        deadline = asyncio.get_running_loop().time() + patience
+        while True:
+            try:
+                return await pool.getconn(timeout=_ASK_AGAIN_S)
+            except PoolTimeout:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise
 
 
 def reported(

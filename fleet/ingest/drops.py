@@ -7,8 +7,8 @@ import logging
 from collections import Counter
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
+from fleet.ingest.database import AWAY, borrow
 from fleet.store.pool import Pool
 from fleet.store.sql_file import read_statements
 
@@ -58,8 +58,8 @@ class Drops:
             "dropped": [dropped for _, dropped in rows],
         }
         try:
-            async with self._pool.connection() as connection:
+            async with borrow(self._pool) as connection:
                 await connection.execute(SQL["add_drops"], columns)
-        except (psycopg.Error, PoolTimeout) as error:
+        except (*AWAY, psycopg.Error) as error:
             log.warning("counters of dropped frames are written later: %s", type(error).__name__)
             self._owed.update(owed)

@@ -35,6 +35,9 @@ log = logging.getLogger("livlina.registry")
 REFRESH_S: Final = 30.0
 TRUST_S: Final = 50.0
 UNKNOWN_S: Final = 3.0
+READ_S: Final = 8.0
+"""A database that does not answer for so long is away, even if it keeps the connection open."""
+
 MOST_UNKNOWN: Final = 65_536
 MOST_A_QUERY: Final = 1000
 MOST_CONTEXTS: Final = 1024
@@ -240,9 +243,9 @@ class Directory:
         self._reading = frozenset(units)
         self.queries += 1
         try:
-            async with self._pool.connection() as connection:
+            async with asyncio.timeout(READ_S), self._pool.connection() as connection:
                 rows = await keys_of_units(connection, units)
-        except (psycopg.Error, PoolTimeout) as error:
+        except (psycopg.Error, PoolTimeout, TimeoutError) as error:
             log.warning("units cannot be looked up, the database is away: %s", type(error).__name__)
             for unit in units:
                 future = self._waiting.pop(unit, None)

@@ -7,12 +7,10 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from fleet.ingest import mqtt_door
 from fleet.registry.directory import Aead
-from fleet.store.embedded_postgres import EmbeddedPostgres
 from protocols.wire import coap, messages, seal
 from protocols.wire.messages import Receipt
 from provisioning.ca import CertificateAuthority
@@ -279,142 +277,5 @@ def test_a_replayed_frame_gets_the_same_receipt_and_no_new_row(
                 await client.close()
             else:
                 client.close()
-
-    run(work())
-
-
-async def killed(postgres: EmbeddedPostgres) -> None:
-    postgres.kill()
-    async with asyncio.timeout(20):
-        while postgres.poll() is None:
-            await asyncio.sleep(0.01)
-
-
-def test_without_the_database_there_is_no_receipt_and_nothing_is_lost(
-    database: FreshDatabase, postgres: EmbeddedPostgres, tmp_path: Path
-) -> None:
-    """Longer than the server's patience: silence by CoAP, a closed connection by MQTT, and all is well afterwards."""
-
-    async def work() -> None:
-        async with served(database, tmp_path, certificates=True) as scene:
-            one, other = scene.units
-            door, mqtt = await CoapUnit.open(scene), PahoUnit(scene, other)
-            await door.ask(one.seal(heartbeat(1)))
-            await mqtt.open()
-            await mqtt.ask(other.seal(heartbeat(1)))
-            await killed(postgres)
-
-            frames = {unit.number: unit.seal(alarm(2)) for unit in scene.units}
-            door.send(frames[1])
-            mqtt.publish(frames[2])
-            await scene.until(lambda: scene.dropped("coap", "database_away") == 1)
-            await mqtt.wait(mqtt.closed)
-            assert mqtt.acked.empty() and mqtt.messages.empty()
-            while not door.received.empty():
-                assert door.received.get_nowait().payload == b""
-            again = PahoUnit(scene, other)
-            assert (await again.connect())[1] == 136  # server unavailable
-            await again.close()
-
-            assert await asyncio.to_thread(postgres.restart_if_dead)
-            assert one.items(await door.ask(frames[1])) == [(1, 2, 1)]
-            back = PahoUnit(scene, other)
-            assert await back.connect() == (True, 0), "the session outlived the database's crash"
-            assert other.items(await back.ask(frames[2])) == [(1, 2, 1)]
-            assert scene.presses() == [(1, 1, 2), (2, 1, 2)]
-            door.close()
-            await back.close()
-
-    run(work())
-
-
-def test_a_short_absence_of_the_database_only_delays_the_receipt(
-    database: FreshDatabase, postgres: EmbeddedPostgres, tmp_path: Path
-) -> None:
-    async def work() -> None:
-        async with served(database, tmp_path) as scene:
-            door = await CoapUnit.open(scene)
-            await door.ask(scene.unit.seal(heartbeat(1)))
-            await killed(postgres)
-            asked = asyncio.create_task(door.ask(scene.unit.seal(alarm(2))))
-            assert await asyncio.to_thread(postgres.restart_if_dead)
-            assert scene.unit.items(await asked) == [(1, 2, 1)]
-            assert scene.presses() == [(1, 1, 2)]
-            door.close()
-
-    run(work())
-
-
-def test_a_commit_that_takes_long_is_answered_in_a_message_of_its_own(database: FreshDatabase, tmp_path: Path) -> None:
-    """RFC 7252 section 5.2.2: an empty acknowledgement first, the receipt in a CON once it is true."""
-
-    async def work() -> None:
-        async with served(database, tmp_path) as scene:
-            door = await CoapUnit.open(scene)
-            await door.ask(scene.unit.seal(heartbeat(1)))
-            blocker = await psycopg.AsyncConnection.connect(database.owner_url)
-            await blocker.execute("LOCK TABLE presses IN ACCESS EXCLUSIVE MODE")
-            door.send(scene.unit.seal(alarm(2)))
-            first = await door.next()
-            assert (first.type, first.code, first.payload) == (coap.ACK, coap.EMPTY, b"")
-            await blocker.close()
-            second = await door.next()
-            assert (second.type, second.code) == (coap.CON, coap.CHANGED)
-            assert scene.unit.items(second.payload) == [(1, 2, 1)]
-            door.close()
-
-    run(work())
-
-
-def test_alarms_pass_while_heartbeats_are_stuck(database: FreshDatabase, tmp_path: Path) -> None:
-    """Decision D4: a loop and connections of their own."""
-
-    async def work() -> None:
-        async with served(database, tmp_path) as scene:
-            door, waiting = await CoapUnit.open(scene), await CoapUnit.open(scene)
-            blocker = await psycopg.AsyncConnection.connect(database.owner_url)
-            await blocker.execute("LOCK TABLE readings IN ACCESS EXCLUSIVE MODE")
-            waiting.send(scene.unit.seal(heartbeat(1)))
-            for seq in range(2, 6):
-                assert scene.unit.items(await door.ask(scene.unit.seal(alarm(seq)))) == [(1, seq, 1)]
-            stranger = await scene.add_unit(77, certificate=False)
-            assert stranger.items(await door.ask(stranger.seal(alarm(1)))) == [(1, 1, 1)], "and a first look-up too"
-            assert all(message.payload == b"" for message in drained(waiting))
-            await blocker.close()
-            door.close()
-            waiting.close()
-
-    run(work())
-
-
-def drained(door: CoapUnit) -> list[coap.Message]:
-    found = []
-    while not door.received.empty():
-        found.append(door.received.get_nowait())
-    return found
-
-
-def test_a_flooding_unit_waits_for_itself_only(database: FreshDatabase, tmp_path: Path) -> None:
-    """More frames than one unit may have waiting: some are not taken now, other units and its own alarm are."""
-
-    async def work() -> None:
-        async with served(database, tmp_path) as scene:
-            flooder, other = scene.units
-            door = await CoapUnit.open(scene)
-            await door.ask(flooder.seal(heartbeat(1)))
-            await door.ask(other.seal(heartbeat(1)))
-            blocker = await psycopg.AsyncConnection.connect(database.owner_url)
-            await blocker.execute("LOCK TABLE readings IN ACCESS EXCLUSIVE MODE")
-            flood = await CoapUnit.open(scene)
-            for seq in range(2, 130):
-                flood.send(flooder.seal(heartbeat(seq)))
-            await scene.until(lambda: scene.dropped("coap", "unit_queue_full") == 64)
-            assert other.items(await door.ask(other.seal(alarm(2)))) == [(1, 2, 1)]
-            assert scene.value("SELECT count(*) FROM presses") == 1
-            await blocker.close()
-            await scene.until(lambda: scene.value("SELECT count(*) FROM readings WHERE unit_id = 1") == 65)
-            assert flooder.items(await door.ask(flooder.seal(alarm(200)))) == [(1, 200, 1)]
-            flood.close()
-            door.close()
 
     run(work())
