@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Iterator
 from typing import Literal
 
@@ -43,14 +44,13 @@ class FleetServer:
         self._forwarding = Forwarding(database_url, link_to)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serves until ``stop`` is set. Raises OSError when a port is taken; then nothing is left running."""
+        """Serves until ``stop`` is set. Raises OSError when a port is taken, RuntimeError when a loop of ours has
+        ended; then nothing is left running, and whoever supervises the process starts it again."""
         web_pool = make_pool(self._url, "web", size=4)
         login_pool = make_pool(self._url, "login", size=2)
         pages = PageServer(
             uvicorn.Config(
                 make_app(web_pool=web_pool, login_pool=login_pool, listener_url=self._url),
-                host=self._settings.http_listen,
-                port=self._settings.http_port,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
@@ -60,6 +60,7 @@ class FleetServer:
             )
         )
         async with contextlib.AsyncExitStack() as stack:
+            door = stack.enter_context(_listen(self._settings.http_listen, self._settings.http_port))
             for pool in (web_pool, login_pool):
                 await pool.open()
                 stack.push_async_callback(pool.close)
@@ -67,20 +68,28 @@ class FleetServer:
             stack.push_async_callback(self._ingest.stop)
             await self._forwarding.start()
             stack.push_async_callback(self._forwarding.stop)
-            serving = asyncio.create_task(pages.serve())
-            stopping = asyncio.create_task(stop.wait())
             log.info(
                 "pages on http://%s:%d, CoAP on %s, MQTT on %s",
-                self._settings.http_listen, self._settings.http_port,
-                self._ingest.coap_address, self._ingest.mqtt_address,
+                *door.getsockname()[:2], self._ingest.coap_address, self._ingest.mqtt_address,
             )  # fmt: skip
-            await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            serving = asyncio.create_task(pages.serve(sockets=[door]))
+            ends = {asyncio.create_task(end) for end in (stop.wait(), self._ingest.watch(), self._forwarding.watch())}
+            done, waiting = await asyncio.wait({serving, *ends}, return_when=asyncio.FIRST_COMPLETED)
             pages.should_exit = True
-            stopping.cancel()
-            try:
-                await serving
-            except SystemExit as error:
-                raise OSError(f"the pages cannot listen on port {self._settings.http_port}: is it taken?") from error
+            for task in waiting - {serving}:
+                task.cancel()
+            await serving
+            for task in done:
+                task.result()  # a part that has broken says so here, and the process ends with it
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The pages' listening socket. Raises OSError with the address, so that nobody has to guess which port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise OSError(error.errno, f"the pages cannot listen on {host} port {port}: {error.strerror}") from error
 
 
 class PageServer(uvicorn.Server):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
 
 import psycopg
 from psycopg_pool import PoolTimeout
@@ -51,12 +51,13 @@ class Forwarding:
         self._workers: dict[Centre, asyncio.Task[None]] = {}
         self._wake: dict[Centre, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._broken = asyncio.Event()
         self.delivered = 0
 
     async def start(self) -> None:
         """Starts the loops; a database that is away at start is waited for."""
         await self._pool.open()
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._follow_centres())]
+        self._tasks = [self._loop(self._listen()), self._loop(self._follow_centres())]
 
     async def stop(self) -> None:
         """Ends the loops. What was claimed and not settled is due again when its lease has run out."""
@@ -65,6 +66,21 @@ class Forwarding:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._pool.close()
+
+    async def watch(self) -> None:
+        """Waits until a loop has ended by a fault of ours, and raises RuntimeError: alarms would stay here unseen."""
+        await self._broken.wait()
+        raise RuntimeError("a loop of forwarding has ended: see the log")
+
+    def _loop(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            log.critical("a loop of forwarding has ended", exc_info=task.exception())
+            self._broken.set()
 
     async def _follow_centres(self) -> None:
         while True:
@@ -81,7 +97,7 @@ class Forwarding:
             for centre in configured:
                 if centre not in self._workers:
                     self._wake[centre] = asyncio.Event()
-                    self._workers[centre] = asyncio.create_task(self._work(centre))
+                    self._workers[centre] = self._loop(self._work(centre))
             await asyncio.sleep(CENTRES_AGAIN_S if configured else POLL_S)
 
     async def _listen(self) -> None:

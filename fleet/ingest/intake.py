@@ -39,7 +39,8 @@ MOST_WAITING_FRAMES: Final = 20_000
 """Frames that may wait for the look-up of their unit."""
 
 MOST_PER_UNIT: Final = 64
-"""Frames of one unit that may wait for their commit: a flooding unit waits for itself, not others for it."""
+"""Frames of one unit that may wait for their commit, alarms and all else counted apart: a flooding unit waits for
+itself, others never wait for it, and its own alarm still passes (D4)."""
 
 READINGS_LINGER_S: Final = 0.005
 MOST_READINGS: Final = 1000
@@ -74,7 +75,7 @@ class Intake:
         self._before_commit = acknowledge == "before_commit"
         self._looked_up = 0
         self._settling = asyncio.Event()
-        self._of_unit: Counter[int] = Counter()
+        self._of_unit: Counter[tuple[int, bool]] = Counter()
         self.presses: Batcher[Arrived, Pressed] = Batcher(
             reported("presses", PressCommit(alarm_pool)), most=MOST_PRESSES
         )
@@ -138,7 +139,7 @@ class Intake:
             self._refuse(opened.reason, way, reply)
             return
         arrived = Arrived(opened, way, self._clock())
-        if self._of_unit[opened.keys.unit] >= MOST_PER_UNIT:
+        if self._of_unit[_place(arrived)] >= MOST_PER_UNIT:
             self._unavailable("unit_queue_full", way, reply)
             return
         try:
@@ -153,15 +154,15 @@ class Intake:
             reply = _ignore
         if isinstance(message, Alarm):
             pressed = self.presses.submit(arrived)
-            self._of_unit[arrived.opened.keys.unit] += 1
+            self._of_unit[_place(arrived)] += 1
             pressed.add_done_callback(partial(self._pressed, arrived, reply))
         elif isinstance(message, Query):
             asked = self.queries.submit(arrived)
-            self._of_unit[arrived.opened.keys.unit] += 1
+            self._of_unit[_place(arrived)] += 1
             asked.add_done_callback(partial(self._asked, arrived, reply))
         else:
             read = self.readings.submit(arrived)
-            self._of_unit[arrived.opened.keys.unit] += 1
+            self._of_unit[_place(arrived)] += 1
             read.add_done_callback(partial(self._read, arrived, reply))
 
     def _pressed(self, arrived: Arrived, reply: Reply, done: asyncio.Future[Pressed]) -> None:
@@ -210,11 +211,11 @@ class Intake:
 
     def _settled(self, arrived: Arrived, done: asyncio.Future[Any], reply: Reply) -> bool:
         """Lets go of the unit's place in the queue; False where the commit failed and the sender must send again."""
-        unit = arrived.opened.keys.unit
-        self._of_unit[unit] -= 1
+        place = _place(arrived)
+        self._of_unit[place] -= 1
         self._settling.set()
-        if not self._of_unit[unit]:
-            del self._of_unit[unit]
+        if not self._of_unit[place]:
+            del self._of_unit[place]
         if done.cancelled() or done.exception() is not None:
             self._unavailable("database_away", arrived.way, reply)
             return False
@@ -239,6 +240,11 @@ class Intake:
                 press.key: press.stage for press in await stages(connection, [key for asked in keys for key in asked])
             }
         return [[(key.boot, key.seq, known[key]) for key in dict.fromkeys(asked) if key in known] for asked in keys]
+
+
+def _place(arrived: Arrived) -> tuple[int, bool]:
+    """Where a frame counts against its unit's bound: a unit that floods with anything else keeps places for alarms."""
+    return arrived.opened.keys.unit, isinstance(arrived.opened.message, Alarm)
 
 
 def _ignore(outcome: object) -> None:
