@@ -1,4 +1,5 @@
 // The operators' queue: puts stream, queue, rows, sound and keys together.
+import { Aim } from "./aim.js";
 import { Announcer } from "./announce.js";
 import { Queue, since } from "./queue.js";
 import { Row } from "./row.js";
@@ -11,6 +12,7 @@ const page = JSON.parse($("page").textContent);
 const words = new Words(page);
 const queue = new Queue();
 const rows = new Map();
+const aim = new Aim(document);
 const announcer = new Announcer($("say"), $("shout"), (n) => words.text("and_more", { n }));
 const REPEAT_MS = { 1: 4000, 2: 8000, 3: 30000 }; // technical alarms make no sound
 const BUSY_REPEAT_MS = 15000; // softer and rarer for somebody who is already talking to a person
@@ -59,6 +61,7 @@ function painted() {
 // --- drawing -------------------------------------------------------------------------------------------------------
 
 function draw() {
+  const tops = new Map([...rows.values()].map((row) => [row, row.element.getBoundingClientRect().top]));
   const focused = document.activeElement;
   const home = focused?.closest?.(".case");
   const neighbours = home ? [...document.querySelectorAll(".case")] : [];
@@ -71,6 +74,7 @@ function draw() {
   place($("waiting"), queue.waiting());
   place($("taken"), queue.taken());
   keepFocus(focused, home, neighbours);
+  for (const row of rows.values()) if (row.element.getBoundingClientRect().top !== tops.get(row)) row.movedAt = performance.now();
   drawn = ready;
   drawSummary();
   ring();
@@ -80,8 +84,9 @@ function place(list, cases) {
   cases.forEach((entry, index) => {
     let row = rows.get(entry.id);
     if (!row) {
-      row = new Row(entry, words, page.me, Object.keys(page.texts.outcome), { take, close, moved });
-      row.movedAt = performance.now();
+      row = new Row(entry, words, page.me, Object.keys(page.texts.outcome), {
+        take, close, isMeant: (...press) => aim.isMeant(...press),
+      });
       rows.set(entry.id, row);
       if (drawn) row.element.classList.add("new");
     } else if (row.entry !== entry) {
@@ -94,7 +99,6 @@ function place(list, cases) {
     if (there === row.element) return;
     if (row.element.isConnected && list.moveBefore) list.moveBefore(row.element, there);
     else list.insertBefore(row.element, there);
-    for (const other of rows.values()) if (other.element.parentNode) other.movedAt = performance.now();
   });
 }
 
@@ -253,10 +257,6 @@ function close(row, outcome) {
   return send(row, "close", { outcome });
 }
 
-function moved(row) {
-  row.say(words.text("moved"));
-}
-
 async function send(row, action, body) {
   if (row.pending !== null) return;
   const { id, state } = row.entry;
@@ -322,7 +322,9 @@ function step(by) {
 }
 
 function onKey(event) {
-  if (event.ctrlKey || event.altKey || event.metaKey || $("help").open || event.target.closest("input, textarea, select")) return;
+  if (event.ctrlKey || event.altKey || event.metaKey || $("help").open) return;
+  // A field of the help that has just been closed may still hold the focus for an instant.
+  if (event.target.closest("input, textarea, select")?.checkVisibility()) return;
   const row = rows.get(Number(document.activeElement?.closest?.(".case")?.dataset.case));
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (event.key.length === 1 && !$("keys").checked) return;

@@ -13,7 +13,7 @@ function put(element, text) {
 }
 
 export class Row {
-  // act: {take(row), close(row, outcome), moved(row)}
+  // act: {take(row), close(row, outcome), isMeant(event, element, movedAt)}
   constructor(entry, words, me, outcomes, act) {
     this.words = words;
     this.me = me;
@@ -154,13 +154,11 @@ export class Row {
     if (focus || inside) this.element.focus({ preventScroll: true });
   }
 
-  // False for a pointer press on a row that slid under the pointer, and while an earlier press is under way.
+  // False while an earlier press is under way, and for a press on a row that slid under the pointer.
   #deliberate(event) {
     if (this.pending !== null) return false;
-    if (event.detail > 0 && performance.now() - this.movedAt < 400) {
-      this.act.moved(this);
-      return false;
-    }
-    return true;
+    if (this.act.isMeant(event, this.element, this.movedAt)) return true;
+    this.say(this.words.text("moved"));
+    return false;
   }
 }

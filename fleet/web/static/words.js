@@ -1,5 +1,7 @@
 // Words, moments and ages in the page's language.
 
+const DATELESS_MS = 12 * 3600 * 1000;
+
 export class Words {
   constructor(page) {
     this.texts = page.texts;
@@ -32,11 +34,10 @@ export class Words {
     return number === 0 ? this.text("own_button") : this.text("pendant", { n: number });
   }
 
-  // HH:MM:SS, with the date in front where it is not today's.
+  // HH:MM:SS, with the date in front where the clock alone could mean another day.
   time(moment, now) {
-    const at = new Date(moment);
-    const clock = this.clock.format(at);
-    return this.day.format(at) === this.day.format(new Date(now)) ? clock : `${this.day.format(at)} ${clock}`;
+    const clock = this.clock.format(moment);
+    return Math.abs(now - moment) < DATELESS_MS ? clock : `${this.day.format(moment)} ${clock}`;
   }
 
   age(milliseconds, exact = true) {
