@@ -9,6 +9,7 @@ MANUAL, DURESS, MAN_DOWN, NO_MOVEMENT, PULL_CORD, TEST = 1, 2, 3, 4, 5, 9
 KNOWN_KINDS = frozenset({MANUAL, DURESS, MAN_DOWN, NO_MOVEMENT, PULL_CORD, TEST})
 
 FLAG_AGE_IS_LOWER_BOUND = 1
+FLAG_SILENT = 4
 
 ACUTE, HIGH, NORMAL, TECHNICAL = 1, 2, 3, 4
 
@@ -75,4 +76,6 @@ def marks_of(
         found.append("field_unknown")
     if behind:
         found.append("freshness_unproven")
+    if flags & FLAG_SILENT:
+        found.append("silent")  # whoever threatens the wearer must not hear a call back
     return tuple(found)

@@ -83,9 +83,10 @@ export class Row {
     put(this.unit, entry.unit);
     put(this.place, entry.municipality);
     put(this.type, words.of("unit_type", entry.unit_type));
-    const marks = entry.marks.map((mark) => words.of("mark", mark));
+    const codes = [...entry.marks].sort((a, b) => (b === "silent") - (a === "silent")); // what must not be missed first
+    const marks = codes.map((mark) => words.of("mark", mark));
     if (marks.join("|") !== [...this.marks.children].map((item) => item.textContent).join("|")) {
-      this.marks.replaceChildren(...entry.marks.map((mark) => make("li", { "data-mark": mark }, words.of("mark", mark))));
+      this.marks.replaceChildren(...codes.map((mark) => make("li", { "data-mark": mark }, words.of("mark", mark))));
     }
     this.marks.hidden = marks.length === 0;
     const refused = entry.refused_by !== null && entry.accepted_at === null;
