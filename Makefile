@@ -23,6 +23,7 @@ TEST_PACKAGES := mosquitto-clients libcoap3-bin $(if $(CHROMIUM),,chromium)
 
 # Without PostgreSQL, front doors or browser; a minute at most. The others start real programs.
 QUICK_TESTS := $(wildcard tests/both tests/unit tests/on_unit)
+# They mostly wait for processes, so three files run side by side on two cores.
 WHOLE_TESTS := $(wildcard tests/store tests/peers tests/faults tests/browser tests/journeys)
 UNIT_CODE = $(shell find protocols/__init__.py protocols/wire firmware -name '*.py' | sort)
 
@@ -98,7 +99,7 @@ check: setup $(VENV)/.test lint ## lint, types, imports, bytecode, and the tests
 	@$(BIN)/python -m pytest -q $(QUICK_TESTS)
 
 test: test-setup check ## everything, in under ten minutes on two cores
-	@$(BIN)/python -m pytest -q --durations=5 $(WHOLE_TESTS)
+	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --durations=5 $(WHOLE_TESTS)
 
 proof: setup $(VENV)/.test ## every full-size figure that the documents promise, as one table
 	@$(BIN)/python -m bench.proof
