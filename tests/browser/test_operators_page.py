@@ -260,11 +260,7 @@ def test_single_keys_can_be_switched_off(scene: Scene, server: WebServer, open_p
 
 
 def test_closed_cases_page_on_with_htmx_and_without_scripts(scene: Scene, server: WebServer, open_page: Open) -> None:
-    for _ in range(60):
-        scene.town.press(1, 1)
-        scene.sql(
-            "UPDATE cases SET state = 'closed', taken_at = now(), taken_by = 'x', closed_at = now(), closed_by = 'x'"
-        )
+    scene.closed_cases(60)
     anna = open_page(server, "anna", path="/operators/closed")
     expect(anna.locator("tr[data-case]")).to_have_count(25)
     anna.evaluate("window.marker = 1")
