@@ -286,22 +286,22 @@ def test_a_stream_ends_with_its_session(scene: Scene) -> None:
 
 
 def test_receipts_are_kept_and_a_manned_console_keeps_its_log_in(scene: Scene) -> None:
-    server = scene.server(receipts=0.2, idle=2.0)
+    server = scene.server(receipts=0.2, idle=3.0)
     scene.town.press(1, 1)
-    manned, unmanned = (Watcher(server, scene.client(server, login)).open() for login in ("anna", "bo"))
+    manned = Watcher(server, scene.client(server, "anna")).open()
+    assert manned.socket is not None
+    manned.socket.send(json.dumps({"manned": True}))
+    unmanned = Watcher(server, scene.client(server, "bo")).open()
+    assert unmanned.socket is not None
     for watcher in (manned, unmanned):
         watcher.until_beat()
-        assert watcher.socket is not None
-    assert manned.socket is not None
-    assert unmanned.socket is not None
-    manned.socket.send(json.dumps({"manned": True}))
     manned.socket.send(json.dumps({"seen": 10**12}))  # nobody has painted what was never sent
     unmanned.socket.send(json.dumps({"seen": 0}))
     annas = "FROM web_sessions JOIN users USING (user_id) WHERE login = 'anna'"
     shown = f"SELECT shown_position {annas} AND shown_at IS NOT NULL"
     assert until(lambda: scene.sql(shown), "the receipt in the database") == [(newest(scene),)]
     assert unmanned.code() == 4401  # idle and nobody there
-    made = f"SELECT web_sessions.made_at < now() - interval '4 seconds' {annas}"
+    made = f"SELECT web_sessions.made_at < now() - interval '6 seconds' {annas}"
     until(lambda: scene.sql(made) == [(True,)], "twice the idle time to pass")
     manned.until_beat()
 
