@@ -8,14 +8,15 @@ from typing import Any
 from fleet.registry import store as registry
 from fleet.settings import Settings
 from fleet.store.pool import Connection
-from livlina.registry_connection import host_and_port, in_registry
+from livlina.registry_connection import host_and_port, in_registry, plain_name
 
 
 def add_centre(settings: Settings, name: str, to: str, municipalities: Sequence[int]) -> dict[str, Any]:
     """Adds or changes a DC-09 centre and routes these municipalities to it.
 
-    Raises ValueError for an address that is none, LookupError for an unknown municipality.
+    Raises ValueError for an unfit name or address, LookupError for an unknown municipality.
     """
+    plain_name(name)
     host, port = host_and_port(to)
 
     async def work(connection: Connection) -> int:

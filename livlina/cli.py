@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ app.add_typer(unit_app, name="unit")
 app.add_typer(operator_app, name="operator")
 app.add_typer(centre_app, name="centre")
 
+LARGEST_NUMBER = 2**31 - 1
+"""Of a municipality, as the database holds it."""
 Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")]
 
 
@@ -58,11 +61,13 @@ def one_sentence(*user_faults: type[Exception]) -> Iterator[None]:
     from provisioning.ca import AuthorityError
 
     ours = (PartFailed, NoCheckoutError, PostgresError, AuthorityError, MigrationError, SecretBoxError, SettingsError)
-    known: tuple[type[Exception], ...] = (*ours, *user_faults, OSError)
+    known: tuple[type[Exception], ...] = (*ours, *user_faults)
     try:
         yield
     except known as error:
         fail(str(error))
+    except OSError as error:
+        fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part is not None))
     except psycopg.OperationalError as error:
         fail(f"the database does not answer: {str(error).strip()}")
 
@@ -74,7 +79,8 @@ def show(document: dict[str, Any], as_json: bool) -> None:
         return
     width = max((len(key) for key in document), default=0)
     for key, value in document.items():
-        text = "  ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else value
+        parts = value.items() if isinstance(value, dict) else ()
+        text = "  ".join(f"{name} {'-' if part is None else part}" for name, part in parts) if parts else value
         typer.echo(f"{key:<{width}}  {text}")
 
 
@@ -104,6 +110,8 @@ def demo(
         enter_checkout()
     from livlina.demo import DemoOptions, run_demo
 
+    if seconds is not None and not math.isfinite(seconds):
+        fail(f"--seconds {seconds} has no end: give a number, or leave it out to go on until Ctrl-C")
     if seconds is None and headless:
         seconds = 30.0
     folder = data if data is not None else None if headless else settings_or_fail().data
@@ -136,7 +144,9 @@ def migrate(as_json: Json = False) -> None:
 
 @municipality_app.command("add")
 def municipality_add(
-    number: Annotated[int, typer.Argument(min=1, help="Its number, for example the official municipality code.")],
+    number: Annotated[
+        int, typer.Argument(min=1, max=LARGEST_NUMBER, help="Its number, for example the official municipality code.")
+    ],
     name: Annotated[str, typer.Argument(help="Its name.")],
     as_json: Json = False,
 ) -> None:
@@ -149,7 +159,9 @@ def municipality_add(
 
 @unit_app.command("add")
 def unit_add(
-    municipality: Annotated[int, typer.Option(min=1, help="The number of the municipality that owns it.")],
+    municipality: Annotated[
+        int, typer.Option(min=1, max=LARGEST_NUMBER, help="The number of the municipality that owns it.")
+    ],
     flash: Annotated[Path, typer.Option(help="Folder to write as the unit's flash; must be new.")],
     unit_type: Annotated[
         str, typer.Option("--type", help="social, personal, tracker, camera or technical.")
@@ -177,7 +189,9 @@ def unit_add(
 @operator_app.command("add")
 def operator_add(
     login: Annotated[str, typer.Argument(help="Log-in name: lower-case letters, digits, '.', '-', '_'.")],
-    municipality: Annotated[list[int], typer.Option(min=1, help="A municipality to serve; may be repeated.")],
+    municipality: Annotated[
+        list[int], typer.Option(min=1, max=LARGEST_NUMBER, help="A municipality to serve; may be repeated.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Add an operator, or give one a new password. The password is random and shown once."""
@@ -191,7 +205,9 @@ def operator_add(
 def centre_add(
     name: Annotated[str, typer.Argument(help="What people call the centre.")],
     to: Annotated[str, typer.Option(help="HOST:PORT of its DC-09 receiver (TCP).")],
-    municipality: Annotated[list[int], typer.Option(min=1, help="Whose alarms it takes; may be repeated.")],
+    municipality: Annotated[
+        list[int], typer.Option(min=1, max=LARGEST_NUMBER, help="Whose alarms it takes; may be repeated.")
+    ],
     as_json: Json = False,
 ) -> None:
     """Add or change an alarm centre and send these municipalities' alarms to it."""

@@ -17,19 +17,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from rich.console import Console, Group
 from rich.live import Live
 
 from fleet.settings import Settings
+from fleet.store.embedded_postgres import EmbeddedPostgres
+from livlina.demo_score import Before, look, quantiles, score
 from livlina.failure import PartFailed
-from sim.house import LOGIN, House, Ports, Truth, centre_references
+from sim.firmware_build import BuildError
+from sim.house import LOGIN, House, Ports
 from sim.operator import Operator
-from sim.units import read_journal
+from sim.units import UnitError
 
 STAGES = ("stored", "accepted", "taken")
 PRESS_EVERY_S = 2.0
 SETTLE_S = 60.0
+STOPPED_SETTLE_S = 3.0
 PERSON_FIRST_S = 20.0
 
 
@@ -81,6 +84,10 @@ class Board:
         for press in self._under_way.values():
             self.say(self.line(press))
 
+    def hung_up(self) -> bool:
+        """The terminal that this ran in is gone: nobody reads on, and nobody can press Ctrl-C any more."""
+        return self._live is not None and not sys.stderr.isatty()
+
     def say(self, line: str) -> None:
         """A line that stays."""
         self._console.print(line, markup=False)
@@ -122,7 +129,8 @@ class Demo:
         house = self._house
         house.fleet.on_lamp = self._lamp
         started = time.monotonic()
-        await house.start()
+        before = await asyncio.to_thread(look, house)
+        await self._start(stop)
         self._say(f"{house.units} units run {house.fleet.interpreter}, each in its own process; "
                   f"up in {time.monotonic() - started:.1f} s")  # fmt: skip
         self._say(f"operators' page: {house.url}/   log-in: {LOGIN}   password: {house.password()}")
@@ -139,7 +147,19 @@ class Demo:
         finally:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
-        return await self._summary(len(set(pids.values())))
+        return await self._summary(before, len(set(pids.values())))
+
+    async def _start(self, stop: asyncio.Event) -> None:
+        """Starts the house. Raises PartFailed where a Ctrl-C comes first, whatever that did to the parts meanwhile."""
+        starting = asyncio.create_task(self._house.start())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if stop.is_set():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            raise PartFailed("stopped before everything was up")
+        await starting
 
     async def _press_until(self, stop: asyncio.Event) -> None:
         seconds = self._options.seconds
@@ -147,6 +167,8 @@ class Demo:
         due = time.monotonic()
         order: list[int] = []
         while time.monotonic() < ends and not stop.is_set():
+            if self._board.hung_up():
+                stop.set()
             if (dead := self._house.dead()) is not None:
                 raise PartFailed(f"a part of the house has ended: {dead}")
             if not order:
@@ -168,9 +190,14 @@ class Demo:
         await self._house.fleet.press(unit)
 
     async def _settle(self, stop: asyncio.Event) -> None:
-        """After the last press: everything that was pressed must still arrive. A Ctrl-C waits briefly only."""
-        ends = time.monotonic() + (3.0 if stop.is_set() else SETTLE_S)
-        while self._waiting and time.monotonic() < ends:  # noqa: ASYNC110 (lamps are outside of this process)
+        """After the last press: everything must still arrive, but after a Ctrl-C nobody waits for people."""
+        began = time.monotonic()
+        while self._waiting and time.monotonic() - began < SETTLE_S:
+            if stop.is_set() and (
+                all("accepted" in press.stages for press in self._waiting.values())
+                or time.monotonic() - began > STOPPED_SETTLE_S
+            ):
+                return
             await asyncio.sleep(0.1)
 
     def _lamp(self, unit: int, stage: str, at: float) -> None:
@@ -184,58 +211,23 @@ class Demo:
             del self._waiting[unit]
         self._board.show(press)
 
-    async def _summary(self, processes: int) -> dict[str, Any]:
+    async def _summary(self, before: Before, processes: int) -> dict[str, Any]:
         house = self._house
-        truth, heartbeats, cases_doubled = await asyncio.to_thread(compare, house)
-        reached = [press for press in self.presses if press.done]
+        found = await asyncio.to_thread(score, house, before, len(self.presses))
+        times = {
+            stage: [press.stages[stage] * 1000 for press in self.presses if stage in press.stages] for stage in STAGES
+        }
         return {
             "units": house.units,
             "unit_processes": processes,
             "interpreter": house.fleet.interpreter,
-            "heartbeats": heartbeats,
+            "heartbeats": found.heartbeats,
             "presses": len(self.presses),
-            "lost": truth.lost + max(len(self.presses) - len(truth.journals), 0),
-            "duplicates": truth.doubled + cases_doubled,
-            **{f"{stage}_ms": quantiles([press.stages[stage] * 1000 for press in reached]) for stage in STAGES},
-            "unfinished": len(self.presses) - len(reached),
+            "lost": found.lost,
+            "duplicates": found.duplicates,
+            **{f"{stage}_ms": quantiles(times[stage]) for stage in STAGES},
+            "unfinished": sum(not press.done for press in self.presses),
         }
-
-
-def quantiles(values: list[float]) -> dict[str, float | None]:
-    """p50, p95 and max of milliseconds, rounded to 0.1; None where there is no value."""
-    if not values:
-        return {"p50": None, "p95": None, "max": None}
-    ordered = sorted(values)
-
-    def at(share: float) -> float:
-        return round(ordered[min(math.ceil(share * len(ordered)) - 1, len(ordered) - 1)], 1)
-
-    return {"p50": at(0.5), "p95": at(0.95), "max": round(ordered[-1], 1)}
-
-
-def compare(house: House) -> tuple[Truth, int, int]:
-    """Reads the units' flash, the database and the centre's log. Also counts heartbeats and doubled cases."""
-    journals = frozenset(
-        f"{unit:08x}-{entry.boot}-{entry.seq}"
-        for unit in range(1, house.units + 1)
-        for entry in read_journal(house.flash(unit))
-    )
-    with psycopg.connect(house.postgres.owner_url) as connection:
-        database = frozenset(
-            f"{unit:08x}-{boot}-{seq}"
-            for unit, boot, seq in connection.execute("SELECT unit_id, boot, seq FROM presses")
-        )
-        counted = connection.execute(
-            "SELECT (SELECT count(*) FROM readings), "
-            "(SELECT count(*) FROM cases c WHERE NOT EXISTS (SELECT 1 FROM presses p WHERE p.case_id = c.case_id))"
-        ).fetchone()
-    assert counted is not None
-    centre = centre_references(house.centre_log)
-    return (
-        Truth(journals, database, frozenset(centre), len(centre) - len(set(centre))),
-        int(counted[0]),
-        int(counted[1]),
-    )
 
 
 async def _sleep(stop: asyncio.Event, seconds: float) -> None:
@@ -252,6 +244,7 @@ def _folder(data: Path | None) -> Iterator[Path]:
         try:
             yield made
         finally:
+            EmbeddedPostgres(made).destroy()  # its files may lie outside, where PostgreSQL's user can reach them
             shutil.rmtree(made, ignore_errors=True)
         return
     data.mkdir(parents=True, exist_ok=True)
@@ -270,14 +263,31 @@ def run_demo(options: DemoOptions, data: Path | None) -> dict[str, Any]:
         settings = None if options.headless else Settings.from_environment()
         house = House(folder, options.units, Ports.free(settings))
         with Board(console, house.pipe) as board:
-            return asyncio.run(_run(house, options, board))
+            for line in _other_ports(settings, house.ports) if settings is not None else ():
+                board.say(line)
+            try:
+                return asyncio.run(_run(house, options, board))
+            except (UnitError, BuildError) as error:
+                raise PartFailed(str(error)) from error
+
+
+def _other_ports(wanted: Settings, given: Ports) -> Iterator[str]:
+    """A sentence for each port that was taken."""
+    for what, asked, got in (
+        ("the pages", wanted.http_port, given.http),
+        ("MQTT", wanted.mqtt_port, given.mqtt),
+        ("CoAP", wanted.coap_port, given.coap),
+    ):
+        if asked not in {0, got}:
+            yield f"port {asked} is taken by another program: this demo has {what} on {got}"
 
 
 async def _run(house: House, options: DemoOptions, board: Board) -> dict[str, Any]:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup asks for
+            loop.add_signal_handler(number, stop.set)
     try:
         return await Demo(house, options, board).run(stop)
     finally:

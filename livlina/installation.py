@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from fleet.registry.secret_box import SecretBox
-from fleet.settings import Settings
+from fleet.settings import Settings, SettingsError
 from fleet.store.embedded_postgres import EmbeddedPostgres
 from fleet.store.migrate import migrate
 from fleet.store.postgres_cluster import APP, DATABASE, OWNER, Passwords
@@ -34,7 +35,12 @@ class Database:
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
-    """The configured database, or the embedded one: started here, unless a running server of ours has it already."""
+    """The configured database, or the embedded one: started here, unless a running server of ours has it already.
+
+    Raises SettingsError for an address that cannot be read.
+    """
+    _check_address("LIVLINA_DATABASE_URL", settings.database_url)
+    _check_address("LIVLINA_OWNER_DATABASE_URL", settings.owner_url)
     if settings.database_url is not None:
         yield Database(settings.owner_url or settings.database_url, settings.database_url, None, None)
         return
@@ -48,6 +54,14 @@ def open_database(settings: Settings) -> Iterator[Database]:
         yield Database(postgres.owner_url, postgres.app_url, APP, postgres)
     finally:
         postgres.stop()
+
+
+def _check_address(name: str, address: str | None) -> None:
+    try:
+        conninfo_to_dict(address or "")
+    except psycopg.ProgrammingError:
+        # What the library says repeats the text, password and all.
+        raise SettingsError(f"{name} cannot be read: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE") from None
 
 
 def _running(data: Path) -> Database | None:

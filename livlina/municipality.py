@@ -7,11 +7,12 @@ from typing import Any
 from fleet.registry import store as registry
 from fleet.settings import Settings
 from fleet.store.pool import Connection
-from livlina.registry_connection import in_registry
+from livlina.registry_connection import in_registry, plain_name
 
 
 def add_municipality(settings: Settings, number: int, name: str) -> dict[str, Any]:
-    """Adds the municipality or renames it."""
+    """Adds the municipality or renames it. Raises ValueError for an unfit name."""
+    plain_name(name)
 
     async def work(connection: Connection) -> None:
         await registry.add_municipality(connection, number, name)

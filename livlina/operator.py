@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,8 @@ def add_operator(settings: Settings, login: str, municipalities: Sequence[int]) 
 
     Raises ValueError for an unfit name, LookupError for a municipality that is not there.
     """
+    if re.fullmatch(r"[a-z0-9._-]{1,64}", login) is None:
+        raise ValueError("that is no log-in name: use 1 to 64 lower-case letters a-z, digits, '.', '-' or '_'")
     password = secrets.token_urlsafe(12)
 
     async def work(connection: Connection) -> None:

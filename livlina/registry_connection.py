@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import re
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -11,6 +13,7 @@ from fleet.store.pool import Connection, make_pool
 from livlina.installation import migrate_database, open_database
 
 Result = TypeVar("Result")
+LONGEST_NAME = 100
 
 
 def in_registry(settings: Settings, work: Callable[[Connection], Awaitable[Result]]) -> Result:
@@ -32,8 +35,25 @@ def in_registry(settings: Settings, work: Callable[[Connection], Awaitable[Resul
 
 def host_and_port(text: str) -> tuple[str, int]:
     """``HOST:PORT`` or ``[IPv6]:PORT``. Raises ValueError with what is wrong."""
-    host, _, port = text.rpartition(":")
-    host = host.strip("[]")
-    if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise ValueError(f"{text!r} is no address: write HOST:PORT, for example 192.0.2.10:5683")
-    return host, int(port)
+    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253})):([0-9]{1,5})", text)
+    if found is None or not 1 <= int(found[3]) <= 65535:
+        raise ValueError(f"{_shown(text)} is no address: write HOST:PORT, for example 192.0.2.10:5683")
+    if found[1] is not None:
+        try:
+            ipaddress.IPv6Address(found[1])
+        except ValueError:
+            raise ValueError(f"{_shown(text)} is no IPv6 address with a port: write [2001:db8::1]:5683") from None
+    return found[1] or found[2], int(found[3])
+
+
+def plain_name(text: str) -> str:
+    """A name that people read in one line. Raises ValueError for one that is empty, longer or not printable."""
+    if not text.strip() or text != text.strip() or not text.isprintable() or len(text) > LONGEST_NAME:
+        raise ValueError(
+            f"{_shown(text)} is no name: write 1 to {LONGEST_NAME} printable characters, without blanks at the ends"
+        )
+    return text
+
+
+def _shown(text: str) -> str:
+    return ascii(text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "...")

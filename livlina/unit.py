@@ -18,6 +18,8 @@ from provisioning.identity import IdentityError, make_identity, write_flash
 
 PROFILES = {"social": 1, "personal": 2, "tracker": 3, "camera": 4, "technical": 5}
 
+HIGHEST = 0xFFFFFFFF
+
 
 class UnitError(ValueError):
     """What was asked for cannot be made; the message says what to change."""
@@ -44,6 +46,8 @@ class NewUnit:
         """From the words of the command line. Raises UnitError."""
         if unit_type not in get_args(UnitType):
             raise UnitError(f"{unit_type!r} is no unit type: choose one of {', '.join(get_args(UnitType))}")
+        if flash.exists() and not flash.is_dir():
+            raise UnitError(f"{flash} is no folder: name a new folder for the unit's flash")
         if flash.exists() and any(flash.iterdir()):
             raise UnitError(f"{flash} is not empty: name a new folder, so that no other unit's flash is overwritten")
         names = tuple(name.strip() for name in pipes.split(",") if name.strip())
@@ -68,6 +72,8 @@ def add_unit(settings: Settings, wanted: NewUnit) -> dict[str, Any]:
 
     async def work(connection: Connection) -> dict[str, Any]:
         number = wanted.number if wanted.number is not None else await registry.free_unit_number(connection)
+        if number > HIGHEST:
+            raise UnitError(f"the highest unit number, {HIGHEST}, is in use: choose a free one with --number")
         identity = make_identity(number)
         certificate = authority.issue_unit(number)
         await registry.add_unit(

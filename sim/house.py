@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
@@ -43,10 +43,12 @@ PORTS = range(20000, 32768)
 
 
 def free_port(kind: int = socket.SOCK_STREAM, preferred: int | None = None) -> int:
-    """A loopback port below the ephemeral range that is free now; the preferred one if it is."""
-    wanted = [] if preferred is None else [preferred]
-    for port in [*wanted, *random.sample(PORTS, 200)]:
+    """A loopback port below the ephemeral range that is free now; the preferred one if it is (0 prefers none)."""
+    for port in [*([preferred] if preferred else []), *random.sample(PORTS, 200)]:
         with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
+            if kind == socket.SOCK_STREAM:
+                # As the server will bind it: connections of an earlier run that linger do not make a port taken.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return port
     raise OSError("no free port between 20000 and 32767")
@@ -138,9 +140,12 @@ class House:
     # Life ---------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Everything, in the order that an installation would: database, schema, registry, server, centre, units."""
-        await asyncio.to_thread(self.postgres.start)
-        await asyncio.to_thread(migrate, self.postgres.owner_url, app_login=APP)
+        """Everything, in the order that an installation would: database, schema, registry, server, centre, units.
+
+        May be cancelled; what is there already is for ``stop`` to end.
+        """
+        await _to_its_end(self.postgres.start)
+        await _to_its_end(lambda: migrate(self.postgres.owner_url, app_login=APP))
         await self._register(await asyncio.to_thread(open_authority, self.settings))
         await self.start_centre()
         await self.start_server()
@@ -166,6 +171,8 @@ class House:
             "LIVLINA_HTTP_PORT": str(self.ports.http),
             "LIVLINA_MQTT_PORT": str(self.ports.mqtt),
             "LIVLINA_COAP_PORT": str(self.ports.coap),
+            "LIVLINA_LISTEN": "127.0.0.1",
+            "LIVLINA_HTTP_LISTEN": "127.0.0.1",
         }
         with log_file.open("ab") as out:
             self._server = subprocess.Popen(  # noqa: S603, ASYNC220 (our own program)
@@ -302,6 +309,17 @@ def centre_references(log: Path) -> list[str]:
         return []
     entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
     return [entry["reference"] for entry in entries if not entry["duplicate"] and entry["reference"]]
+
+
+async def _to_its_end(work: Callable[[], object]) -> None:
+    """Runs `work` in a thread. A cancellation waits for it, so that nothing is stopped that is still starting."""
+    working = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(working)
+    except asyncio.CancelledError:
+        # How it ended no longer matters: it may well have failed of the same Ctrl-C.
+        await asyncio.gather(working, return_exceptions=True)
+        raise
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -155,6 +155,8 @@ class UnitFleet:
         self._zygote = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "sim.zygote", str(spread),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT, env=dict(os.environ),
+            # The interpreter turns a Ctrl-C at the terminal into an end of the unit: units are not to hear it.
+            start_new_session=True,
         )  # fmt: skip
         self._reader = asyncio.create_task(self._follow(self._zygote))
 

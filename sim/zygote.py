@@ -152,8 +152,8 @@ def main() -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LONGEST_FILE, LONGEST_FILE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Ctrl-C at a terminal reaches the whole group; whoever started us decides what it means. The
-    # units inherit this.
+    # Whoever started us decides what a Ctrl-C means. The interpreter takes the signal back for the units, so this
+    # keeps only this process: they must be in a session without a terminal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     selector = selectors.DefaultSelector()
     selector.register(0, selectors.EVENT_READ)

@@ -72,6 +72,35 @@ def test_an_installation_is_set_up_by_commands(livlina: CommandLine, data_folder
     )
 
 
+def test_what_is_typed_wrong_is_one_sentence_and_changes_nothing(livlina: CommandLine, data_folder: Path) -> None:
+    livlina.json("municipality", "add", "1", "Å-stad")
+    for name in ("", " ", "two\nlines", "\x1b[31mred", "x" * 101):
+        assert "is no name" in livlina.refused("municipality", "add", "2", name)
+        assert "is no name" in livlina.refused("centre", "add", name, "--to", "127.0.0.1:9", "--municipality", "1")
+    assert "unknown" in livlina.refused("operator", "add", "bo", "--municipality", "2")
+    for address in ("a b:1", "host\n:1", "::1:9", "[[::1]:9", "[::1:9", "host:0", "host:٩", "x" * 300 + ":1"):
+        assert "address" in livlina.refused("centre", "add", "A", "--to", address, "--municipality", "1")
+    assert livlina.json("centre", "add", "A", "--to", "[::1]:9", "--municipality", "1")["centre"] >= 1
+    for login in ("", "Anna", "a b", 'a"b', "x" * 65):
+        assert "no log-in name" in livlina.refused("operator", "add", login, "--municipality", "1")
+    (data_folder / "file").touch()
+    assert "no folder" in livlina.refused("unit", "add", "--municipality", "1", "--flash", str(data_folder / "file"))
+    highest = str(0xFFFFFFFF)
+    livlina.json("unit", "add", "--municipality", "1", "--number", highest, "--flash", str(data_folder / "a"))
+    assert "--number" in livlina.refused("unit", "add", "--municipality", "1", "--flash", str(data_folder / "b"))
+    assert not (data_folder / "b").exists()
+    for number in ("2147483648", "0", "٣", "1e3"):
+        assert livlina.run("municipality", "add", number, "x").returncode == 2
+
+
+def test_an_address_of_a_database_that_cannot_be_read_is_not_repeated(livlina: CommandLine) -> None:
+    for address in ("mysql://u:geheim@h/d", "postgresql:///?geheim=1"):
+        said = livlina.refused("migrate", LIVLINA_DATABASE_URL=address)
+        assert "LIVLINA_DATABASE_URL cannot be read" in said
+        assert "geheim" not in said
+    assert "does not answer" in livlina.refused("migrate", LIVLINA_DATABASE_URL="postgresql://u:geheim@127.0.0.1:1/d")
+
+
 def test_a_wrong_setting_is_one_sentence(livlina: CommandLine) -> None:
     said = livlina.refused("serve", LIVLINA_HTTP_PORT="eighty")
     assert (

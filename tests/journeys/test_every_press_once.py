@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 
-from livlina.demo import compare
+from livlina.demo_score import compare
 from sim.house import LOGIN, House
 from sim.operator import Operator
 from sim.units import UnitError
