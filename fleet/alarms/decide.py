@@ -76,6 +76,6 @@ def marks_of(
         found.append("field_unknown")
     if behind:
         found.append("freshness_unproven")
-    if flags & FLAG_SILENT:
+    if flags & FLAG_SILENT or kind == DURESS:
         found.append("silent")  # whoever threatens the wearer must not hear a call back
     return tuple(found)

@@ -6,7 +6,8 @@ SELECT pg_advisory_xact_lock(hashtext('livlina.case_log'));
 -- name: store_presses
 -- One statement a batch: finds what is new, opens or joins cases, keeps the raw frames, queues the centres' messages,
 -- writes the log. A press that joins a taken case opens it again: a person must take it once more, so that nobody
--- presses into a case that was taken and forgotten. Runs under the case log's lock, so "new" cannot change while it runs.
+-- presses into a case that was taken and forgotten. The case shows its gravest press: a duress (2) before anything else,
+-- a test (9) only while there is nothing but tests. Runs under the case log's lock, so "new" cannot change while it runs.
 WITH arrived AS (
     SELECT DISTINCT ON (t.unit_id, t.boot, t.seq) t.*
     FROM unnest(
@@ -21,7 +22,7 @@ WITH arrived AS (
     ORDER BY t.unit_id, t.boot, t.seq, t.place
 ),
 fresh AS (
-    SELECT a.* FROM arrived a
+    SELECT a.*, CASE a.kind WHEN 2 THEN 0 WHEN 9 THEN 2 ELSE 1 END AS after FROM arrived a
     WHERE NOT EXISTS (
         SELECT 1 FROM presses p WHERE p.unit_id = a.unit_id AND p.boot = a.boot AND p.seq = a.seq)
 ),
@@ -30,7 +31,8 @@ joined AS (
                             pressed_at, last_press_at)
     SELECT (array_agg(f.municipality_id ORDER BY f.place))[1], f.unit_id, (array_agg(f.unit_type ORDER BY f.place))[1],
            CASE WHEN count(*) >= 2 AND min(f.priority) < 4 THEN 1 ELSE min(f.priority) END,
-           (array_agg(f.kind ORDER BY f.priority, f.place))[1], (array_agg(f.input ORDER BY f.priority, f.place))[1],
+           (array_agg(f.kind ORDER BY f.after, f.priority, f.place))[1],
+           (array_agg(f.input ORDER BY f.after, f.priority, f.place))[1],
            count(*), coalesce((SELECT array_agg(DISTINCT m) FROM fresh g, unnest(string_to_array(g.marks, ' ')) m
                                WHERE g.unit_id = f.unit_id AND m <> ''), '{}'),
            min(f.received_at), min(f.pressed_at), max(f.received_at)
@@ -38,6 +40,9 @@ joined AS (
     ON CONFLICT (unit_id) WHERE state <> 'closed' DO UPDATE SET
         presses = c.presses + excluded.presses,
         priority = CASE WHEN least(c.priority, excluded.priority) < 4 THEN 1 ELSE 4 END,
+        kind = CASE WHEN excluded.kind = 2 OR c.kind = 9 THEN excluded.kind ELSE c.kind END,
+        input = CASE WHEN c.kind <> 2 AND excluded.kind = 2 OR c.kind = 9 AND excluded.kind <> 9
+                     THEN excluded.input ELSE c.input END,
         marks = ARRAY(SELECT DISTINCT m FROM unnest(c.marks || excluded.marks) m ORDER BY m),
         last_press_at = greatest(c.last_press_at, excluded.last_press_at),
         state = 'open', taken_before_by = coalesce(c.taken_by, c.taken_before_by), taken_at = NULL, taken_by = NULL
@@ -54,7 +59,8 @@ kept AS (
 ),
 owed AS (
     INSERT INTO outbox (municipality_id, centre_id, case_id, unit_id, boot, seq, queued_at, next_try_at)
-    SELECT k.municipality_id, r.centre_id, k.case_id, k.unit_id, k.boot, k.seq, k.received_at, k.received_at
+    -- Due now by this clock, which forwarding asks: received_at is the front door's, and that may run ahead.
+    SELECT k.municipality_id, r.centre_id, k.case_id, k.unit_id, k.boot, k.seq, k.received_at, now()
     FROM kept k JOIN routes r ON r.municipality_id = k.municipality_id AND r.rank = 1
     ORDER BY k.received_at
     RETURNING outbox_id

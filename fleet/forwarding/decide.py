@@ -9,6 +9,7 @@ from fleet.forwarding.model import Fate, Outcome, Owed
 
 BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 REFUSED_AGAIN_S = 60.0
+LONGEST_DELAY_S = max(*BACK_OFF_S, REFUSED_AGAIN_S)
 SILENT_FLAG = 4
 
 # The category names of protocols.centre.alarm; a kind that is not here is told as personal help, never withheld.

@@ -4,11 +4,14 @@
 SELECT centre_id, name, protocol, host, port FROM centres ORDER BY centre_id;
 
 -- name: claim
--- A claim is a lease: a worker that was killed loses it when it runs out, and nothing else has to notice.
+-- A claim is a lease: a worker that was killed loses it when it runs out, and nothing else has to notice. A moment that
+-- lies further ahead than this server ever sets one was written before the clock was set back: it holds nothing up.
 WITH due AS (
     SELECT outbox_id FROM outbox
-    WHERE centre_id = %(centre_id)s AND delivered_at IS NULL AND next_try_at <= now()
-      AND (claimed_until IS NULL OR claimed_until < now())
+    WHERE centre_id = %(centre_id)s AND delivered_at IS NULL
+      AND (next_try_at <= now() OR next_try_at > now() + make_interval(secs => %(longest_delay_s)s))
+      AND (claimed_until IS NULL OR claimed_until < now()
+           OR claimed_until > now() + make_interval(secs => %(lease_s)s))
     ORDER BY outbox_id LIMIT %(most)s FOR UPDATE SKIP LOCKED
 ),
 claimed AS (

@@ -8,6 +8,7 @@ from typing import Any
 from fleet.alarms.model import PressKey
 from fleet.alarms.store import SQL as CASE_SQL
 from fleet.alarms.store import announce_stages, lock_case_log, log_change
+from fleet.forwarding.decide import LONGEST_DELAY_S
 from fleet.forwarding.model import Centre, Owed
 from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
@@ -24,7 +25,11 @@ async def centres(connection: Connection) -> list[Centre]:
 async def claim(connection: Connection, centre: int, *, most: int, lease_s: float) -> list[Owed]:
     """Leases the oldest due presses of a centre to this worker, oldest first. Committed when it returns."""
     async with connection.transaction():
-        rows = await fetch_all(connection, SQL["claim"], {"centre_id": centre, "most": most, "lease_s": lease_s})
+        rows = await fetch_all(
+            connection,
+            SQL["claim"],
+            {"centre_id": centre, "most": most, "lease_s": lease_s, "longest_delay_s": LONGEST_DELAY_S},
+        )
     return [_owed(row) for row in rows]
 
 

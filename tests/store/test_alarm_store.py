@@ -345,3 +345,22 @@ def test_migrations_apply_once_and_an_edited_or_newer_one_is_refused(database: F
         owner.execute("INSERT INTO schema_migrations (number, name, digest) VALUES (9999, 'later', 'y')")
     with pytest.raises(MigrationError, match="newer"):
         migrate(database.owner_url, app_login=APP)
+
+
+def test_a_case_shows_its_gravest_press(database: FreshDatabase) -> None:
+    """A test that was not closed must not make the real press after it look like a test, nor hide a duress."""
+
+    def of(unit: int, seq: int, kind: int, number: int) -> Press:
+        return replace(press(unit, seq, priority=4 if kind == 9 else 1), kind=kind, input=number)
+
+    async def run() -> None:
+        async with pools(database) as p, p.ingest.connection() as connection:
+            await store.store_presses(connection, [of(1, 1, 9, 5), of(2, 1, 1, 5), of(3, 1, 2, 5)])
+            await store.store_presses(connection, [of(1, 2, 1, 6), of(2, 2, 2, 6), of(3, 2, 1, 6)])
+            await store.store_presses(connection, [of(1, 3, 9, 7), of(2, 3, 9, 7), of(3, 3, 9, 7)])
+            await store.store_presses(connection, [of(4, 1, 9, 5), of(4, 2, 1, 6), of(4, 3, 2, 7), of(4, 4, 1, 8)])
+
+    asyncio.run(run())
+    with psycopg.connect(database.owner_url) as connection:
+        shown = connection.execute("SELECT unit_id, kind, input, priority FROM cases ORDER BY unit_id").fetchall()
+    assert shown == [(1, 1, 6, 1), (2, 2, 6, 1), (3, 2, 5, 1), (4, 2, 7, 1)]

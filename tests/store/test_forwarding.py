@@ -7,8 +7,8 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -42,10 +42,10 @@ def database(postgres: EmbeddedPostgres) -> Iterator[FreshDatabase]:
         yield made
 
 
-def press(unit: int, seq: int, *, kind: int = 1) -> Press:
+def press(unit: int, seq: int, *, kind: int = 1, municipality: int = 1) -> Press:
     now = datetime.now(UTC)
     return Press(
-        key=PressKey(unit, 1, seq), municipality=1, unit_type="social", received_at=now, pressed_at=now,
+        key=PressKey(unit, 1, seq), municipality=municipality, unit_type="social", received_at=now, pressed_at=now,
         transport="coap", generation=1, counter=seq, kind=kind, input=0, count=1, age_s=0, attempt=1, bearer=3,
         battery=90, flags=0, clock=None, marks=(), priority=2, raw=b"\x00",
     )  # fmt: skip
@@ -233,3 +233,21 @@ def test_decisions() -> None:
     assert [sequence_of(outbox) for outbox in (1, 9999, 10_000)] == [1, 9999, 1]
     assert category_of("personal", 1) == "PERSONAL_ATTACK"
     assert category_of("social", 200) == "PERSONAL_HELP"
+
+
+def test_no_clock_that_was_wrong_holds_an_alarm_up(database: FreshDatabase, tmp_path: Path) -> None:
+    """A front door's clock that runs ahead, and moments that were written before the database's clock was set back."""
+
+    async def run() -> None:
+        async with scene(database, tmp_path) as s:
+            ahead = datetime.now(UTC) + timedelta(hours=1)
+            await s.press(replace(press(1, 1), received_at=ahead))
+            await s.press(press(2, 1))
+            await s.press(press(3, 1))
+            with psycopg.connect(s.database.owner_url) as connection:
+                connection.execute("UPDATE outbox SET next_try_at = now() + interval '1 hour' WHERE unit_id = 2")
+                connection.execute("UPDATE outbox SET claimed_until = now() + interval '1 hour' WHERE unit_id = 3")
+            async with forwarding(s):
+                await s.until(OWED, 0)
+
+    asyncio.run(run())

@@ -28,6 +28,7 @@ def test_every_oddity_is_marked_and_none_refuses() -> None:
     assert marks(clock=int((NOW + timedelta(days=40)).timestamp())) == ("clock_wrong",)
     assert marks(flags=1) == ("age_lower_bound",)
     assert marks(flags=4) == ("silent",)
+    assert marks(kind=2) == ("silent",), "nobody calls back under duress, whatever the unit says besides"
     assert marks(age_s=61) == ("late",)
     assert marks(kind=200) == ("unknown_kind",)
     assert marks(dropped=(9,)) == ("field_dropped",)
