@@ -13,9 +13,12 @@ from fleet.app import FleetServer
 from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
 from fleet.store.embedded_postgres import EmbeddedPostgres
+from fleet.store.postgres_account import PostgresError
 from livlina.installation import migrate_database, open_authority, open_database, open_secret_box
 
 log = logging.getLogger("livlina")
+
+_POSTGRES_AGAIN_S = 5.0
 
 
 def serve(settings: Settings, compose: Callable[[Settings, str, SecretBox], FleetServer] = FleetServer) -> None:
@@ -47,8 +50,13 @@ async def _serve(server: FleetServer, postgres: EmbeddedPostgres | None) -> None
 
 
 async def _watch(postgres: EmbeddedPostgres) -> None:
-    """Brings the embedded PostgreSQL back when it has died. The server itself waits for it meanwhile."""
+    """Brings the embedded PostgreSQL back when it has died, however often that fails; the server waits meanwhile."""
     while True:
         await asyncio.sleep(0.5)
-        if await asyncio.to_thread(postgres.restart_if_dead):
-            log.warning("PostgreSQL had died and was started again")
+        try:
+            if await asyncio.to_thread(postgres.restart_if_dead):
+                log.warning("PostgreSQL had died and was started again")
+        except (PostgresError, OSError) as error:
+            # A full disk, or a start that took too long, passes: alarms wait at their units until it does.
+            log.error("PostgreSQL does not come back, trying again: %s", error)
+            await asyncio.sleep(_POSTGRES_AGAIN_S)

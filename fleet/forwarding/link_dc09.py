@@ -42,7 +42,8 @@ class Dc09Link:
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
-            except (OSError, TimeoutError) as error:
+            except (OSError, ValueError) as error:
+                # ValueError: a name that no resolver takes. One centre's wrong address must not end the others' work.
                 log.info("centre %s:%d cannot be reached: %s", self._host, self._port, type(error).__name__)
                 return Outcome.NO_ANSWER
             self._sender = Sender()

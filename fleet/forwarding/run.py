@@ -9,12 +9,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 import psycopg
-from psycopg_pool import PoolTimeout
 
 from fleet.forwarding import store
 from fleet.forwarding.decide import fate_of
 from fleet.forwarding.model import Centre, Outcome, Owed
 from fleet.store.batch import Batcher
+from fleet.store.borrow import AWAY, borrow
 from fleet.store.pool import Pool, make_pool
 
 log = logging.getLogger("livlina.forwarding")
@@ -25,7 +25,6 @@ LEASE_S = 8.0
 # NOTIFY wakes the workers; the poll is for what becomes due by time and for a notification that was missed.
 POLL_S = 1.0
 CENTRES_AGAIN_S = 10.0
-STORE_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout)
 
 
 class CentreLink(Protocol):
@@ -85,9 +84,9 @@ class Forwarding:
     async def _follow_centres(self) -> None:
         while True:
             try:
-                async with self._pool.connection() as connection:
+                async with borrow(self._pool) as connection:
                     configured = await store.centres(connection)
-            except STORE_AWAY as error:
+            except AWAY as error:
                 log.warning("the database is away, centres are read again later: %s", type(error).__name__)
                 await asyncio.sleep(POLL_S)
                 continue
@@ -122,7 +121,7 @@ class Forwarding:
             while True:
                 try:
                     pause = await self._round(centre, link, settled)
-                except STORE_AWAY as error:
+                except AWAY as error:
                     log.warning("centre %s: the database is away: %s", centre.name, type(error).__name__)
                     pause = POLL_S
                 if pause:
@@ -139,7 +138,7 @@ class Forwarding:
 
     async def _round(self, centre: Centre, link: CentreLink, settled: Batcher[Owed, None]) -> float:
         """One claim, sent in order. Returns how long to pause; 0 says that more may be due now."""
-        async with self._pool.connection() as connection:
+        async with borrow(self._pool) as connection:
             owed = await store.claim(connection, centre.centre, most=CLAIM_MOST, lease_s=LEASE_S)
         if not owed:
             return POLL_S
@@ -159,7 +158,7 @@ class Forwarding:
                 "centre %s: %s of case %d, attempt %d: %s; again in %.0f s",
                 centre.name, item.key.reference, item.case, item.attempts, outcome.value, fate.delay_s,
             )  # fmt: skip
-            async with self._pool.connection() as connection:
+            async with borrow(self._pool) as connection:
                 await store.settle_failed(
                     connection, centre, item,
                     outcome=outcome.value, delay_s=fate.delay_s, refused=outcome is Outcome.REFUSED,
@@ -172,11 +171,11 @@ class Forwarding:
         return pause
 
     async def _release(self, owed: Sequence[Owed]) -> None:
-        async with self._pool.connection() as connection:
+        async with borrow(self._pool) as connection:
             await store.release(connection, owed)
 
     async def _settle(self, centre: Centre, owed: Sequence[Owed]) -> list[None]:
-        async with self._pool.connection() as connection:
+        async with borrow(self._pool) as connection:
             await store.settle_delivered(connection, centre, owed)
         self.delivered += len(owed)
         return [None] * len(owed)

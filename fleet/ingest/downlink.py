@@ -14,11 +14,11 @@ from typing import Final
 import psycopg
 
 from fleet.alarms.store import recent_stages
-from fleet.ingest.database import AWAY, borrow
 from fleet.ingest.receipts import MOST_ITEMS, Item, Receipts
 from fleet.registry.directory import Directory, Miss, UnitKeys
 from fleet.registry.secret_box import SecretBoxError
 from fleet.store.batch import Overloaded
+from fleet.store.borrow import AWAY, borrow
 from fleet.store.pool import Pool, fetch_all
 from fleet.store.sql_file import read_statements
 

@@ -8,7 +8,7 @@ from collections import Counter
 
 import psycopg
 
-from fleet.ingest.database import AWAY, borrow
+from fleet.store.borrow import AWAY, borrow
 from fleet.store.pool import Pool
 from fleet.store.sql_file import read_statements
 

@@ -18,7 +18,7 @@ import psycopg
 
 from fleet.alarms.model import PressKey
 from fleet.alarms.store import stages
-from fleet.ingest.database import borrow, reported
+from fleet.ingest.database import reported
 from fleet.ingest.drops import Drops
 from fleet.ingest.open_frame import Refusal, open_frame, parse_frame
 from fleet.ingest.outcome import Arrived, Refused, Reply, Stored, Unavailable, Way
@@ -27,6 +27,7 @@ from fleet.ingest.readings import Kept, ReadingCommit
 from fleet.ingest.receipts import Item, Receipts
 from fleet.registry.directory import Directory, Found, Miss, UnitKeys
 from fleet.store.batch import Batcher, Overloaded
+from fleet.store.borrow import borrow
 from fleet.store.pool import Pool
 from protocols.wire.messages import STORED, Alarm, Query
 from protocols.wire.seal import Envelope

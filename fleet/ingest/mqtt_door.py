@@ -14,12 +14,12 @@ from typing import Final
 
 import psycopg
 
-from fleet.ingest.database import AWAY
 from fleet.ingest.drops import Drops
 from fleet.ingest.mqtt_connection import Connection
 from fleet.ingest.mqtt_sessions import Login, MqttSessions, Session, Subscription
 from fleet.ingest.mqtt_tls import server_context
 from fleet.ingest.outcome import Outcome, Way
+from fleet.store.borrow import AWAY
 
 log = logging.getLogger("livlina.ingest")
 

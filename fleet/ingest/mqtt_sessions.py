@@ -10,8 +10,9 @@ import itertools
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from fleet.ingest.database import borrow, reported
+from fleet.ingest.database import reported
 from fleet.store.batch import Batcher
+from fleet.store.borrow import borrow
 from fleet.store.pool import Connection, Pool, fetch_all
 from fleet.store.sql_file import read_statements
 

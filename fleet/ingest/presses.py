@@ -15,8 +15,9 @@ import psycopg
 from fleet.alarms import decide
 from fleet.alarms.model import Press, PressKey, StoredPress
 from fleet.alarms.store import store_presses
-from fleet.ingest.database import borrow, commit_apart
+from fleet.ingest.database import commit_apart
 from fleet.ingest.outcome import Arrived
+from fleet.store.borrow import borrow
 from fleet.store.pool import Connection, Pool, fetch_all
 from fleet.store.sql_file import read_statements
 

@@ -16,9 +16,10 @@ from typing import Any, Final
 
 import psycopg
 
-from fleet.ingest.database import borrow, commit_apart
+from fleet.ingest.database import commit_apart
 from fleet.ingest.outcome import Arrived
 from fleet.ingest.presses import INT_MAX, counters, is_behind
+from fleet.store.borrow import borrow
 from fleet.store.pool import Connection, Pool, fetch_all
 from fleet.store.sql_file import read_statements
 from protocols.wire import cbor

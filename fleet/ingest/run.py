@@ -12,7 +12,6 @@ from typing import Final
 import psycopg
 
 from fleet.ingest.coap_door import CoapDoor
-from fleet.ingest.database import AWAY, borrow
 from fleet.ingest.downlink import Downlink, Push
 from fleet.ingest.drops import SQL, Drops
 from fleet.ingest.intake import Acknowledge, Intake
@@ -24,6 +23,7 @@ from fleet.ingest.receipts import Receipts
 from fleet.registry.directory import Directory
 from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
+from fleet.store.borrow import AWAY, borrow
 from fleet.store.pool import make_pool
 
 log = logging.getLogger("livlina.ingest")

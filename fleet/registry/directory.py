@@ -26,6 +26,7 @@ from psycopg_pool import PoolTimeout
 from fleet.registry.secret_box import SecretBox, SecretBoxError
 from fleet.registry.store import KeyRow, keys_of_units
 from fleet.store.batch import Overloaded
+from fleet.store.borrow import borrow
 from fleet.store.pool import Pool
 from protocols.wire import seal
 
@@ -243,7 +244,7 @@ class Directory:
         self._reading = frozenset(units)
         self.queries += 1
         try:
-            async with asyncio.timeout(READ_S), self._pool.connection() as connection:
+            async with asyncio.timeout(READ_S), borrow(self._pool) as connection:
                 rows = await keys_of_units(connection, units)
         except (psycopg.Error, PoolTimeout, TimeoutError) as error:
             log.warning("units cannot be looked up, the database is away: %s", type(error).__name__)

@@ -10,8 +10,8 @@ import psutil
 import psycopg
 import pytest
 
-from fleet.ingest import database as ingest_database
 from fleet.ingest.run import Ingest
+from fleet.store import borrow
 from fleet.store.embedded_postgres import EmbeddedPostgres
 from protocols.wire import coap
 from tests.database import FreshDatabase
@@ -160,8 +160,8 @@ def test_a_database_that_hangs_does_not_hold_the_commit_loops_for_ever(
     database: FreshDatabase, postgres: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It keeps its connections open and answers nothing: they are given up, and new ones work once it is back."""
-    monkeypatch.setattr(ingest_database, "PATIENCE_S", 0.5)
-    monkeypatch.setattr(ingest_database, "COMMIT_S", 1.0)
+    monkeypatch.setattr(borrow, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(borrow, "COMMIT_S", 1.0)
 
     async def work() -> None:
         async with served(database, tmp_path) as scene:
