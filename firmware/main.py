@@ -128,6 +128,8 @@ def _names(config: identity.Config) -> "list[str]":
 def build(flash: Flash, spread: int) -> Driver:
     """The whole unit, ready to run. Raises IdentityError if provisioning's files are not usable."""
     clock = Clock()
+    # Before anything that takes time: a press while the journal is read, or the TLS keys, is a press.
+    button = pins.Contact()
     me = identity.Identity(flash)
     config = identity.Config(flash)
     if boot.safe(flash) and config.coap:
@@ -147,7 +149,7 @@ def build(flash: Flash, spread: int) -> Driver:
         clock,
         Watchdog(),
         Contact(),
-        pins.Contact(),
+        button,
         pins.Outputs(),
         lambda: boot.proven(flash),
     )

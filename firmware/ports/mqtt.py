@@ -29,6 +29,8 @@ URGENT_PAUSE_MS = 2000
 """Between two attempts while an alarm waits."""
 DEAF_MS = 20000
 """With a frame sent and not a byte heard for this long, the connection is taken for half open."""
+URGENT_DEAF_MS = 5000
+"""The same for an alarm. A sign of life is asked for with it, so that a slow commit is not taken for a dead line."""
 
 
 class MqttPipe:
@@ -68,7 +70,7 @@ class MqttPipe:
         self._hurry = asyncio.Event()
         self._failed = 0
         self._packets: "dict[object, int]" = {}
-        self._unheard = None
+        self._deaf_at = None
         self._serving = None
         self._over = False
 
@@ -86,22 +88,24 @@ class MqttPipe:
         if old is not None:
             self._client.forget(old)
         self._packets[key], actions = self._client.publish(self._topic, frame, now)
-        if self._unheard is None:
-            self._unheard = now
+        if urgent:
+            actions = actions + self._client.probe(now)
+        deaf_at = now + (URGENT_DEAF_MS if urgent else DEAF_MS)
+        self._deaf_at = deaf_at if self._deaf_at is None else min(self._deaf_at, deaf_at)
         self._carry_out(actions)
         return True
 
     def timeout(self, now: int) -> None:
         """Pings and deadlines that are due."""
         self._carry_out(self._client.timeout(now))
-        if self._unheard is not None and now - self._unheard >= DEAF_MS:
+        if self._deaf_at is not None and now >= self._deaf_at:
             self._carry_out(self._client.lost())
 
     def next_wakeup(self, now: int) -> "int | None":
         """When `timeout` is to be called."""
         due = self._client.next_wakeup(now)
-        if self._unheard is not None and (due is None or self._unheard + DEAF_MS < due):
-            return self._unheard + DEAF_MS
+        if self._deaf_at is not None and (due is None or self._deaf_at < due):
+            return self._deaf_at
         return due
 
     def _carry_out(self, actions: "Actions") -> None:
@@ -140,7 +144,7 @@ class MqttPipe:
         for packet_id in self._client.unacked():
             self._client.forget(packet_id)
         self._packets = {}
-        self._unheard = None
+        self._deaf_at = None
         if self._stream is not None:
             self._stream.close()
             self._stream = None
@@ -161,7 +165,7 @@ class MqttPipe:
             if not data:
                 self._carry_out(self._client.lost())
                 return
-            self._unheard = None
+            self._deaf_at = None
             self._carry_out(self._client.feed(data, self._clock.now()))
 
     def _pause(self) -> int:

@@ -13,8 +13,8 @@ from board import PINS
 
 from firmware.core.stages import BLUE, GREEN, RED, VIBRATION
 
-RING = 32
-"""Edges kept between two looks; a contact that bounces more than this is judged by its level alone."""
+RING = 64
+"""Edges kept between two looks. Of more than these the latest count, so that a press at the end of a storm is seen."""
 
 _OUTPUTS = (("led_red", RED), ("led_green", GREEN), ("led_blue", BLUE), ("vibration", VIBRATION))
 
@@ -48,9 +48,9 @@ class Contact:
     def take(self) -> "list[tuple[bool, int]]":
         """The edges since the last call as (closed, ticks_ms), oldest first, ending with the present level."""
         edges = []
-        if self._written - self._read > RING:
-            self._read = self._written
         while self._read < self._written:
+            # Looked at each time: the interrupt may go on writing meanwhile.
+            self._read = max(self._read, self._written - RING)
             at = self._read % RING
             self._last = bool(self._closed[at])
             edges.append((self._last, self._ticks[at]))

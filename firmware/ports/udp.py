@@ -9,6 +9,7 @@ import errno
 import socket
 
 from firmware.ports import sockets
+from firmware.ports.console import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 PATH = "u"
 LONGEST = 1024
 REOPEN_MS = 1000
+DEAF_MS = 60000
+"""With something sent and nothing heard for this long the name is resolved anew: the server may have moved."""
 
 
 class CoapPipe:
@@ -50,6 +53,8 @@ class CoapPipe:
         self._on_frame = on_frame
         self._socket = None
         self._opened = asyncio.Event()
+        self._listening = None
+        self._deaf_at = None
         self._tokens: "dict[object, bytes]" = {}
 
     def hurry(self) -> None:
@@ -70,12 +75,18 @@ class CoapPipe:
         return True
 
     def timeout(self, now: int) -> None:
-        """Retransmissions that are due."""
+        """Retransmissions that are due, and another socket for one that hears nothing."""
         self._carry_out(self._client.timeout(now))
+        if self._deaf_at is not None and now >= self._deaf_at and self._listening is not None:
+            self._deaf_at = None
+            self._listening.cancel()
 
     def next_wakeup(self, now: int) -> "int | None":
         """When `timeout` is to be called."""
-        return self._client.next_wakeup(now)
+        due = self._client.next_wakeup(now)
+        if self._deaf_at is not None and (due is None or self._deaf_at < due):
+            return self._deaf_at
+        return due
 
     def _carry_out(self, actions: "Actions") -> None:
         for action in actions:
@@ -119,6 +130,8 @@ class CoapPipe:
                 if self._socket is None:
                     self._open()
                 self._socket.send(datagram)
+                if self._deaf_at is None:
+                    self._deaf_at = self._clock.now() + DEAF_MS
                 return
             except OSError as error:
                 self.errors += 1
@@ -137,22 +150,35 @@ class CoapPipe:
                 return None
             raise
 
+    async def _listen(self) -> None:
+        """Receive on one socket, as long as it is of use. Raises OSError."""
+        if self._socket is None:
+            await self._opened.wait()
+        while True:
+            await sockets.readable(self._socket)
+            datagram = self._receive()
+            if datagram:
+                self._deaf_at = None
+                self._carry_out(self._client.datagram(datagram, self._clock.now()))
+
     async def run(self) -> None:
         """Receive for ever."""
         while True:
-            if self._socket is None:
-                await self._opened.wait()
+            self._listening = asyncio.create_task(self._listen())
+            pause = REOPEN_MS
             try:
-                await sockets.readable(self._socket)
-                datagram = self._receive()
-            except OSError:
-                self._close()
-                await asyncio.sleep_ms(REOPEN_MS)
-                continue
-            if datagram:
-                self._carry_out(self._client.datagram(datagram, self._clock.now()))
+                await self._listening
+            except asyncio.CancelledError:
+                # It was deaf. The next datagram opens another one.
+                pause = 0
+            except OSError as error:
+                say(self.name, "socket:", error)
+            self._close()
+            await asyncio.sleep_ms(pause)
 
     def _close(self) -> None:
-        self._socket.close()
-        self._socket = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
         self._opened.clear()
+        self._deaf_at = None

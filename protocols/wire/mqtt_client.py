@@ -153,16 +153,21 @@ class Client:
             actions += self._close(error.reason)
         return actions
 
+    def probe(self, now: int) -> "Actions":
+        """Asks for a sign of life at once, unless one is awaited already: the server answers a PINGREQ without delay,
+        however long it takes over a publish."""
+        if self._state != _OPEN or PINGRESP in self._overdue:
+            return []
+        self._overdue[PINGRESP] = now + self._patience
+        return self._send(packet(PINGREQ, b""), now)
+
     def timeout(self, now: int) -> "Actions":
         """Does what is due: a PINGREQ, or closing a connection that does not answer."""
         for kind, name in ((CONNACK, "no CONNACK"), (SUBACK, "no SUBACK"), (PINGRESP, "no PINGRESP")):
             if self._overdue.get(kind, now + 1) <= now:
                 return self._close(name)
         due = self._ping_due()
-        if due is None or due > now:
-            return []
-        self._overdue[PINGRESP] = now + self._patience
-        return self._send(packet(PINGREQ, b""), now)
+        return [] if due is None or due > now else self.probe(now)
 
     def next_wakeup(self, now: int) -> "int | None":
         """When `timeout` is to be called next, or None while there is no connection or nothing to wait for."""

@@ -212,6 +212,10 @@ class MqttEnd:
             machine, writer = self.links[unit]
             self._carry_out(machine, writer, machine.publish(f"u/{unit:08x}/down", frame), [])
 
+    def freeze(self, unit):
+        """Leave this unit's connection open and read nothing from it any more: half open, as after a host has gone."""
+        self.links[unit][1].transport.pause_reading()
+
     def cut(self, unit):
         """Cut this unit's connection without a word."""
         self.links.pop(unit)[1].transport.abort()

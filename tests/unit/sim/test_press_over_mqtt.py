@@ -70,6 +70,37 @@ def test_kill_9_between_press_and_receipt(on_street):
     on_street(scenario, pipes=("mqtt",))
 
 
+def test_an_alarm_gives_a_half_open_connection_up_before_the_wearer_is_told_of_a_failure(on_street):
+    async def scenario(street):
+        far, fleet = street.far, street.fleet
+        end = await street.mqtt()
+        await fleet.start(street.folders)
+        await far.until(lambda: far.heartbeats(1))
+        end.freeze(1)
+        await fleet.press(1)
+        await fleet.wait_lamp(1, "stored", 40)
+        assert (1, "not_delivered") not in street.lamps
+        assert len(end.connections) == 2
+
+    on_street(scenario, pipes=("mqtt",))
+
+
+def test_a_server_that_commits_slowly_keeps_the_connection(on_street):
+    """The control: the line answers pings, so that the alarm is sent again but nobody connects anew."""
+
+    async def scenario(street):
+        far, fleet = street.far, street.fleet
+        far.stage_of_alarms = None
+        end = await street.mqtt()
+        await fleet.start(street.folders)
+        await far.until(lambda: far.heartbeats(1))
+        await fleet.press(1)
+        await far.until(lambda: len(far.alarms(1)) >= 3)  # 4 s apart
+        assert len(end.connections) == 1
+
+    on_street(scenario, pipes=("mqtt",))
+
+
 def refused(on_street, reason, **server):
     async def scenario(street):
         far, fleet = street.far, street.fleet

@@ -1,0 +1,107 @@
+"""The button's edges from the interrupt to the press, on the simulated board's pin."""
+
+import os
+import time
+
+from machine import Pin
+
+from firmware import main
+from firmware.core.press import Contact
+from firmware.ports import pins
+from firmware.ports.flash import Flash
+from protocols.wire import cbor
+
+
+def moved(contact, level):
+    """The wire has this level now, and the interrupt runs."""
+    import machine
+
+    machine._set(contact._pin.number, level)
+    contact._pin.interrupt(level)
+
+
+def pressed(machine, contact, now):
+    """How many presses the edges make that wait."""
+    made = 0
+    for closed, ticks in contact.take():
+        if machine.edge(closed, time.ticks_diff(ticks, 0)):
+            made += 1
+    if machine.timeout(now):
+        made += 1
+    return made
+
+
+def hold(contact, level, ms):
+    moved(contact, level)
+    time.sleep_ms(ms)
+
+
+def test_presses_while_the_loop_was_busy_are_not_lost_however_many_edges_they_made():
+    """A TLS handshake or a slow name server holds the loop for seconds; a frightened person goes on pressing."""
+    contact = pins.Contact()
+    machine = Contact()
+    assert isinstance(contact._pin, Pin)
+    for _ in range(4):
+        for _ in range(6):  # bounces
+            moved(contact, 0)
+            moved(contact, 1)
+        hold(contact, 0, 30)
+        hold(contact, 1, 70)
+    assert pressed(machine, contact, time.ticks_ms()) >= 1
+    assert contact.take() == []
+
+
+def test_a_storm_of_spikes_makes_no_press_and_leaves_the_contact_usable():
+    contact = pins.Contact()
+    machine = Contact()
+    for _ in range(300):
+        moved(contact, 0)
+        moved(contact, 1)
+    assert pressed(machine, contact, time.ticks_ms()) == 0
+    time.sleep_ms(70)
+    machine.timeout(time.ticks_ms())
+    hold(contact, 0, 30)
+    hold(contact, 1, 1)
+    assert pressed(machine, contact, time.ticks_ms()) == 1
+
+
+class SlowFlash(Flash):
+    """Reading the journal takes time, and just then somebody presses and lets go."""
+
+    def __init__(self, buttons):
+        self.buttons = buttons
+
+    def size(self, path):
+        if path == "journal":
+            for one in self.buttons:
+                hold(one, 0, 30)
+                hold(one, 1, 1)
+        return Flash.size(self, path)
+
+
+def test_a_press_while_the_unit_starts_is_a_press():
+    buttons = []
+
+    class Seen(pins.Contact):
+        def __init__(self):
+            pins.Contact.__init__(self)
+            buttons.append(self)
+
+    os.chdir(os.getenv("TEST_FLASH"))
+    flash = SlowFlash(buttons)
+    flash.replace("identity.cbor", cbor.encode({1: 1, 2: 1, 3: bytes(16)}))
+    flash.replace("config.cbor", cbor.encode({1: 1, 2: 300, 3: ["coap"], 4: [["127.0.0.1", 9]]}))
+    flash.replace("counters", cbor.encode({1: 0, 2: 0}))
+    main.pins = Pins(Seen)
+    main.build(flash, 0)
+    main.pins = pins
+    assert len(buttons) == 1
+    assert pressed(Contact(), buttons[0], time.ticks_ms()) == 1
+
+
+class Pins:
+    """firmware.ports.pins with another contact."""
+
+    def __init__(self, contact):
+        self.Contact = contact
+        self.Outputs = pins.Outputs
