@@ -1,0 +1,356 @@
+"""Which SIM is used, against a modem that takes its time; the same on both engines."""
+
+from firmware.core import sim_choice
+from firmware.core.sim_choice import (
+    DAY_MS,
+    EXERCISE,
+    HOUR_MS,
+    LOST,
+    NO_RECEIPT,
+    POLICY,
+    REASONS,
+    RETURN,
+    UNANSWERED,
+    Policy,
+    SimChoice,
+    same_radio,
+)
+from protocols.wire import cbor, messages
+
+TELIA, TELE2, TELENOR = 24001, 24007, 24008
+LTE_M = messages.RADIO_LTE_M
+CFUN_OFF = 6400
+SCAN = 3000
+
+
+def middle(n):
+    return n // 2
+
+
+class World:
+    """A modem with two SIMs on a lock-step clock: which has a network (`works`), which the server hears (`answers`)."""
+
+    def __init__(self, policy=None, state=None, slots=2, operators=(TELIA, TELE2), beat=300000):
+        self.now = 0
+        self.choice = SimChoice(state, policy or Policy(), slots, middle, 0)
+        self.works = [True, True]
+        self.answers = [True, True]
+        self.scan = [SCAN, SCAN]
+        self.broken = [None, None]
+        self.operators = operators
+        self.beat = beat
+        self.alarm = False
+        self.log = []
+        self.kept = None
+        self.up = False
+        self.later = []
+        self.plan(SCAN, "scanned", self.choice.active)
+        self.plan(SCAN + 1000, "beat", None)
+
+    def plan(self, delay, what, slot):
+        self.later.append((self.now + delay, len(self.log), what, slot))
+        self.later.sort()
+
+    def put(self, event):
+        for action in self.choice.handle(event, self.now):
+            if action[0] == "keep":
+                self.kept = action[1]
+                continue
+            self.log.append((self.now,) + action)
+            if action[0] == "switch":
+                self.up = False
+                self.later = [one for one in self.later if one[2] not in ("scanned", "switched")]
+                self.plan(CFUN_OFF, "switched", action[1])
+            elif action[0] == "heartbeat":
+                self.plan(10, "once", None)
+
+    def happen(self, what, slot):
+        active = self.choice.active
+        if what == "switched":
+            self.put(("switched", slot))
+            self.plan(self.scan[slot], "scanned", slot)
+        elif what == "scanned":
+            if self.broken[slot]:
+                self.put(self.broken[slot])
+            elif self.works[slot]:
+                self.up = True
+                self.put(("registered", self.operators[slot], LTE_M))
+                if self.alarm and self.answers[slot]:
+                    self.plan(200, "answer", slot)
+        elif what in ("beat", "once"):
+            if what == "beat":
+                self.plan(self.beat, "beat", None)
+            if self.up:
+                self.put(("asked",))
+                if self.answers[active]:
+                    self.plan(200, "answer", active)
+        elif what == "answer" and self.up and slot == active:
+            self.put(("receipt",))
+            if self.alarm:
+                self.alarm = False
+                self.log.append((self.now, "stored", slot))
+                self.put(("alarm", False))
+
+    def run(self, span):
+        until = self.now + span
+        turns = 0
+        while True:
+            due = self.choice.next_wakeup(self.now)
+            at = min(until, until if due is None else max(due, self.now))
+            turns += 1
+            assert turns < 100000
+            if self.later and self.later[0][0] <= at:
+                self.now, _, what, slot = self.later.pop(0)
+                self.happen(what, slot)
+                continue
+            self.now = at
+            self.put(("time",))
+            if at >= until and (due is None or due > until):
+                return self
+
+    def press(self):
+        self.alarm = True
+        self.put(("alarm", True))
+        if self.up and self.answers[self.choice.active]:
+            self.plan(200, "answer", self.choice.active)
+        return self
+
+    def lose(self, slot):
+        self.works[slot] = False
+        if self.choice.active == slot and self.up:
+            self.up = False
+            self.put(("lost",))
+        return self
+
+    def switches(self):
+        return [(event[0], event[2], event[3]) for event in self.log if event[1] == "switch"]
+
+    def named(self, name):
+        return [event for event in self.log if event[1] == name]
+
+
+def test_tables():
+    assert len(REASONS) == 6
+    assert same_radio((TELE2, LTE_M), (TELENOR, LTE_M))
+    assert same_radio((TELIA, LTE_M), (TELIA, messages.RADIO_LTE))
+    assert not same_radio((TELIA, LTE_M), (TELENOR, LTE_M))
+    assert not same_radio((TELE2, messages.RADIO_UMTS), (TELENOR, messages.RADIO_UMTS))
+
+
+def test_an_alarm_without_a_receipt_is_on_the_other_sim_within_20_s():
+    world = World().run(60000)
+    world.answers[0] = False
+    start = world.now
+    world.press().run(60000)
+    assert world.switches() == [(start + 10000, 1, NO_RECEIPT)]
+    assert world.named("stored")[0][0] <= start + 20000
+
+
+def test_lost_registration_switches_at_once_in_an_alarm():
+    world = World().run(60000)
+    world.answers[0] = False
+    start = world.now
+    world.press().run(3000)
+    world.lose(0).run(60000)
+    assert world.switches()[0] == (start + 3000, 1, LOST)
+    world = World().run(60000)
+    world.lose(0).run(30000)
+    start = world.now
+    world.press().run(30000)
+    assert world.switches()[0] == (start, 1, LOST)
+    assert world.named("stored")[0][0] <= start + 10000
+
+
+def test_an_alarm_stays_on_a_sim_that_answers():
+    world = World().run(60000).press().run(HOUR_MS)
+    assert not world.switches()
+
+
+def test_an_alarm_that_nobody_hears_goes_to_and_fro_with_growing_patience():
+    world = World().run(60000)
+    world.answers = [False, False]
+    world.press().run(HOUR_MS)
+    times = [at for at, _, _ in world.switches()]
+    gaps = [times[i] - times[i - 1] for i in range(1, len(times))]
+    assert gaps[0] < 31000 and gaps[-1] >= 80000
+    assert 30 <= len(times) <= 50
+    world.answers[0] = True
+    world.run(180000)
+    assert world.named("stored")
+
+
+def test_an_alarm_reaches_a_sim_that_needs_three_minutes_to_register():
+    world = World().run(60000)
+    world.answers[0] = False
+    world.scan[1] = 180000
+    start = world.now
+    world.press().run(600000)
+    assert world.named("stored")[0][0] <= start + 360000
+
+
+def test_idle_the_other_sim_is_used_within_one_heartbeat_and_90_s():
+    world = World().run(60000)
+    start = world.now
+    world.answers[0] = False
+    world.run(world.beat + 90000)
+    assert world.switches()[0][1:] == (1, UNANSWERED)
+    assert world.up and world.choice.active == 1
+    assert world.named("heartbeat")[-1][0] <= start + world.beat + 90000, "and the fleet is told at once"
+    world = World().run(60000).lose(0).run(90000)
+    assert world.switches() == [(120000, 1, LOST)] and world.up
+
+
+def test_at_most_one_return_an_hour_and_fewer_when_they_fail():
+    world = World().run(60000)
+    world.answers[0] = False
+    world.run(DAY_MS - HOUR_MS)
+    returns = [at for at, slot, _ in world.switches() if slot == 0]
+    assert 2 <= len(returns) <= 6
+    for i in range(1, len(returns)):
+        assert returns[i] - returns[i - 1] >= HOUR_MS
+    world.answers[0] = True
+    world.run(DAY_MS)
+    assert world.choice.active == 0
+
+
+def test_after_an_alarm_the_preferred_sim_is_used_again_after_an_hour():
+    world = World().run(60000)
+    world.answers[0] = False
+    world.press().run(30000)
+    world.answers[0] = True
+    at = world.switches()[0][0]
+    world.run(HOUR_MS)
+    assert world.switches()[1:] == [(at + HOUR_MS, 0, RETURN)]
+
+
+def test_the_spare_path_is_exercised_every_day_and_the_outcome_told():
+    world = World().run(3 * DAY_MS)
+    outcomes = world.named("proven")
+    assert len(outcomes) == 3
+    assert all([event[2:] == (1, True) for event in outcomes])
+    assert world.choice.active == 0
+    for _, slot, reason in world.switches():
+        assert reason == (EXERCISE if slot else RETURN)
+    world.works[1] = False
+    world.run(DAY_MS)
+    assert world.named("proven")[-1][2:] == (1, False)
+    assert world.choice.active == 0 and world.up
+
+
+def test_a_press_during_the_exercise_uses_what_is_there():
+    world = World()
+    while not world.switches():
+        world.run(10000)
+    start = world.now
+    world.press().run(30000)
+    assert world.named("stored")[0][0] <= start + 20000
+    assert not world.named("proven")
+
+
+def test_the_exercise_is_not_forgotten_by_a_reboot():
+    world = World().run(20 * HOUR_MS)
+    kept = cbor.decode(cbor.encode(world.kept))
+    assert kept == world.kept
+    world = World(state=kept).run(5 * HOUR_MS)
+    assert world.named("proven")
+    for damaged in (
+        None,
+        5,
+        [],
+        [1] * 6,
+        [2, 0, 0, 0, 0, 0, 0],
+        [1, 7, 0, 0, 0, 0, 0],
+        ["x"] * 7,
+        [1, 0, -5, 0, 0, 0, 0],
+    ):
+        assert SimChoice(damaged, Policy(), 2, middle, 0).active == 0
+
+
+def test_after_a_reboot_the_sim_that_worked_is_used():
+    world = World().run(60000)
+    world.lose(0).run(100000)
+    assert SimChoice(world.kept, Policy(), 2, middle, 0).active == 1
+
+
+def test_two_sims_on_one_radio_network_are_reported():
+    world = World(operators=(TELE2, TELENOR)).run(2 * DAY_MS)
+    assert [event[2:] for event in world.named("undiverse")] == [(TELE2, TELENOR)], "once"
+    assert not World(operators=(TELIA, TELENOR)).run(2 * DAY_MS).named("undiverse")
+
+
+def test_a_forbidden_network_is_left_when_idle_and_used_when_nothing_else_is_there():
+    world = World(policy=Policy(forbidden=(TELIA,))).run(120000)
+    assert world.switches()[0][1:] == (1, POLICY)
+    world.run(HOUR_MS)
+    assert world.choice.active == 1
+    world.lose(1)
+    start = world.now
+    world.press().run(30000)
+    assert world.named("stored")[0][0] <= start + 20000
+
+
+def test_closing_dates_count_by_verified_server_time_only():
+    date = 1830000000
+    world = World(policy=Policy(closings=((TELIA, LTE_M, date),))).run(120000)
+    world.run(HOUR_MS)
+    assert not world.switches() and not world.named("closing"), "nobody has told the time"
+    world.put(("clock", date - 30 * 86400))
+    assert [event[2:] for event in world.named("closing")] == [(0, TELIA, LTE_M, date)]
+    world.run(HOUR_MS)
+    assert world.choice.active == 0, "until then it is used"
+    world.put(("clock", date))
+    world.run(2 * HOUR_MS)
+    assert world.choice.active == 1
+    assert len(world.named("closing")) == 1
+
+
+def test_a_sim_that_cannot_be_read_or_is_refused_is_not_run_after():
+    for event in (("sim", False), ("barred",)):
+        world = World().run(60000)
+        world.broken[0] = event
+        world.put(event)
+        world.up = False
+        world.run(90000)
+        assert world.choice.active == 1 and world.up
+        world.run(12 * HOUR_MS)
+        assert len(world.switches()) == 1
+        world.lose(1)
+        world.press().run(1000)
+        assert len(world.switches()) == 1, "the other one is worse than waiting a little"
+        world.broken[0] = None
+        world.run(150000)
+        assert world.named("stored"), "but it is tried"
+
+
+def test_a_preferred_sim_that_is_repaired_is_found_by_the_daily_exercise():
+    world = World().run(60000)
+    world.broken[0] = ("barred",)
+    world.put(("barred",))
+    world.up = False
+    world.run(2 * DAY_MS)
+    assert world.choice.active == 1
+    assert (0, False) in [event[2:] for event in world.named("proven")]
+    assert len(world.switches()) <= 6
+    world.broken[0] = None
+    world.run(DAY_MS + 2 * HOUR_MS)
+    assert (0, True) in [event[2:] for event in world.named("proven")]
+    assert world.choice.active == 0
+
+
+def test_one_sim_alone_is_left_alone():
+    world = World(slots=1).run(60000)
+    world.lose(0).press().run(DAY_MS)
+    assert not world.log and world.choice.next_wakeup(0) is None
+
+
+def test_a_policy_that_cannot_be():
+    try:
+        Policy(preferred=2)
+    except ValueError:
+        return
+    raise AssertionError("no such SIM")
+
+
+def test_figures_add_up():
+    assert sim_choice.ALARM_MS + CFUN_OFF + SCAN <= 20000
+    assert sim_choice.IDLE_MS + CFUN_OFF + SCAN <= 90000
