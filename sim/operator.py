@@ -36,6 +36,7 @@ class Operator:
         self._close_after = close_after
         self._client = httpx.AsyncClient(base_url=url, timeout=10)
         self._cursor: int | None = None
+        self._scope = ""
         self._planned: dict[int, asyncio.Task[None]] = {}
         self.taken = 0
 
@@ -61,7 +62,7 @@ class Operator:
             await self._client.aclose()
 
     async def _follow(self) -> None:
-        after = "" if self._cursor is None else f"?after={self._cursor}"
+        after = "" if self._cursor is None else f"?after={self._cursor}&scope={self._scope}"
         cookies = "; ".join(f"{name}={value}" for name, value in self._client.cookies.items())
         async with connect(
             self._url.replace("http", "ws", 1) + "/ws" + after,
@@ -73,7 +74,7 @@ class Operator:
 
     async def _heard(self, socket: ClientConnection, message: dict[str, Any]) -> None:
         if message["type"] == "snapshot":
-            self._cursor = message["cursor"]
+            self._cursor, self._scope = message["cursor"], message["scope"]
             for case in message["cases"]:
                 self._consider(case)
         elif message["type"] == "change":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 FREE_ATTEMPTS = 5
@@ -78,6 +79,11 @@ def page_position(text: str | None) -> int | None:
     if text is None or not text.isascii() or not text.isdigit() or len(text) > 18:
         return None
     return int(text)
+
+
+def scope_of(municipalities: Iterable[int]) -> str:
+    """A short name of a set of municipalities. A cursor of one set says nothing about the open cases of another."""
+    return hashlib.sha256(",".join(str(number) for number in sorted(set(municipalities))).encode()).hexdigest()[:16]
 
 
 def _web_scheme(scheme: str) -> str:

@@ -1,4 +1,4 @@
-"""The operators' stream: ``/ws?after=N``. Snapshot or catch-up, then changes, beats, and display receipts back.
+"""The operators' stream: ``/ws?after=N&scope=S``. Snapshot or catch-up, then changes, beats, and display receipts back.
 
 Nothing is skipped and nothing comes twice: a console joins the feed first and reads the log after, so every change is
 in what it read or in its queue, and a change at or below its cursor is left out.
@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fleet.alarms.store import cases_not_closed, changes_after, last_position
 from fleet.store.pool import Pool, tenant_transaction
-from fleet.web.decide import page_position
+from fleet.web.decide import page_position, scope_of
 from fleet.web.follower import LOST_DATABASE, Console, Feed, LogFollower, frame_of
 from fleet.web.model import BAD_REQUEST, NOT_LOGGED_IN, TOO_SLOW, TRY_AGAIN, Timings
 from fleet.web.receipts import Receipts
@@ -51,6 +51,8 @@ class Stream:
             if session is None:
                 await _close(websocket, NOT_LOGGED_IN)
                 return
+            if websocket.query_params.get("scope") != scope_of(session.municipalities):
+                after = None  # the user's municipalities have changed meanwhile: cases would be missing
             console = Console(session.token_hash, session.municipalities, self._timings.queue_frames)
             feed = await self._follower.join(console)
         except LOST_DATABASE:
@@ -121,7 +123,8 @@ class Stream:
             newest = await last_position(connection)
             if after is None or not 0 <= newest - after <= self._timings.resume_positions:
                 console.sent = newest
-                opening = [_frame("snapshot", cursor=newest, cases=await cases_not_closed(connection))]
+                cases = await cases_not_closed(connection)
+                opening = [_frame("snapshot", cursor=newest, scope=scope_of(console.municipalities), cases=cases)]
             else:
                 console.sent = after
                 opening = []

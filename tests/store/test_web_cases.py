@@ -12,6 +12,7 @@ from websockets.sync.client import connect
 
 from fleet.alarms import store as alarms
 from fleet.store.pool import tenant_transaction
+from fleet.web.decide import scope_of
 from tests.web_server import Scene, acting_pool, postgres, scene
 
 __all__ = ["postgres", "scene"]
@@ -99,7 +100,7 @@ def everything_bo_can_reach(scene: Scene, foreign: int) -> list[Any]:
     url = server.base.replace("http", "ws")
     with connect(f"{url}/ws", additional_headers=cookie) as stream:
         reached += re.findall(rf'"id": {foreign}\b', str(stream.recv(10)))
-    with connect(f"{url}/ws?after=0", additional_headers=cookie) as stream:
+    with connect(f"{url}/ws?after=0&scope={scope_of([1])}", additional_headers=cookie) as stream:
         while '"beat"' not in (frame := str(stream.recv(10))):
             reached += re.findall(rf'"id": {foreign}\b', frame)
     taken = client.post(f"/api/cases/{foreign}/take", json={})

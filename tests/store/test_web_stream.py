@@ -28,13 +28,14 @@ class Watcher:
         self.server = server
         self.cookie = {"Cookie": f"livlina_session={client.cookies['livlina_session']}"}
         self.cursor: int | None = None
+        self.scope = ""
         self.cases: dict[int, dict[str, Any]] = {}
         self.positions: list[int] = []
         self.snapshots = 0
         self.socket: ClientConnection | None = None
 
     def open(self, **options: Any) -> Watcher:
-        after = "" if self.cursor is None else f"?after={self.cursor}"
+        after = "" if self.cursor is None else f"?after={self.cursor}&scope={self.scope}"
         url = f"{self.server.base.replace('http', 'ws')}/ws{after}"
         self.socket = connect(url, additional_headers=self.cookie, legacy=True, **options)
         return self
@@ -44,7 +45,7 @@ class Watcher:
         frame: dict[str, Any] = json.loads(self.socket.recv(PATIENCE_S))
         if frame["type"] == "snapshot":
             self.snapshots += 1
-            self.cursor = frame["cursor"]
+            self.cursor, self.scope = frame["cursor"], frame["scope"]
             self.cases = {case["id"]: case for case in frame["cases"]}
         elif frame["type"] == "change":
             self.cursor = frame["position"]
@@ -283,6 +284,26 @@ def test_a_stream_ends_with_its_session(scene: Scene) -> None:
     moved.cursor = None
     scene.town.press(1, 1)
     assert {case["municipality_id"] for case in moved.open().frame()["cases"]} == {1}
+
+
+def test_a_console_that_was_away_while_its_municipalities_changed_sees_the_open_cases_of_the_new_one(
+    scene: Scene,
+) -> None:
+    """Its cursor is good, but the case was opened before it, unseen: only a snapshot shows it."""
+    server = scene.server()
+    client = scene.client(server, "bo")
+    hidden = scene.town.press(3, 2)
+    scene.town.press(1, 1)
+    watcher = Watcher(server, client).open()
+    watcher.until_beat()
+    assert hidden not in watcher.cases
+    watcher.close()
+    watcher.open().until_beat()
+    assert watcher.snapshots == 1, "negative control: nothing has changed, the cursor is enough"
+    watcher.close()
+    scene.sql("UPDATE users SET municipalities = '{1,2}' WHERE login = 'bo'")
+    watcher.open().until_beat()
+    assert hidden in watcher.cases
 
 
 def test_receipts_are_kept_and_a_manned_console_keeps_its_log_in(scene: Scene) -> None:

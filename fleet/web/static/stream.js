@@ -12,6 +12,7 @@ export class Stream {
     this.url = url;
     this.on = on;
     this.cursor = null;
+    this.scope = ""; // whose cases the cursor is about; the server knows whether it still holds
     this.state = "unknown"; // unknown -> ok only through a beat; ok -> again -> lost
     this.socket = null;
     this.retryAt = 0;
@@ -42,7 +43,7 @@ export class Stream {
   }
 
   #open() {
-    const query = this.cursor === null ? "" : `?after=${this.cursor}`;
+    const query = this.cursor === null ? "" : `?after=${this.cursor}&scope=${this.scope}`;
     const socket = new WebSocket(this.url + query);
     this.socket = socket;
     this.openedAt = performance.now();
@@ -56,6 +57,7 @@ export class Stream {
     this.heardSteady = performance.now();
     if (frame.type === "snapshot") {
       this.cursor = frame.cursor;
+      this.scope = frame.scope;
       this.offset = Date.parse(frame.at) - Date.now();
       this.on.snapshot(frame.cases);
     } else if (frame.type === "change") {
