@@ -13,7 +13,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-war
 # Wheels only, each with a known hash: set-up needs no compiler and runs nobody's build script.
 LOCKED := $(PIP) --require-hashes --only-binary :all:
 NPM = $(if $(shell command -v npm),npm,$(abspath $(BIN))/npm)
-NPM_CI = $(NPM) ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+# Without a home that can be written in, npm's cache lies here.
+NPM_CACHE = $(shell [ -w "$${HOME:-}" ] || echo --cache $(abspath $(VENV))/npm-cache)
+NPM_CI = $(NPM) ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error $(NPM_CACHE)
 # Debian's own folder for servers is not on every user's path.
 export PATH := $(PATH):/usr/sbin:/sbin
 

@@ -74,14 +74,22 @@ def one_sentence(*user_faults: type[Exception]) -> Iterator[None]:
 
 def show(document: dict[str, Any], as_json: bool) -> None:
     """One JSON document, or one line a key for a person."""
-    if as_json:
-        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
-        return
+    try:
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False) if as_json else _lines(document))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        fail(f"the result cannot be written: {error.strerror}")
+
+
+def _lines(document: dict[str, Any]) -> str:
     width = max((len(key) for key in document), default=0)
+    lines = []
     for key, value in document.items():
         parts = value.items() if isinstance(value, dict) else ()
         text = "  ".join(f"{name} {'-' if part is None else part}" for name, part in parts) if parts else value
-        typer.echo(f"{key:<{width}}  {text}")
+        lines.append(f"{key:<{width}}  {text}")
+    return "\n".join(lines)
 
 
 def settings_or_fail() -> Settings:

@@ -247,8 +247,14 @@ def _folder(data: Path | None) -> Iterator[Path]:
             EmbeddedPostgres(made).destroy()  # its files may lie outside, where PostgreSQL's user can reach them
             shutil.rmtree(made, ignore_errors=True)
         return
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "demo.lock").open("w") as lock:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        opened = (data / "demo.lock").open("w")
+    except OSError as error:
+        raise PartFailed(
+            f"the data folder {data} cannot be used ({error.strerror}): name another one with --data or LIVLINA_DATA"
+        ) from error
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -294,4 +300,3 @@ async def _run(house: House, options: DemoOptions, board: Board) -> dict[str, An
         await house.stop()
         if not options.headless:
             board.say(f"everything is stopped; the data stays in {house.folder}")
-        sys.stderr.flush()

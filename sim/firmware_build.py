@@ -39,11 +39,14 @@ def interpreter() -> list[str]:
 
 def _takes_bytecode() -> bool:
     command = interpreter()
-    answer = subprocess.run(  # noqa: S603 - the interpreter that was named
-        [*command, "-c", _VERSION_SCRIPT], capture_output=True, text=True, check=False
-    )
-    if answer.returncode:
-        raise BuildError(f"MicroPython ({command[0]}) does not run: {answer.stderr.strip()}")
+    try:
+        answer = subprocess.run(  # noqa: S603 - the interpreter that was named
+            [*command, "-c", _VERSION_SCRIPT], capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        raise BuildError(f"MICROPYTHON names {command[0]}, which cannot be run: {error.strerror}") from error
+    if answer.returncode or not answer.stdout.strip().isdecimal():
+        raise BuildError(f"MicroPython ({command[0]}) does not run: {answer.stderr.strip() or answer.stdout.strip()}")
     version = int(answer.stdout)
     return version & 0xFF == _MPY_VERSION and version >> 8 & 3 == _MPY_SUB_VERSION
 
