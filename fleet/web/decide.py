@@ -17,7 +17,8 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 def login_delay(failures: int) -> int:
     """Seconds that must pass after the last of so many failures in a row: 0 up to five, then 1, 2, 4 .. 30.
 
-    The delay is bounded, so that a stranger who guesses at a name slows its owner down but never locks him out.
+    The delay counts for one guesser: all strangers to a name together, or one browser that its owner has logged in with
+    before. So strangers who never stop guessing do not keep an operator from his console.
     """
     if failures < FREE_ATTEMPTS:
         return 0
@@ -30,7 +31,7 @@ def count_attempt(failures: int, since_s: float) -> tuple[int, float]:
     An attempt is counted as a failure before the password is looked at, so that many at once cannot slip through;
     the right password sets the count back. Where there is time to wait, nothing is counted.
     """
-    if since_s >= FORGOTTEN_AFTER_S:
+    if since_s >= FORGOTTEN_AFTER_S or since_s < -LONGEST_DELAY_S:  # the clock was set back since
         return 1, 0.0
     wait = login_delay(failures) - since_s
     if wait > 0:

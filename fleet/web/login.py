@@ -12,10 +12,13 @@ from starlette.responses import RedirectResponse, Response
 from fleet.web.decide import safe_next
 from fleet.web.pages import Web, answering, may_keep_cookies, page, set_cookie
 from fleet.web.problem import problem
-from fleet.web.sessions import TooManyAttempts
+from fleet.web.sessions import LoggedIn, TooManyAttempts, browser_cookie
 from fleet.web.stream import COOKIE
 
 router = APIRouter()
+
+# Longer than any holiday; every log-in renews it.
+_KNOWN_S = 400 * 24 * 3600
 
 
 class LogIn(BaseModel):
@@ -45,15 +48,15 @@ async def login_form(
         return page(request, "login.html", status=400, next=goal, login=login, problem="insecure", wait=0)
     try:
         async with answering():
-            token = await Web.of(request).sessions.log_in(login, password, request.cookies.get(COOKIE))
+            inside = await _log_in(request, login, password)
     except TooManyAttempts as error:
         answer = page(request, "login.html", status=429, next=goal, login=login, problem="wait", wait=error.retry_after)
         answer.headers["Retry-After"] = str(error.retry_after)
         return answer
-    if token is None:
+    if inside is None:
         return page(request, "login.html", status=401, next=goal, login=login, problem="wrong", wait=0)
     answer = RedirectResponse(goal, status_code=303)
-    set_cookie(request, answer, COOKIE, token)
+    _keep(request, answer, login, inside)
     return answer
 
 
@@ -64,13 +67,13 @@ async def login_api(request: Request, body: LogIn) -> Response:
         return problem(400, "log in over https: the cookie would be readable on the way")
     try:
         async with answering():
-            token = await Web.of(request).sessions.log_in(body.login, body.password, request.cookies.get(COOKIE))
+            inside = await _log_in(request, body.login, body.password)
     except TooManyAttempts as error:
         return problem(429, str(error), headers={"Retry-After": str(error.retry_after)})
-    if token is None:
+    if inside is None:
         return problem(401, "this name and password do not belong together")
     answer = Response(status_code=204)
-    set_cookie(request, answer, COOKIE, token)
+    _keep(request, answer, body.login, inside)
     return answer
 
 
@@ -85,3 +88,14 @@ async def logout(request: Request) -> Response:
     answer = RedirectResponse("/login", status_code=303)
     answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=request.url.scheme == "https")
     return answer
+
+
+async def _log_in(request: Request, login: str, password: str) -> LoggedIn | None:
+    return await Web.of(request).sessions.log_in(
+        login, password, old_token=request.cookies.get(COOKIE), browser=request.cookies.get(browser_cookie(login))
+    )
+
+
+def _keep(request: Request, answer: Response, login: str, inside: LoggedIn) -> None:
+    set_cookie(request, answer, COOKIE, inside.token)
+    set_cookie(request, answer, browser_cookie(login), inside.browser, max_age=_KNOWN_S)

@@ -83,6 +83,38 @@ def test_guessing_is_slowed_down_in_every_process_and_forgotten_after_the_delay(
     assert scene.sql("SELECT count(*) FROM login_failures") == [(0,)]
 
 
+def test_a_stranger_who_never_stops_guessing_keeps_nobody_from_his_own_console(scene: Scene) -> None:
+    server = scene.server()
+    console, elsewhere = scene.client(server, "anna"), scene.client(server)
+    right, wrong = {"login": " Anna", "password": PASSWORD}, {"login": "anna", "password": "x"}
+    assert console.post("/logout").status_code == 303
+    besieged = "INSERT INTO login_failures (login, failures, last_at) VALUES ('anna', 20, now() + interval '20 s')"
+    scene.sql(besieged)
+    assert elsewhere.post("/api/login", json=right).status_code == 429, "negative control: a browser nobody knows waits"
+    assert console.post("/api/login", json=right).status_code == 204
+    assert scene.sql("SELECT login, failures FROM login_failures") == [("anna", 20)], "strangers are not forgiven"
+    # The known browser is slowed down for its own failures, and being known for one name is nothing for another.
+    answers = [console.post("/api/login", json=wrong).status_code for _ in range(7)]
+    assert answers.count(401) >= 5 and 429 in answers
+    name = next(name for name in console.cookies if name.startswith("livlina_browser_"))
+    for forged in ("", ".", "0" * 32 + "." + "0" * 64, console.cookies[name][:-1] + "g", "é", "a" * 5000):
+        jar = {"Cookie": f"{name}={forged}".encode("latin-1")}
+        assert httpx.post(f"{server.base}/api/login", json=right, headers=jar).status_code == 429, forged
+    scene.sql("UPDATE login_failures SET login = 'bo' WHERE login = 'anna'")
+    assert console.post("/api/login", json=right | {"login": "bo"}).status_code == 429
+    # A new password makes every browser a stranger again.
+    scene.sql("DELETE FROM login_failures")
+    scene.town.operator("anna", 1, 2)
+    scene.sql(besieged)
+    assert console.post("/api/login", json=right).status_code == 429
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_out(scene: Scene) -> None:
+    client = scene.client(scene.server())
+    scene.sql("INSERT INTO login_failures (login, failures, last_at) VALUES ('anna', 1, now() + interval '1 hour')")
+    assert client.post("/api/login", json={"login": "anna", "password": PASSWORD}).status_code == 204
+
+
 @pytest.mark.parametrize("login", ["anna", "nobody"])
 def test_many_attempts_at_once_do_not_slip_through(scene: Scene, login: str) -> None:
     servers = [scene.server(), scene.server()]
