@@ -21,7 +21,7 @@ from fleet.alarms.store import stages
 from fleet.ingest.database import reported
 from fleet.ingest.drops import Drops
 from fleet.ingest.open_frame import Refusal, open_frame, parse_frame
-from fleet.ingest.outcome import Arrived, Refused, Reply, Stored, Unavailable, Way
+from fleet.ingest.outcome import Arrived, Outcome, Refused, Reply, Stored, Unavailable, Way
 from fleet.ingest.presses import PressCommit, Pressed
 from fleet.ingest.readings import Kept, ReadingCommit
 from fleet.ingest.receipts import Item, Receipts
@@ -77,6 +77,7 @@ class Intake:
         self._looked_up = 0
         self._settling = asyncio.Event()
         self._of_unit: Counter[tuple[int, bool]] = Counter()
+        self._copies: dict[bytes, list[Reply]] = {}
         self.presses: Batcher[Arrived, Pressed] = Batcher(
             reported("presses", PressCommit(alarm_pool)), most=MOST_PRESSES
         )
@@ -139,14 +140,26 @@ class Intake:
         if isinstance(opened, Refusal):
             self._refuse(opened.reason, way, reply)
             return
+        # A recording that somebody replays without end takes the place of one frame, so that the unit's others pass.
+        copies = self._copies.get(frame)
         arrived = Arrived(opened, way, self._clock())
-        if self._of_unit[_place(arrived)] >= MOST_PER_UNIT:
+        if len(copies or ()) >= MOST_PER_UNIT or (copies is None and self._of_unit[_place(arrived)] >= MOST_PER_UNIT):
             self._unavailable("unit_queue_full", way, reply)
             return
+        if copies is not None:
+            copies.append(reply)
+            return
+        self._copies[frame] = []
+        reply = partial(self._answer, frame, reply)
         try:
             self._submit(arrived, reply)
         except Overloaded:
             self._unavailable("overloaded", way, reply)
+
+    def _answer(self, frame: bytes, reply: Reply, outcome: Outcome) -> None:
+        """Tells everybody who has sent this frame what became of it."""
+        for told in (reply, *self._copies.pop(frame)):
+            told(outcome)
 
     def _submit(self, arrived: Arrived, reply: Reply) -> None:
         message = arrived.opened.message

@@ -156,6 +156,38 @@ def test_a_flooding_unit_waits_for_itself_only(database: FreshDatabase, tmp_path
     run(work())
 
 
+def test_a_recorded_alarm_that_is_replayed_without_end_keeps_no_fresh_one_out(
+    database: FreshDatabase, tmp_path: Path
+) -> None:
+    """Whoever holds one old frame of a unit can send it as often as he likes, and it is genuine."""
+
+    async def work() -> None:
+        async with served(database, tmp_path) as scene:
+            unit = scene.unit
+            door, flood = await CoapUnit.open(scene), await CoapUnit.open(scene)
+            recorded = unit.seal(alarm(1))
+            assert unit.items(await door.ask(recorded)) == [(1, 1, 1)]
+            blocker = await psycopg.AsyncConnection.connect(database.owner_url)
+            await blocker.execute("SELECT pg_advisory_lock(hashtext('livlina.case_log'))")
+            for _ in range(200):
+                flood.send(recorded)
+            await scene.until(lambda: scene.dropped("coap", "unit_queue_full") >= 100)
+            door.send(unit.seal(alarm(2)))
+            for _ in range(50):
+                flood.send(recorded)
+            await scene.until(lambda: scene.dropped("coap", "unit_queue_full") >= 150)
+            await blocker.close()
+            while (message := await door.next()).code == coap.EMPTY:
+                pass
+            assert unit.items(message.payload) == [(1, 2, 1)]
+            assert unit.items(await flood.ask(recorded)) == [(1, 1, 1)]
+            assert scene.presses() == [(1, 1, 1), (1, 1, 2)]
+            for client in (door, flood):
+                client.close()
+
+    run(work())
+
+
 def test_a_database_that_hangs_does_not_hold_the_commit_loops_for_ever(
     database: FreshDatabase, postgres: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
