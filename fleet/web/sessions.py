@@ -22,7 +22,8 @@ SQL = read_statements("fleet.web")
 _TOKEN_BYTES = 32
 _BROWSER_BYTES = 16
 _LONGEST_LOGIN = 64
-# Each check takes 46 MiB: more than this many at once would let a stranger fill the memory.
+# Each check takes 46 MiB: more than this many at once would let a stranger fill the memory. Known browsers have as many
+# to themselves, so that a flood of strangers' attempts does not keep them waiting.
 _CHECKS_AT_ONCE = 2
 
 
@@ -55,7 +56,8 @@ class Sessions:
     def __init__(self, pool: Pool, timings: Timings) -> None:
         self._pool = pool
         self._timings = timings
-        self._checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
+        self._strangers_checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
+        self._known_checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
         # Checked where a name is unknown, so that the answer takes as long as for a known one.
         self._nobody = PASSWORDS.hash(secrets.token_urlsafe())
 
@@ -72,7 +74,7 @@ class Sessions:
         guesser = _guesser(login, user, browser)
         if _is_plausible(login):
             await self._count_attempt(guesser)
-        async with self._checks:
+        async with self._strangers_checks if guesser == login else self._known_checks:
             fits = await asyncio.to_thread(_fits, user.password_hash if user else self._nobody, password)
         if user is None or not fits:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,9 @@ import httpx
 import pytest
 
 from fleet.web.edge import CONTENT_SECURITY_POLICY
-from tests.web_server import PASSWORD, Scene, postgres, scene
+from fleet.web.model import Timings
+from fleet.web.sessions import Sessions
+from tests.web_server import PASSWORD, Scene, acting_pool, postgres, scene
 
 __all__ = ["postgres", "scene"]
 
@@ -107,6 +110,23 @@ def test_a_stranger_who_never_stops_guessing_keeps_nobody_from_his_own_console(s
     scene.town.operator("anna", 1, 2)
     scene.sql(besieged)
     assert console.post("/api/login", json=right).status_code == 429
+
+
+def test_a_flood_of_strangers_does_not_keep_a_known_browser_waiting(scene: Scene) -> None:
+    """Their checks have taken every place: the known browser has one, a browser that nobody knows waits its turn."""
+
+    async def run() -> None:
+        async with acting_pool(scene.town.app_url, "login", size=2) as pool:
+            sessions = Sessions(pool, Timings())
+            first = await sessions.log_in("anna", PASSWORD)
+            assert first is not None
+            async with sessions._strangers_checks, sessions._strangers_checks:
+                unknown = asyncio.create_task(sessions.log_in("anna", PASSWORD))
+                assert await sessions.log_in("anna", PASSWORD, browser=first.browser) is not None
+                assert not unknown.done()
+            assert await unknown is not None
+
+    asyncio.run(run())
 
 
 def test_a_clock_that_was_set_back_keeps_nobody_out(scene: Scene) -> None:
