@@ -163,7 +163,7 @@ class Unit:
                 record = self._alarms.close(order[1])
                 if record is not None:
                     actions.append(("journal", record))
-            elif name == "full":
+            elif name == "full" and order[1] not in self._full:
                 self._full.append(order[1])
         return actions
 

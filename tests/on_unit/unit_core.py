@@ -192,6 +192,13 @@ def test_more_presses_than_can_be_held_are_counted_and_none_is_dropped():
     assert len(entries) == MOST and entries[(1, MOST)].count == MOST + 10
 
 
+def test_pressing_on_without_a_network_takes_no_more_memory():
+    unit, _ = started()
+    for number in range(3 * MOST):
+        unit.handle(("pressed", 0, 1), number * 200)
+    assert len(unit._full) <= MOST
+
+
 def test_64_unstored_presses_all_go_out_in_the_end():
     unit, _ = started()
     now = 0
