@@ -68,6 +68,9 @@ def one_sentence(*user_faults: type[Exception]) -> Iterator[None]:
         fail(str(error))
     except OSError as error:
         fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part is not None))
+    except psycopg.errors.InsufficientPrivilege as error:
+        fail(f"the database's login may not do that ({error.diag.message_primary}): "
+             "name the schema owner's in LIVLINA_OWNER_DATABASE_URL")  # fmt: skip
     except psycopg.OperationalError as error:
         fail(f"the database does not answer: {str(error).strip()}")
 

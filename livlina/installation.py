@@ -25,7 +25,8 @@ from provisioning.files import create_private, replace
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """The two ways into the database. ``embedded`` is the child that runs it, when it is ours and we started it."""
+    """The two ways into the database. ``app_login`` is the application's login where the owner has another one.
+    ``embedded`` is the child that runs it, when it is ours and we started it."""
 
     owner_url: str
     app_url: str
@@ -34,17 +35,19 @@ class Database:
 
 
 @contextmanager
-def open_database(settings: Settings) -> Iterator[Database]:
+def open_database(settings: Settings, *, share: bool = True) -> Iterator[Database]:
     """The configured database, or the embedded one: started here, unless a running server of ours has it already.
 
-    Raises SettingsError for an address that cannot be read.
+    ``share`` False wants the embedded one for itself, as a server must, which lives on when the other has ended.
+    Raises SettingsError for an address that cannot be read, PostgresError where another process has the folder.
     """
-    _check_address("LIVLINA_DATABASE_URL", settings.database_url)
-    _check_address("LIVLINA_OWNER_DATABASE_URL", settings.owner_url)
+    login = _login("LIVLINA_DATABASE_URL", settings.database_url)
+    owner = _login("LIVLINA_OWNER_DATABASE_URL", settings.owner_url)
     if settings.database_url is not None:
-        yield Database(settings.owner_url or settings.database_url, settings.database_url, None, None)
+        separate = login if settings.owner_url is not None and login != owner else None
+        yield Database(settings.owner_url or settings.database_url, settings.database_url, separate, None)
         return
-    running = _running(settings.data)
+    running = _running(settings.data) if share else None
     if running is not None:
         yield running
         return
@@ -56,12 +59,14 @@ def open_database(settings: Settings) -> Iterator[Database]:
         postgres.stop()
 
 
-def _check_address(name: str, address: str | None) -> None:
+def _login(name: str, address: str | None) -> str | None:
+    """The login that an address names. Raises SettingsError where it cannot be read."""
     try:
-        conninfo_to_dict(address or "")
+        user = conninfo_to_dict(address or "").get("user")
     except psycopg.ProgrammingError:
         # What the library says repeats the text, password and all.
         raise SettingsError(f"{name} cannot be read: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE") from None
+    return None if user is None else str(user)
 
 
 def _running(data: Path) -> Database | None:

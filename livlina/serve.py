@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import Callable
 
 import uvloop
 
 from fleet.app import FleetServer
 from fleet.registry.secret_box import SecretBox
-from fleet.settings import Settings
+from fleet.settings import Settings, SettingsError
 from fleet.store.embedded_postgres import EmbeddedPostgres
 from fleet.store.postgres_account import PostgresError
 from livlina.installation import migrate_database, open_authority, open_database, open_secret_box
@@ -26,14 +27,18 @@ def serve(settings: Settings, compose: Callable[[Settings, str, SecretBox], Flee
 
     ``compose`` makes the server; only a test names another one.
     """
-    with open_database(settings) as database:
+    with open_database(settings, share=False) as database:
         applied = migrate_database(database)
         if applied:
             log.info("migrated: %s", ", ".join(applied))
         open_authority(settings)
         box = open_secret_box(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(compose(settings, database.app_url, box), database.embedded))
+            try:
+                runner.run(_serve(compose(settings, database.app_url, box), database.embedded))
+            except socket.gaierror as error:
+                names = f"LIVLINA_LISTEN={settings.listen} and LIVLINA_HTTP_LISTEN={settings.http_listen}"
+                raise SettingsError(f"{names} must both be addresses of this machine: {error.strerror}") from error
 
 
 async def _serve(server: FleetServer, postgres: EmbeddedPostgres | None) -> None:

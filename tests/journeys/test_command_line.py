@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from fleet.store.embedded_postgres import EmbeddedPostgres
 from protocols.wire import cbor
 
 
@@ -99,6 +100,32 @@ def test_an_address_of_a_database_that_cannot_be_read_is_not_repeated(livlina: C
         assert "LIVLINA_DATABASE_URL cannot be read" in said
         assert "geheim" not in said
     assert "does not answer" in livlina.refused("migrate", LIVLINA_DATABASE_URL="postgresql://u:geheim@127.0.0.1:1/d")
+
+
+def test_a_database_of_ones_own_with_two_logins(livlina: CommandLine, data_folder: Path) -> None:
+    postgres = EmbeddedPostgres(data_folder / "own")
+    postgres.start()
+    try:
+        app = {"LIVLINA_DATABASE_URL": postgres.app_url}
+        assert "LIVLINA_OWNER_DATABASE_URL" in livlina.refused("migrate", **app)
+        both = {**app, "LIVLINA_OWNER_DATABASE_URL": postgres.owner_url}
+        for words in (("migrate",), ("municipality", "add", "1", "X")):
+            done = livlina.run(*words, **both)
+            assert done.returncode == 0, done.stderr
+    finally:
+        postgres.stop()
+
+
+def test_commands_share_an_embedded_database_but_a_server_wants_it_for_itself(
+    livlina: CommandLine, data_folder: Path
+) -> None:
+    postgres = EmbeddedPostgres(data_folder)
+    postgres.start()
+    try:
+        livlina.json("municipality", "add", "1", "X")
+        assert "in use by process" in livlina.refused("serve")
+    finally:
+        postgres.stop()
 
 
 def test_a_wrong_setting_is_one_sentence(livlina: CommandLine) -> None:
