@@ -151,9 +151,11 @@ class Ladder:
             self.cause = None
             self._since = now
         elif name == "refused" and self._tried is not None:
-            # The rung was not taken: it is asked for again after the same time.
-            _, self._rung, self._round = self._tried
+            # The rung was not taken: it is asked for again after the same time, if it is still what is wanted.
+            condition, rung, of_round = self._tried
             self._tried = None
+            if condition == self.condition:
+                self._rung, self._round = rung, of_round
         return actions + self._time(now)
 
     def next_wakeup(self, now: int) -> "int | None":

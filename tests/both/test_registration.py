@@ -164,6 +164,14 @@ def test_what_the_governor_refuses_is_asked_again_after_the_same_time():
     assert seen[1][0] - seen[0][0] == APART["search"]
 
 
+def test_a_refusal_that_comes_after_the_condition_has_changed_moves_nothing():
+    machine = Ladder(None, 0)
+    assert run(machine, 0, 601000)[-1][1] == "cut"
+    machine.handle(("silent",), 601500)
+    assert machine.handle(("refused",), 601600) == []
+    assert run(machine, 601600, 620000)[0][1] == "wake"
+
+
 def test_a_new_sim_starts_at_the_bottom_but_no_faster():
     machine = Ladder(None, 0)
     seen = run(machine, 0, 300000)
