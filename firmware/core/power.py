@@ -1,0 +1,215 @@
+"""What the unit's states cost, an energy ledger per wake, and how long a battery lasts.
+
+Pure, integers only. Charge is counted in nanocoulombs (1 uA for 1 ms), energy in microjoules, days in tenths. It
+decides nothing about what the unit does: it adds up, and foretells from a table of constants, each with its source.
+What was measured was measured by others on other boards; see docs/energy.md for what never was.
+
+Event source: the tasks that change a state (modem, GNSS, lamp and speaker, sleep). Action sink: the status message and
+the log. Events of `Ledger`: ("state", consumer, name), ("wake",) and ("sleep",); `handle` gives [("spent", ms awake,
+uJ)] at the end of a wake, else nothing. It wants no wake-up of its own.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from firmware.core.profiles import Profile
+
+# State of a consumer -> (uA at the battery, source).
+STATES = {
+    # The processor with everything that is always on.
+    "cpu deep sleep": (5, "whole board asleep 14 uA (boaks, nRF9160 feather, PPK2) less the modem's 9"),
+    "cpu awake": (40000, "ESP32-S3 at 80 MHz without radio: data sheet, from memory, unconfirmed"),
+    "cpu light sleep": (2000, "ESP32-S3 between events with its clock on: from memory, unconfirmed"),
+    # The modem.
+    "modem off": (0, "its supply is cut"),
+    "modem psm": (9, "SIM7000 data sheet"),
+    "modem edrx": (1000, "SIM7000 data sheet, sleep between paging occasions"),
+    "modem idle": (11000, "SIM7000 data sheet"),
+    "modem connected": (100000, "RRC connected 100-360 mA: monogoto, lower end; the share of TX is counted apart"),
+    "modem tx": (167000, "SIM7000 data sheet, 23 dBm"),
+    # The others.
+    "ble listening": (95000, "ESP32-S3 receiving: data sheet, from memory, unconfirmed"),
+    "ble off": (0, "switched off"),
+    "gnss on": (30000, "SIM7000 data sheet"),
+    "gnss off": (0, "switched off"),
+    "signal vibration": (80000, "small coin motor, from memory, unconfirmed"),
+    "signal speaker": (150000, "1 W into 8 ohm at a moderate level, from memory, unconfirmed"),
+    "signal off": (0, "switched off"),
+}
+
+
+class Ledger:
+    """Adds up charge by state. `mv` is the battery's voltage, for energy; `now` in ms of a clock that never goes back.
+
+    Every consumer ("cpu", "modem", ...) is in exactly one state. A state it does not know costs nothing and is counted
+    in `unknown`, so that a wrong word shows.
+    """
+
+    def __init__(self, mv: int, now: int) -> None:
+        self.mv = mv
+        self.unknown = 0
+        self.charge: "dict[str, int]" = {}
+        """nC so far by state."""
+        self._since: "dict[str, int]" = {}
+        self._state: "dict[str, str]" = {}
+        self._wake: "tuple[int, int] | None" = None
+        self._now = now
+
+    def handle(self, event: "tuple[Any, ...]", now: int) -> "list[tuple[Any, ...]]":
+        """Take note of a change of state, or of the beginning or end of a wake."""
+        if event[0] == "state":
+            self._change(event[1], event[2], now)
+        elif event[0] == "wake":
+            self._wake = (now, self.total(now))
+        elif event[0] == "sleep" and self._wake is not None:
+            began, before = self._wake
+            self._wake = None
+            return [("spent", now - began, (self.total(now) - before) * self.mv // 1000000)]
+        return []
+
+    def next_wakeup(self, now: int) -> "int | None":
+        """Never: time alone changes nothing here."""
+        return None
+
+    def total(self, now: int) -> int:
+        """nC so far, up to now."""
+        for consumer in list(self._state):
+            self._settle(consumer, now)
+        return sum(self.charge.values())
+
+    def energy(self, now: int) -> "dict[str, int]":
+        """uJ so far by state."""
+        self.total(now)
+        return {name: nc * self.mv // 1000000 for name, nc in self.charge.items()}
+
+    def _change(self, consumer: str, name: str, now: int) -> None:
+        self._settle(consumer, now)
+        full = consumer + " " + name
+        if full not in STATES:
+            self.unknown += 1
+        self._state[consumer] = full
+        self._since[consumer] = now
+
+    def _settle(self, consumer: str, now: int) -> None:
+        name = self._state.get(consumer)
+        if name is None:
+            return
+        spent = STATES[name][0] * (now - self._since[consumer]) if name in STATES else 0
+        self.charge[name] = self.charge.get(name, 0) + spent
+        self._since[consumer] = now
+
+
+# Energy of one whole exchange over LTE-M, in uJ (1 uWh = 3600 uJ). boaks, docu/POWERCONSUMPTION.md, nRF9160, PPK2.
+UWH = 3600
+EXCHANGE_SHORT = 150 * UWH  # request and response, 10 s of RRC inactivity, no active time
+EXCHANGE_ACTIVE = 350 * UWH  # the same with 8 s of active time in which the server may answer late
+EXCHANGE_RESTART = 60 * UWH  # modem off and on again around one exchange, warm
+TAU_ONLY = 100 * UWH  # a wake from PSM for the tracking area update alone
+FLOOR_UA = 14  # the board asleep, modem in PSM: boaks, nRF9160 feather
+LIPO_UA = 40  # self-discharge of a small LiPo: boaks
+
+RESENT = (108, 2517)
+"""Attempts more than one, and heartbeats: boaks, 104 days hourly (100 needed a second, 2 a third, 1 failed after 4)."""
+
+# Chemistry -> (usable in permille, self-discharge in permille of the capacity a year, source).
+CHEMISTRIES = (
+    ("Li-ion", 800, 0, "80 % usable: device-notes section 4; its self-discharge is LIPO_UA"),
+    ("Li-MnO2", 850, 15, "1.5 % a year: Rayovac; the usable part is from memory, unconfirmed"),
+)
+# Chemistry -> capacity in permille at (-20, 0, 20) degrees C, between them in straight lines.
+# Li-MnO2: a maker's table of rechargeable ML2032 cells (72-82 %, 88-94 %), used for want of a better one; Li-ion 10 %
+# worse, as the same page says. Unconfirmed for the cells of any unit of ours.
+COLD = ((690, 820, 1000), (770, 910, 1000))
+
+DAY_S = 86400
+_PSM_OFF_DUTY = 1  # of core.profiles, which is not loaded here for one number
+_LIPO = 0
+
+
+def capacity(mah: int, mv: int, chemistry: int, celsius: int = 20) -> int:
+    """Usable energy of a battery in uJ at a temperature."""
+    low, freezing, usual = COLD[chemistry]
+    if celsius >= 20:
+        part = usual
+    elif celsius >= 0:
+        part = freezing + (usual - freezing) * celsius // 20
+    else:
+        part = max(low + (freezing - low) * (celsius + 20) // 20, 0)
+    return mah * mv * 3600 * CHEMISTRIES[chemistry][1] * part // 1000000
+
+
+def self_discharge(mah: int, chemistry: int) -> int:
+    """uA, at least 1 where the chemistry loses anything."""
+    if chemistry == _LIPO:
+        return LIPO_UA
+    # 1 mAh a year is 1000 uA for an hour in 8760.
+    return (mah * CHEMISTRIES[chemistry][2] + 8759) // 8760
+
+
+def steady(ua: int, mv: int) -> int:
+    """uJ a day of a current that always flows."""
+    return ua * mv * DAY_S // 1000
+
+
+def exchanges(heartbeat: int, each: int, resent: bool = True) -> int:
+    """uJ a day of heartbeats every `heartbeat` s that cost `each` uJ; with what has to be sent again."""
+    extra = RESENT[0] if resent else 0
+    return DAY_S * each * (RESENT[1] + extra) // (RESENT[1] * heartbeat)
+
+
+# Other things a unit does: (how often in 1000 days, uJ each, what and source).
+HABITS = (
+    (2000, EXCHANGE_RESTART + EXCHANGE_ACTIVE, "daily exercise of the spare SIM: there and back, one exchange each"),
+    (
+        33,
+        60 * EXCHANGE_ACTIVE,
+        "a press a month: 60 exchanges until taken (a query every 10 s, then 60 s; unconfirmed)",
+    ),
+)
+AWAKE_MS, DOZING_MS = 2000, 20000
+"""The processor in one exchange: awake, then in light sleep until the modem has gone to rest. boaks's figures are of a
+board whose modem is the processor; an ESP32 comes on top (unconfirmed, no unit of ours was measured)."""
+SIM_UA = 25
+"""With eDRX the SIM stays powered and takes this much (boaks); in PSM it does not."""
+BLE_PERMILLE = 200
+"""Share of the time in which a hub listens for its pendants (unconfirmed: a scan window of 20 % of its interval)."""
+
+
+def asleep(profile: "Profile", heartbeat: int) -> bool:
+    """Whether the modem is in PSM between heartbeats; off duty is when they come as seldom as the profile says."""
+    return profile.psm > _PSM_OFF_DUTY or (profile.psm == _PSM_OFF_DUTY and heartbeat >= profile.off_duty)
+
+
+def daily(profile: "Profile", heartbeat: int, tau: int = 0) -> "list[tuple[str, int]]":
+    """What a day on the battery costs a unit of this profile, as (what, uJ), on a heartbeat of `heartbeat` s.
+
+    `tau` is the granted period (s) of the tracking area update, 0 for longer than the heartbeat.
+    """
+    mah, mv, chemistry, _ = profile.battery
+    processor = STATES["cpu awake"][0] * AWAKE_MS + STATES["cpu light sleep"][0] * DOZING_MS
+    rows = [
+        ("floor", steady(FLOOR_UA, mv)),
+        ("self-discharge", steady(self_discharge(mah, chemistry), mv)),
+        ("heartbeats", exchanges(heartbeat, EXCHANGE_ACTIVE)),
+        ("processor", exchanges(heartbeat, processor * mv // 1000000)),
+        ("spare SIM and presses", sum([often * each // 1000 for often, each, _ in HABITS])),
+    ]
+    if not asleep(profile, heartbeat):
+        # It must hear the server at any time: between exchanges the modem listens with eDRX, the SIM powered.
+        rows.append(("listening to the network", steady(STATES["modem edrx"][0] + SIM_UA, mv)))
+    elif 0 < tau < heartbeat:
+        rows.append(("tracking area updates", (DAY_S // tau - DAY_S // heartbeat) * TAU_ONLY))
+    if profile.pendants:
+        radio = STATES["ble listening"][0] * BLE_PERMILLE // 1000
+        rows.append(("listening to pendants", steady(STATES["cpu light sleep"][0] + radio, mv)))
+    return rows
+
+
+def days(profile: "Profile", heartbeat: int, celsius: int = 20, tau: int = 0) -> int:
+    """Tenths of days that a full battery of this profile lasts on a heartbeat of `heartbeat` s, without mains."""
+    if heartbeat <= 0:
+        raise ValueError("the heartbeat interval is in seconds and at least 1")
+    mah, mv, chemistry, _ = profile.battery
+    spent = sum([cost for _, cost in daily(profile, heartbeat, tau)])
+    return capacity(mah, mv, chemistry, celsius) * 10 // spent

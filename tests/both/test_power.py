@@ -1,0 +1,126 @@
+"""The energy ledger and the model of the battery; the same on both engines."""
+
+from firmware.core import power, profiles
+from firmware.core.power import (
+    CHEMISTRIES,
+    COLD,
+    EXCHANGE_ACTIVE,
+    EXCHANGE_SHORT,
+    FLOOR_UA,
+    LIPO_UA,
+    STATES,
+    Ledger,
+    capacity,
+    daily,
+    days,
+    exchanges,
+    self_discharge,
+    steady,
+)
+
+# heartbeat (s) -> days, as computed in the notes that the model is built on: 500 mAh with 0.35 mWh and with 0.15 mWh an
+# exchange, and 1350 mAh with 0.35 mWh.
+NOTES = (
+    (60, 3, 7, 8),
+    (300, 15, 32, 40),
+    (900, 40, 80, 109),
+    (3600, 116, 180, 313),
+    (14400, 218, 262, 589),
+    (86400, 289, 300, 779),
+)
+
+
+def test_the_model_gives_the_days_of_the_notes_within_5_percent():
+    for heartbeat, small_active, small_short, large_active in NOTES:
+        for mah, each, expected in (
+            (500, EXCHANGE_ACTIVE, small_active),
+            (500, EXCHANGE_SHORT, small_short),
+            (1350, EXCHANGE_ACTIVE, large_active),
+        ):
+            spent = exchanges(heartbeat, each, resent=False) + steady(FLOOR_UA + LIPO_UA, 3900)
+            tenths = capacity(mah, 3900, 0) * 10 // spent
+            assert abs(tenths - expected * 10) * 20 <= expected * 10, (heartbeat, mah, tenths)
+
+
+def test_units():
+    assert capacity(500, 3900, 0) == 1560 * 3600 * 1000, "80 % of 1950 mWh, in uJ"
+    assert steady(1, 1000) == 86400, "1 uW for a day"
+    assert exchanges(86400, 350 * 3600, resent=False) == 350 * 3600
+    assert exchanges(3600, 1000) == 24 * 1000 * 2625 // 2517
+    assert self_discharge(1000, 1) == 2 and self_discharge(500, 0) == 40
+
+
+def test_what_costs_more_lasts_less():
+    for profile in profiles.PROFILES:
+        before = None
+        for heartbeat in (60, 300, 900, 3600, 14400, 86400):
+            tenths = days(profile, heartbeat)
+            assert tenths > 0 and (before is None or tenths >= before)
+            assert days(profile, heartbeat, celsius=0) < tenths
+            assert days(profile, heartbeat, celsius=-20) < days(profile, heartbeat, celsius=0)
+            before = tenths
+            assert sum([cost for _, cost in daily(profile, heartbeat)]) > 0
+    tracker = profiles.named("tracker")
+    assert days(tracker, 86400, tau=11400) < days(tracker, 86400)
+    assert days(tracker, 3600, tau=11400) == days(tracker, 3600)
+
+
+def test_on_duty_a_person_is_reachable_and_off_duty_the_modem_sleeps():
+    personal = profiles.named("personal")
+    on_duty = dict(daily(personal, 300))
+    off_duty = dict(daily(personal, personal.off_duty))
+    assert "listening to the network" in on_duty and "listening to the network" not in off_duty
+
+
+def test_a_heartbeat_of_nothing_is_refused():
+    try:
+        days(profiles.PROFILES[0], 0)
+    except ValueError:
+        return
+    raise AssertionError("nothing is no interval")
+
+
+def test_every_constant_has_a_source():
+    for name in STATES:
+        current, source = STATES[name]
+        assert current >= 0 and len(source) > 10, name
+    for row in CHEMISTRIES:
+        assert len(row[3]) > 10
+    assert len(COLD) == len(CHEMISTRIES)
+    for often, each, source in power.HABITS:
+        assert often > 0 and each > 0 and len(source) > 10
+
+
+def test_the_ledger_adds_up_a_wake():
+    ledger = Ledger(3900, 0)
+    for event in (("state", "cpu", "deep sleep"), ("state", "modem", "psm")):
+        assert ledger.handle(event, 0) == []
+    ledger.handle(("wake",), 3600000)
+    ledger.handle(("state", "cpu", "awake"), 3600000)
+    ledger.handle(("state", "modem", "connected"), 3600000)
+    ledger.handle(("state", "modem", "tx"), 3601000)
+    ledger.handle(("state", "modem", "psm"), 3601500)
+    ledger.handle(("state", "cpu", "deep sleep"), 3602000)
+    assert ledger.total(3602000) == 14 * 3600000 + 40000 * 2000 + 100000 * 1000 + 167000 * 500 + 9 * 500
+    expected = (40000 * 2000 + 100000 * 1000 + 167000 * 500 + 9 * 500) * 3900 // 1000000
+    assert ledger.handle(("sleep",), 3602000) == [("spent", 2000, expected)]
+    assert ledger.handle(("sleep",), 3602000) == []
+    assert ledger.energy(3602000)["modem tx"] == 167000 * 500 * 3900 // 1000000
+    assert ledger.next_wakeup(3602000) is None
+
+
+def test_an_unknown_state_costs_nothing_and_shows():
+    ledger = Ledger(3900, 0)
+    ledger.handle(("state", "modem", "dancing"), 0)
+    ledger.handle(("state", "modem", "psm"), 1000)
+    assert ledger.unknown == 1
+    assert ledger.total(2000) == 9 * 1000
+
+
+def test_the_order_of_looking_changes_nothing():
+    one, other = Ledger(3900, 0), Ledger(3900, 0)
+    for ledger in (one, other):
+        ledger.handle(("state", "cpu", "awake"), 0)
+    for now in range(0, 5000, 7):
+        one.total(now)
+    assert one.total(5000) == other.total(5000) == 40000 * 5000
