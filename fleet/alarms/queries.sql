@@ -7,7 +7,7 @@ SELECT pg_advisory_xact_lock(hashtext('livlina.case_log'));
 -- One statement a batch: finds what is new, opens or joins cases, keeps the raw frames, queues the centres' messages,
 -- writes the log. A press that joins a taken case opens it again: a person must take it once more, so that nobody
 -- presses into a case that was taken and forgotten. The case shows its gravest press: a duress (2) before anything else,
--- a test (9) only while there is nothing but tests. Runs under the case log's lock, so "new" cannot change while it runs.
+-- a test (9) only while there is nothing but tests; and it is accepted once a centre has every press of it. Runs under the case log's lock, so "new" cannot change while it runs.
 WITH arrived AS (
     SELECT DISTINCT ON (t.unit_id, t.boot, t.seq) t.*
     FROM unnest(
@@ -45,6 +45,7 @@ joined AS (
                      THEN excluded.input ELSE c.input END,
         marks = ARRAY(SELECT DISTINCT m FROM unnest(c.marks || excluded.marks) m ORDER BY m),
         last_press_at = greatest(c.last_press_at, excluded.last_press_at),
+        accepted_at = NULL, accepted_by = NULL, refused_by = NULL,
         state = 'open', taken_before_by = coalesce(c.taken_by, c.taken_before_by), taken_at = NULL, taken_by = NULL
     RETURNING c.case_id, c.municipality_id, c.unit_id, (c.xmax = 0) AS opened
 ),

@@ -42,9 +42,11 @@ WHERE o.outbox_id = ANY (%(outbox_ids)s::bigint[]) AND p.unit_id = o.unit_id AND
 RETURNING p.unit_id;
 
 -- name: accept_cases
+-- Only where the centre is owed nothing more of the case: an operator must not read "accepted" of a press that it lacks.
 UPDATE cases c SET accepted_at = now(), accepted_by = %(centre)s, refused_by = NULL
 FROM outbox o
 WHERE o.outbox_id = ANY (%(outbox_ids)s::bigint[]) AND c.case_id = o.case_id AND c.accepted_at IS NULL
+  AND NOT EXISTS (SELECT 1 FROM outbox x WHERE x.case_id = c.case_id AND x.delivered_at IS NULL)
 RETURNING c.case_id, c.municipality_id;
 
 -- name: settle_failed

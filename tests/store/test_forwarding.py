@@ -190,6 +190,26 @@ def test_a_refusal_shows_on_the_case_and_the_minimal_form_follows(database: Fres
     asyncio.run(run())
 
 
+def test_a_case_is_not_accepted_while_the_centre_lacks_its_newest_press(
+    database: FreshDatabase, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        async with scene(database, tmp_path) as s, forwarding(s):
+            await s.press(press(1, 1))
+            await s.until("SELECT accepted_by FROM cases", "A")
+            await s.centre.switch(Behaviour.DUH)
+            await s.press(press(1, 2))
+            await s.until("SELECT refused_by FROM cases", "A")
+            assert s.value("SELECT accepted_by FROM cases") is None
+            await s.centre.switch(Behaviour.ACK)
+            with psycopg.connect(s.database.owner_url) as connection:
+                connection.execute("UPDATE outbox SET next_try_at = now()")
+            await s.until("SELECT accepted_by FROM cases", "A")
+            assert s.value("SELECT refused_by FROM cases") is None
+
+    asyncio.run(run())
+
+
 def test_many_workers_tell_everything_once(database: FreshDatabase, tmp_path: Path) -> None:
     async def run() -> None:
         async with scene(database, tmp_path) as s:
