@@ -59,7 +59,7 @@ class Settings:
         env = os.environ if environment is None else environment
         listen = env.get("LIVLINA_LISTEN", "127.0.0.1")
         return cls(
-            data=Path(env.get("LIVLINA_DATA", "./var")).absolute(),
+            data=Path(env.get("LIVLINA_DATA") or "./var").absolute(),
             database_url=env.get("LIVLINA_DATABASE_URL") or None,
             owner_url=env.get("LIVLINA_OWNER_DATABASE_URL") or env.get("LIVLINA_DATABASE_URL") or None,
             http_port=_port(env, "LIVLINA_HTTP_PORT", 8080),

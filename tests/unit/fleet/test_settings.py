@@ -15,6 +15,10 @@ def test_defaults_are_those_of_the_architecture() -> None:
     assert settings.listen == settings.http_listen == "127.0.0.1", "loopback unless told otherwise"
 
 
+def test_an_empty_data_folder_is_the_default_and_never_where_one_happens_to_stand() -> None:
+    assert Settings.from_environment({"LIVLINA_DATA": ""}) == Settings.from_environment({})
+
+
 @pytest.mark.parametrize("value", ["", "-1", "65536", "eighty", "80 80", "８０８０"])
 def test_a_port_that_is_none_is_refused_with_its_name(value: str) -> None:
     with pytest.raises(SettingsError, match="LIVLINA_HTTP_PORT"):
