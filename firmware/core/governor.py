@@ -156,7 +156,7 @@ class Governor:
                 actions.append(("wait", event[1], event[2], left))
             else:
                 self._count(event[1], event[2], now)
-                actions = [("keep", self.state(now)), ("go", event[1], event[2])]
+                actions.append(("go", event[1], event[2]))
         elif name == "done":
             self._done(event[1], event[2], now)
         elif name == "failed":
@@ -169,6 +169,7 @@ class Governor:
             self._alarm = event[1]
         elif name == "clock":
             self._verified(event[1], now)
+        # What has changed is kept before anything goes.
         return self._settle(now) + actions
 
     def wait(self, kind: int, slot: int, now: int) -> int:

@@ -289,6 +289,18 @@ def test_a_forbidden_network_is_left_when_idle_and_used_when_nothing_else_is_the
     assert world.named("stored")[0][0] <= start + 20000
 
 
+def test_a_forbidden_network_is_not_left_more_than_once_an_hour():
+    world = World(policy=Policy(forbidden=(TELIA,))).run(180000)
+    assert world.choice.active == 1
+    world.lose(1).run(300000)
+    assert world.choice.active == 0 and world.up
+    world.run(6 * HOUR_MS)
+    left = [at for at, _, reason in world.switches() if reason == POLICY]
+    assert len(left) >= 3
+    for i in range(1, len(left)):
+        assert left[i] - left[i - 1] >= HOUR_MS
+
+
 def test_closing_dates_count_by_verified_server_time_only():
     date = 1830000000
     world = World(policy=Policy(closings=((TELIA, LTE_M, date),))).run(120000)
