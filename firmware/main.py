@@ -128,10 +128,10 @@ def _names(config: identity.Config) -> "list[str]":
 def build(flash: Flash, spread: int) -> Driver:
     """The whole unit, ready to run. Raises IdentityError if provisioning's files are not usable."""
     clock = Clock()
-    # Before anything that takes time: a press while the journal is read, or the TLS keys, is a press.
-    button = pins.Contact()
     me = identity.Identity(flash)
     config = identity.Config(flash)
+    # Before anything that takes time: a press while the journal is read, or the TLS keys, is a press.
+    button = pins.Contact()
     if boot.safe(flash) and config.coap:
         config.pipes = ["coap"]
     counters = Counters(flash, os.urandom)
