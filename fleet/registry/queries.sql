@@ -48,5 +48,8 @@ INSERT INTO users (municipality_id, login, password_hash, role, municipalities)
 VALUES (0, %(login)s, %(password_hash)s, 'operator', %(municipalities)s)
 ON CONFLICT (login) DO UPDATE SET password_hash = excluded.password_hash, municipalities = excluded.municipalities;
 
+-- name: end_sessions
+DELETE FROM web_sessions WHERE user_id = (SELECT user_id FROM users WHERE login = %(login)s);
+
 -- name: announce_unit
 SELECT pg_notify('livlina_units', %(unit)s);

@@ -117,3 +117,4 @@ async def add_operator(connection: Connection, login: str, password: str, munici
         raise ValueError("a password has at least 12 characters")
     values = {"login": login, "password_hash": PASSWORDS.hash(password), "municipalities": list(municipalities)}
     await connection.execute(SQL["add_user"], values)
+    await connection.execute(SQL["end_sessions"], {"login": login})

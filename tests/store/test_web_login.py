@@ -173,6 +173,15 @@ def test_an_idle_session_and_an_old_one_end(scene: Scene) -> None:
     assert client.post("/api/login", json={"login": "anna", "password": PASSWORD}).status_code == 401
 
 
+def test_a_new_password_ends_what_the_old_one_opened(scene: Scene) -> None:
+    server = scene.server()
+    client, other = scene.client(server, "anna"), scene.client(server, "bo")
+    assert client.get("/api/cases").status_code == other.get("/api/cases").status_code == 200
+    scene.town.operator("anna", 1)
+    assert client.get("/api/cases").status_code == 401
+    assert other.get("/api/cases").status_code == 200, "nobody else's"
+
+
 def test_another_sites_page_can_do_nothing(scene: Scene) -> None:
     server = scene.server()
     client = scene.client(server, "bo")

@@ -327,6 +327,7 @@ GRANT USAGE ON SCHEMA public TO livlina_registry, livlina_ingest, livlina_forwar
 
 GRANT SELECT, INSERT, UPDATE ON municipalities, units, unit_keys, unit_certificates, centres, routes, users TO livlina_registry;
 GRANT DELETE ON routes TO livlina_registry;
+GRANT SELECT (user_id), DELETE ON web_sessions TO livlina_registry;  -- a new password ends what the old one opened
 GRANT SELECT ON presses, cases, outbox, case_log, readings, unit_states, unit_events, ingest_drops TO livlina_registry;
 
 GRANT SELECT ON municipalities, units, unit_keys, unit_certificates, routes, centres TO livlina_ingest;

@@ -107,7 +107,7 @@ def test_a_unit_without_a_usable_flash_is_named(on_street):
         (street.folders[1] / "config.cbor").write_bytes(b"\xff")
         ends = asyncio.Queue()
         street.fleet.on_exit = lambda unit, status: ends.put_nowait((unit, status))
-        # The button is watched before the configuration is read, so the board may be there for a moment.
+        # Whether the board is seen before it ends is a matter of moments; how it ends is not.
         with contextlib.suppress(UnitError):
             await street.fleet.start(street.folders)
         assert await asyncio.wait_for(ends.get(), 20) == (1, 75)
