@@ -48,9 +48,10 @@ class FleetServer:
         ended; then nothing is left running, and whoever supervises the process starts it again."""
         web_pool = make_pool(self._url, "web", size=4)
         login_pool = make_pool(self._url, "login", size=2)
+        app = make_app(web_pool=web_pool, login_pool=login_pool, listener_url=self._url)
         pages = PageServer(
             uvicorn.Config(
-                make_app(web_pool=web_pool, login_pool=login_pool, listener_url=self._url),
+                app,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
@@ -73,7 +74,8 @@ class FleetServer:
                 *door.getsockname()[:2], self._ingest.coap_address, self._ingest.mqtt_address,
             )  # fmt: skip
             serving = asyncio.create_task(pages.serve(sockets=[door]))
-            ends = {asyncio.create_task(end) for end in (stop.wait(), self._ingest.watch(), self._forwarding.watch())}
+            watched = (stop.wait(), self._ingest.watch(), self._forwarding.watch(), _watch_pages(app.state.broken))
+            ends = {asyncio.create_task(end) for end in watched}
             done, waiting = await asyncio.wait({serving, *ends}, return_when=asyncio.FIRST_COMPLETED)
             pages.should_exit = True
             for task in waiting - {serving}:
@@ -81,6 +83,11 @@ class FleetServer:
             await serving
             for task in done:
                 task.result()  # a part that has broken says so here, and the process ends with it
+
+
+async def _watch_pages(broken: asyncio.Event) -> None:
+    await broken.wait()
+    raise RuntimeError("a task of the pages has ended: see the log")
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from importlib import resources
 from zoneinfo import ZoneInfo
 
@@ -43,18 +44,20 @@ def make_app(
 
     ``web_pool`` acts as livlina_web, ``login_pool`` as livlina_login; the caller opens and closes both.
     ``listener_url`` is the application's database URL, for one connection that listens. ``zone`` is the time zone in
-    which the pages show moments. The lifespan follows the case log and keeps display receipts.
+    which the pages show moments. The lifespan follows the case log and keeps display receipts; ``app.state.broken`` is
+    set when one of these has ended by a fault of ours: the process should end then and be started again.
     """
     limits = timings or Timings()
     sessions = Sessions(login_pool, limits)
     follower = LogFollower(web_pool, listener_url, limits)
     receipts = Receipts(login_pool, sessions, limits)
+    broken = asyncio.Event()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(follower.run()), asyncio.create_task(receipts.run())]
         for task in tasks:
-            task.add_done_callback(_report)
+            task.add_done_callback(partial(_report, broken))
         try:
             yield
         finally:
@@ -86,6 +89,7 @@ def make_app(
         templates={language: make_templates(language) for language in LANGUAGES},
         zone=ZoneInfo(zone),
     )
+    app.state.broken = broken
     app.add_middleware(Edge, body_bytes=limits.body_bytes)
     app.include_router(login.router)
     app.include_router(operators.router)
@@ -114,6 +118,7 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
     return problem(422, "the request is not of the documented shape", faults=faults)
 
 
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        log.critical("a task of the web side has ended; restart the server", exc_info=task.exception())
+def _report(broken: asyncio.Event, task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        log.critical("a task of the web side has ended", exc_info=task.exception())
+        broken.set()
