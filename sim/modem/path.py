@@ -1,0 +1,215 @@
+"""The modem's sockets: real UDP and TCP towards the machine that runs the sim, behind a network's delay and loss.
+
+Everything is non-blocking and calls back; delays are of the emulator's clock. TCP is delayed, never damaged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import random
+import socket
+from collections.abc import Callable
+
+from sim.modem.clock import Clock
+from sim.modem.scenario import PathSettings
+
+MOST_DATAGRAMS = 16
+"""What a modem keeps for a reader that does not come."""
+LONGEST = 2048
+_PENDING = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINPROGRESS)
+
+
+class Path:
+    """The way to the servers. `loss_up` and `loss_down` may be changed while it runs; `lost` counts datagrams."""
+
+    def __init__(self, settings: PathSettings, clock: Clock, rng: random.Random) -> None:
+        self.loss_up = settings.loss_up
+        self.loss_down = settings.loss_down
+        self.lost = 0
+        self._settings = settings
+        self._clock = clock
+        self._rng = rng
+
+    def delay(self) -> float:
+        """Seconds that one datagram takes one way."""
+        return (self._settings.latency_ms + self._rng.random() * self._settings.jitter_ms) / 1000
+
+    def carry(self, loss: float, arrive: Callable[[], None]) -> None:
+        """Let a datagram arrive later, or not at all."""
+        if self._rng.random() < loss:
+            self.lost += 1
+            return
+        self._clock.call_later(self.delay(), arrive)
+
+    def later(self, arrive: Callable[[], None]) -> None:
+        """Let bytes of a stream arrive later, in order."""
+        self._clock.call_later(self._settings.latency_ms / 1000, arrive)
+
+
+class Endpoint:
+    """One open socket of the modem. `changed` is called when its buffer is no longer empty, `ended` when the far end
+    has closed."""
+
+    def __init__(self, path: Path, changed: Callable[[], None], ended: Callable[[], None]) -> None:
+        self.open = True
+        self.dropped = 0
+        self._path = path
+        self._changed = changed
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+
+    def close(self) -> None:
+        """May be called more than once."""
+        if self.open:
+            self.open = False
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+            self._socket.close()
+
+    _socket: socket.socket
+
+    def send(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def take(self, size: int) -> bytes:
+        raise NotImplementedError
+
+    def waiting(self) -> int:
+        raise NotImplementedError
+
+
+class UdpEndpoint(Endpoint):
+    """Datagrams towards one peer; one read gives one datagram."""
+
+    def __init__(
+        self, path: Path, host: str, port: int, changed: Callable[[], None], ended: Callable[[], None]
+    ) -> None:
+        super().__init__(path, changed, ended)
+        self._buffer: list[bytes] = []
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.connect((host, port))
+        self._loop.add_reader(self._socket, self._readable)
+
+    def send(self, data: bytes) -> None:
+        self._path.carry(self._path.loss_up, lambda: self._transmit(data))
+
+    def _transmit(self, data: bytes) -> None:
+        if self.open:
+            try:
+                self._socket.send(data)
+            except ConnectionRefusedError:
+                # An ICMP answer to an earlier datagram: on the air this is a loss like any other.
+                self._path.lost += 1
+
+    def _readable(self) -> None:
+        try:
+            data = self._socket.recv(LONGEST)
+        except (BlockingIOError, ConnectionRefusedError):
+            return
+        self._path.carry(self._path.loss_down, lambda: self._arrived(data))
+
+    def _arrived(self, data: bytes) -> None:
+        if not self.open:
+            return
+        if len(self._buffer) >= MOST_DATAGRAMS:
+            self.dropped += 1
+            return
+        self._buffer.append(data)
+        if len(self._buffer) == 1:
+            self._changed()
+
+    def take(self, size: int) -> bytes:
+        return self._buffer.pop(0)[:size] if self._buffer else b""
+
+    def waiting(self) -> int:
+        return len(self._buffer[0]) if self._buffer else 0
+
+
+class TcpEndpoint(Endpoint):
+    """A stream; `opened(code)` is called once, with 0 or an errno."""
+
+    def __init__(
+        self,
+        path: Path,
+        host: str,
+        port: int,
+        changed: Callable[[], None],
+        ended: Callable[[], None],
+        opened: Callable[[int], None],
+    ) -> None:
+        super().__init__(path, changed, ended)
+        self._buffer = b""
+        self._out = b""
+        self._opened = opened
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setblocking(False)
+        code = self._socket.connect_ex((host, port))
+        if code not in (0, *_PENDING):
+            self._loop.call_soon(self._connected, code)
+        else:
+            self._loop.add_writer(self._socket, self._connected)
+
+    def _connected(self, code: int | None = None) -> None:
+        if not self.open:
+            return
+        self._loop.remove_writer(self._socket)
+        found = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if code is None else code
+        if found:
+            self.close()
+        else:
+            self._loop.add_reader(self._socket, self._readable)
+        self._path.later(lambda: self._opened(found))
+
+    def send(self, data: bytes) -> None:
+        self._path.later(lambda: self._transmit(data))
+
+    def _transmit(self, data: bytes) -> None:
+        if self.open:
+            self._out += data
+            self._writable()
+
+    def _writable(self) -> None:
+        try:
+            self._out = self._out[self._socket.send(self._out) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._end()
+            return
+        if self._out:
+            self._loop.add_writer(self._socket, self._writable)
+        else:
+            self._loop.remove_writer(self._socket)
+
+    def _readable(self) -> None:
+        try:
+            data = self._socket.recv(LONGEST)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._path.later(lambda: self._arrived(data))
+        else:
+            self._loop.remove_reader(self._socket)
+            self._path.later(self._end)
+
+    def _end(self) -> None:
+        if self.open:
+            self.close()
+            self._ended()
+
+    def _arrived(self, data: bytes) -> None:
+        first = not self._buffer
+        self._buffer += data
+        if first and self.open:
+            self._changed()
+
+    def take(self, size: int) -> bytes:
+        data, self._buffer = self._buffer[:size], self._buffer[size:]
+        return data
+
+    def waiting(self) -> int:
+        return len(self._buffer)

@@ -1,0 +1,198 @@
+"""Scenario files (TOML): the modem, the networks and cards around it, and what happens when.
+
+Everything has a default; an unknown key is an error, so that no misspelt fault passes for one that was survived.
+Times are in ms of the emulator's clock. README.md lists the steps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent / "scenarios"
+
+
+class ScenarioError(Exception):
+    """A scenario file says something that nobody understands; the message says what and where."""
+
+
+@dataclass(frozen=True)
+class Serial:
+    """How bytes come out: `chunk` bytes at a time (0: what is there at once), `gap_ms` apart. `echo_data`: the modem
+    echoes payloads too while its echo is on."""
+
+    chunk: int = 0
+    gap_ms: float = 0.0
+    echo_data: bool = False
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What takes how long. The defaults are the figures that were measured with a warm cell."""
+
+    boot_ms: float = 5000
+    card_ms: float = 500
+    register_ms: float = 1800
+    cfun_on_ms: float = 800
+    cfun_off_ms: float = 4500
+    pdp_ms: float = 900
+    open_ms: float = 300
+    send_ms: float = 10
+    command_ms: float = 3
+    resume_ms: float = 1200
+
+
+@dataclass(frozen=True)
+class PathSettings:
+    """Of the way between modem and server; UDP only, since TCP repairs itself."""
+
+    latency_ms: float = 40
+    jitter_ms: float = 20
+    loss_up: float = 0.0
+    loss_down: float = 0.0
+
+
+@dataclass(frozen=True)
+class Network:
+    """A radio network: masts. Several operators may share one."""
+
+    name: str
+    up: bool = True
+    tac: int = 0xE485
+    cell: int = 0x093F9E11
+    rsrp: int = -87
+
+
+@dataclass(frozen=True)
+class Operator:
+    name: str
+    plmn: str
+    networks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A SIM. `cause`: the network refuses it so (TS 24.301 EMM cause); `roams`: operators that take it as a guest."""
+
+    iccid: str
+    imsi: str
+    operator: str
+    roams: tuple[str, ...] = ()
+    present: bool = True
+    cause: int = 0
+
+
+@dataclass(frozen=True)
+class Grant:
+    """The PSM timers that the network grants, as eight binary digits each; empty for none."""
+
+    active: str = ""
+    tau: str = ""
+
+
+@dataclass(frozen=True)
+class Interrupts:
+    """URCs between a command and its answer, and between its lines."""
+
+    probability: float = 0.0
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happens: `at_ms` after the start, or when a command that begins with `on` comes the `count`th
+    time, before it is carried out."""
+
+    do: str
+    at_ms: float | None = None
+    on: str = ""
+    count: int = 1
+    ms: float = 0
+    name: str = ""
+    up: bool = True
+    quiet: bool = False
+    cause: int = 0
+    slot: int = 0
+    times: int = 1
+    lines: tuple[str, ...] = ()
+    payload: str = ""
+    sender: str = "46701234567"
+    loss: float = 0.0
+
+
+DO = ("hang", "stall", "reset", "brown_out", "urc", "pdp_drop", "network", "cause", "cell_loss", "sms", "loss", "card")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    dialect: str = "bg95"
+    seed: int = 1
+    serial: Serial = field(default_factory=Serial)
+    timing: Timing = field(default_factory=Timing)
+    path: PathSettings = field(default_factory=PathSettings)
+    grant: Grant = field(default_factory=Grant)
+    interrupts: Interrupts = field(default_factory=Interrupts)
+    networks: tuple[Network, ...] = (Network("own"),)
+    operators: tuple[Operator, ...] = (Operator("Own", "24001", ("own",)),)
+    cards: tuple[Card, ...] = (Card("8946001201234567890", "240016123456789", "Own"),)
+    steps: tuple[Step, ...] = ()
+
+
+_TABLES: dict[str, type] = {
+    "serial": Serial, "timing": Timing, "path": PathSettings, "grant": Grant, "interrupts": Interrupts,
+}  # fmt: skip
+_LISTS: dict[str, type] = {"networks": Network, "operators": Operator, "cards": Card, "steps": Step}
+
+
+def _make(kind: type, values: dict[str, Any], where: str) -> Any:
+    known = {one.name for one in dataclasses.fields(kind)}
+    if unknown := set(values) - known:
+        raise ScenarioError(f"{where} has unknown keys: {', '.join(sorted(unknown))}")
+    try:
+        return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    except TypeError as error:
+        raise ScenarioError(f"{where}: {error}") from None
+
+
+def parse(text: str, where: str = "scenario") -> Scenario:
+    """A scenario from TOML. Raises ScenarioError."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"{where}: {error}") from None
+    for name, kind in _TABLES.items():
+        if name in values:
+            values[name] = _make(kind, values[name], f"{where}: [{name}]")
+    for name, kind in _LISTS.items():
+        if name in values:
+            values[name] = [_make(kind, one, f"{where}: [[{name}]]") for one in values[name]]
+    scenario: Scenario = _make(Scenario, values, where)
+    _check(scenario, where)
+    return scenario
+
+
+def _check(scenario: Scenario, where: str) -> None:
+    networks = {one.name for one in scenario.networks}
+    operators = {one.name for one in scenario.operators}
+    for operator in scenario.operators:
+        if not set(operator.networks) <= networks:
+            raise ScenarioError(f"{where}: operator {operator.name} names a network that is not there")
+    for card in scenario.cards:
+        if not {card.operator, *card.roams} <= operators:
+            raise ScenarioError(f"{where}: card {card.iccid} names an operator that is not there")
+    for step in scenario.steps:
+        if step.do not in DO:
+            raise ScenarioError(f"{where}: no step does {step.do!r}; there are {', '.join(DO)}")
+        if (step.at_ms is None) == (step.on == ""):
+            raise ScenarioError(f"{where}: a step needs either at_ms or on")
+
+
+def load(name: str) -> Scenario:
+    """One of the files in scenarios/, by its name without suffix. Raises ScenarioError."""
+    path = HERE / f"{name}.toml"
+    if not path.is_file():
+        raise ScenarioError(f"no scenario {name}; there are {', '.join(sorted(p.stem for p in HERE.glob('*.toml')))}")
+    return parse(path.read_text(encoding="utf-8"), path.name)
