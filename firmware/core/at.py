@@ -46,7 +46,7 @@ MOST_URCS = 32
 
 QUIET_MS = 200
 PROBE_MS = 1000
-PROBES = 5
+PROBES = 3
 PROBE = "AT+CMEE?"
 PROBE_HEAD = "+CMEE"
 """A probe has an answer of its own, so that a late OK of another command is not taken for it."""

@@ -54,7 +54,7 @@ class Dialect:
         "pdp_down": 150000,
         "open": 60000,
         "close": 10000,
-        "send": 10000,
+        "send": 5000,
         "receive": 5000,
         "sms": 120000,
         "sim": 5000,

@@ -1,0 +1,39 @@
+"""The tests of dialects and link once more on real MicroPython, with a unit's heap, against compiled bytecode."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from unit_build import RUNNER, command, modem_files, suffix
+
+HERE = Path(__file__).parent
+
+
+def run(unit: Path, folder: Path, name: str) -> subprocess.CompletedProcess[str]:
+    argv, environment = command(unit, str(RUNNER), name, suffix(), more=f":{folder}")
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("name", ["test_dialects", "test_link"])
+def test_on_micropython(unit: Path, name: str) -> None:
+    result = run(unit, HERE, name)
+    print(result.stdout)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_runner_fails_when_it_must(unit: Path, tmp_path: Path) -> None:
+    """The negative control."""
+    (tmp_path / "control.py").write_text("def test_wrong():\n    assert 1 == 2\n")
+    result = run(unit, tmp_path, "control")
+    assert result.returncode == 1 and "FAIL test_wrong" in result.stdout
+
+
+def test_flash_costs(unit: Path) -> None:
+    """Print what the modem adds to the unit's flash; a unit carries one of the three dialects."""
+    sizes = {str(name): (unit / name).with_suffix(suffix()).stat().st_size for name in modem_files()}
+    for name, size in sorted(sizes.items()):
+        print(f"{size:6} bytes  {name}")
+    print(f"{sum(sizes.values()):6} bytes  together")
+    assert all(sizes.values())
