@@ -193,6 +193,7 @@ async def main():
         await measure(modem)
     gc.collect()
     say("heap_free", gc.mem_free())
+    say("heap_total", gc.mem_free() + gc.mem_alloc())
     say("cuts", modem.link.cuts)
     say("lost", modem.lost)
     say("dropped", sum(modem.engine.at.dropped.values()))
