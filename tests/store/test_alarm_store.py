@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,32 +16,11 @@ from fleet.alarms import store
 from fleet.alarms.model import Press, PressKey, TakeRefused
 from fleet.registry import store as registry
 from fleet.registry.secret_box import SecretBox
-from fleet.store.embedded_postgres import EmbeddedPostgres
 from fleet.store.migrate import MigrationError, migrate
 from fleet.store.pool import Pool, make_pool, tenant_transaction
 from fleet.store.postgres_cluster import APP
-from tests.database import FreshDatabase, cluster, fresh_database
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with cluster() as running:
-        yield running
-
-
-@pytest.fixture
-def database(postgres: EmbeddedPostgres) -> Iterator[FreshDatabase]:
-    with fresh_database(postgres) as made:
-        yield made
-
-
-def press(unit: int, seq: int, *, municipality: int = 1, priority: int = 2) -> Press:
-    now = datetime.now(UTC)
-    return Press(
-        key=PressKey(unit, 1, seq), municipality=municipality, unit_type="social", received_at=now, pressed_at=now,
-        transport="coap", generation=1, counter=seq, kind=1, input=0, count=1, age_s=0, attempt=1, bearer=3,
-        battery=90, flags=0, clock=None, marks=(), priority=priority, raw=b"\x00",
-    )  # fmt: skip
+from tests.database import FreshDatabase
+from tests.presses import press
 
 
 @dataclass

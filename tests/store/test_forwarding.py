@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -15,40 +15,19 @@ import psycopg
 import pytest
 
 from fleet.alarms import store as alarms
-from fleet.alarms.model import Press, PressKey
+from fleet.alarms.model import Press
 from fleet.forwarding.decide import back_off, category_of, fate_of, sequence_of
 from fleet.forwarding.link_dc09 import Dc09Link
 from fleet.forwarding.model import Outcome
 from fleet.forwarding.run import Forwarding
 from fleet.registry import store as registry
 from fleet.registry.secret_box import SecretBox
-from fleet.store.embedded_postgres import EmbeddedPostgres
 from fleet.store.pool import Pool, make_pool
 from sim.centre import Behaviour, Centre
-from tests.database import FreshDatabase, cluster, fresh_database
+from tests.database import FreshDatabase
+from tests.presses import press
 
 UNITS = 3
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with cluster() as running:
-        yield running
-
-
-@pytest.fixture
-def database(postgres: EmbeddedPostgres) -> Iterator[FreshDatabase]:
-    with fresh_database(postgres) as made:
-        yield made
-
-
-def press(unit: int, seq: int, *, kind: int = 1, municipality: int = 1) -> Press:
-    now = datetime.now(UTC)
-    return Press(
-        key=PressKey(unit, 1, seq), municipality=municipality, unit_type="social", received_at=now, pressed_at=now,
-        transport="coap", generation=1, counter=seq, kind=kind, input=0, count=1, age_s=0, attempt=1, bearer=3,
-        battery=90, flags=0, clock=None, marks=(), priority=2, raw=b"\x00",
-    )  # fmt: skip
 
 
 @dataclass

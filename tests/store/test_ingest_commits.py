@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import psycopg
 
-from fleet.alarms.model import Press, PressKey
 from fleet.ingest.presses import store_apart
 from fleet.store.pool import make_pool
 from protocols.wire import cbor, messages
 from tests.database import FreshDatabase
 from tests.fleet_server import CoapUnit, Scene, alarm, heartbeat, run, served
-
-
-def press(unit: int, seq: int, **more: Any) -> Press:
-    now = datetime.now(UTC)
-    plain = Press(
-        key=PressKey(unit, 1, seq), municipality=1, unit_type="social", received_at=now, pressed_at=now,
-        transport="coap", generation=1, counter=seq, kind=1, input=0, count=1, age_s=0, attempt=1, bearer=3,
-        battery=90, flags=0, clock=None, marks=(), priority=2, raw=b"\x00",
-    )  # fmt: skip
-    return replace(plain, **more)
+from tests.presses import press
 
 
 def marks(scene: Scene, seq: int) -> list[str]:
