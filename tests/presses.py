@@ -10,7 +10,7 @@ from fleet.alarms.model import Press, PressKey
 
 
 def press(unit: int, seq: int, **more: Any) -> Press:
-    """An ordinary press of a social alarm, just received, of the unit's first boot; ``more`` is what is not ordinary."""
+    """An ordinary press of a social alarm, just received, of the unit's first boot; ``more`` is what differs."""
     now = datetime.now(UTC)
     ordinary = Press(
         key=PressKey(unit, 1, seq), municipality=1, unit_type="social", received_at=now, pressed_at=now,
