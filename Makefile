@@ -23,7 +23,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 TEST_PROGRAMS := mosquitto_pub coap-client-openssl $(or $(CHROMIUM),chromium)
 TEST_PACKAGES := mosquitto-clients libcoap3-bin $(if $(CHROMIUM),,chromium)
 
-# Without PostgreSQL, front doors or browser; a minute at most. The others start real programs.
+# Without PostgreSQL, front doors or browser; some three minutes. The others start real programs.
 QUICK_TESTS := $(wildcard tests/both tests/unit tests/on_unit)
 # They mostly wait for processes, so three files run side by side on two cores.
 WHOLE_TESTS := $(wildcard tests/store tests/peers tests/faults tests/browser tests/journeys)
