@@ -38,7 +38,7 @@ from fleet.store.postgres_cluster import APP
 from protocols.wire import coap, messages, mqtt
 from provisioning.ca import CertificateAuthority, UnitCertificate
 from tests.fleet_server import Unit
-from tests.web_server import free_port
+from tests.ports import free_port
 
 UNDER_WAY = 4
 

@@ -34,7 +34,7 @@ from fleet.store.pool import make_pool, tenant_transaction
 from protocols.wire import coap, messages, seal
 from provisioning.ca import CertificateAuthority, UnitCertificate
 from tests.database import FreshDatabase, cluster, fresh_database
-from tests.web_server import free_port
+from tests.ports import free_port
 
 T = TypeVar("T")
 PATIENCE_S = 20.0

@@ -11,9 +11,7 @@ import asyncio
 import http.client
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -42,19 +40,11 @@ from fleet.store.pool import Connection, Duty, Pool, make_pool
 from fleet.web.app import make_app
 from fleet.web.model import Timings
 from tests.database import FreshDatabase, cluster, fresh_database
+from tests.ports import free_port
 
 T = TypeVar("T")
 PASSWORD = "korrekt häst batteri"
 ROOT = Path(__file__).parents[1]
-
-
-def free_port() -> int:
-    """A port below the ephemeral ones, so that no outgoing connection takes it between two starts."""
-    for port in random.sample(range(20000, 32768), 200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
-    raise AssertionError("no free port between 20000 and 32767")
 
 
 class WebServer:

@@ -11,8 +11,8 @@ from aiocoap import resource
 
 from tests.database import FreshDatabase
 from tests.fleet_server import PATIENCE_S, Scene, alarm, heartbeat, run, served
+from tests.ports import free_port
 from tests.programs import Ended, find_program, run_program
-from tests.web_server import free_port
 
 
 def uri(scene: Scene, path: str = "u") -> str:

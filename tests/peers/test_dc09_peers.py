@@ -5,8 +5,6 @@ answers a bare word to an account that it does not know; siadc09 reads no NAK an
 """
 
 import asyncio
-import os
-import socket
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -44,6 +42,7 @@ from protocols.centre.sia_dc09 import (
 )
 from protocols.centre.sia_dc09.codes import SENT
 from sim.centre import Centre
+from tests.ports import free_port
 
 LIMIT_S = 30.0
 UNIT = unit_account(42)
@@ -65,17 +64,6 @@ def press(category=Category.PERSONAL_HELP, text="Kök, 2 tr", **more):
         "extra": {"count": "2", "age_s": "4"},
     }
     return Alarm(**{**facets, **more})
-
-
-def free_port():
-    for port in range(26000 + os.getpid() % 2000, 32768):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no free port")
 
 
 def in_loop(steps):

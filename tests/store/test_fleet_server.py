@@ -13,7 +13,7 @@ from fleet.settings import Settings
 from fleet.web.follower import LogFollower
 from livlina.installation import open_authority, open_secret_box
 from tests.database import FreshDatabase
-from tests.web_server import free_port
+from tests.ports import free_port
 
 
 def made(folder: Path, database: FreshDatabase) -> tuple[FleetServer, Settings]:

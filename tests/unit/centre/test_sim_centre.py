@@ -17,6 +17,7 @@ import pytest
 from protocols.centre.alarm import Action, Alarm, Category, Correlation, Source, Transmitter
 from protocols.centre.sia_dc09 import Closed, Delivered, Refused, Sender, alarm_frame, encode, poll
 from sim.centre import Behaviour, Centre, LogError
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -42,18 +43,6 @@ def frame(number, minimal=False):
         correlation=Correlation(reference=f"0000002a-3-{number}"),
     )
     return alarm_frame(alarm, number, "0000002A", minimal)
-
-
-def free_port():
-    """A port below the kernel's ephemeral range, so that nothing takes it between two starts of a centre."""
-    for port in range(21000 + os.getpid() % 5000, 32768):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no free port")
 
 
 class Line:

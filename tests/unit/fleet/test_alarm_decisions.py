@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.alarms.decide import ACUTE, HIGH, NORMAL, TECHNICAL, marks_of, pressed_at, priority_of, raised_priority
+from fleet.alarms.decide import ACUTE, HIGH, NORMAL, TECHNICAL, marks_of, pressed_at, priority_of
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 
@@ -42,9 +42,6 @@ def test_priorities() -> None:
     assert priority_of("social", 2) == ACUTE
     assert priority_of("camera", 1) == NORMAL
     assert priority_of("personal", 9) == TECHNICAL
-    assert raised_priority(HIGH, 1) == HIGH
-    assert raised_priority(HIGH, 2) == ACUTE
-    assert raised_priority(TECHNICAL, 9) == TECHNICAL, "a test stays a test however often"
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import random
 import socket
 import time
 
@@ -13,25 +12,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 from protocols.wire import messages, seal
 from protocols.wire.coap_server import Server
 from provisioning.identity import Identity
+from tests.ports import free_port
 
 CHANGED = 0x44
-FIRST_PORT, LAST_PORT = 21000, 32000
 
 
 def sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
-
-
-def free_port(kind: int) -> int:
-    """A free loopback port below the range that outgoing connections use."""
-    for port in random.sample(range(FIRST_PORT, LAST_PORT), 200):
-        with socket.socket(socket.AF_INET, kind) as one:
-            try:
-                one.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no free port")
 
 
 class Fleet(asyncio.DatagramProtocol):

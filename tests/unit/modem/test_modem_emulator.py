@@ -7,7 +7,6 @@ import dataclasses
 import socket
 
 import pytest
-from far_server import free_port
 from modem_bench import LiveBench, SteppedBench
 
 from firmware.core.at_syntax import AtError
@@ -26,6 +25,7 @@ from sim.modem.scenario import (
     load,
     parse,
 )
+from tests.ports import free_port
 
 EACH = pytest.mark.parametrize("dialect", sorted(DIALECTS))
 

@@ -6,11 +6,12 @@ import socket
 from pathlib import Path
 
 import pytest
-from far_end import CoapEnd, FarEnd, MqttEnd, free_port
+from far_end import CoapEnd, FarEnd, MqttEnd
 
 from provisioning.ca import CertificateAuthority
 from provisioning.identity import make_identity, write_flash
 from sim.units import UnitFleet
+from tests.ports import free_port
 
 TLS_NAME = "fleet.test"
 

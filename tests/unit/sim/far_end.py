@@ -5,10 +5,7 @@ sets `stage_of_alarms` (what an alarm is answered with; None for silence) and pu
 """
 
 import asyncio
-import contextlib
 import hashlib
-import random
-import socket
 import ssl
 import time
 from pathlib import Path
@@ -28,15 +25,6 @@ def sha256(data):
 
 def now():
     return int(time.monotonic() * 1000)
-
-
-def free_port(kind):
-    """A free loopback port below the range that outgoing connections use."""
-    for port in random.sample(range(21000, 32000), 200):
-        with socket.socket(socket.AF_INET, kind) as one, contextlib.suppress(OSError):
-            one.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no free port")
 
 
 class FarEnd:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from far_end import free_port
 
 from protocols.wire import cbor
 from sim.lamp import LampReader
 from sim.units import BUTTON, UnitError, read_journal
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 MICROPYTHON = Path(sys.executable).parent / "micropython"

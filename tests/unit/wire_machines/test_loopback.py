@@ -16,23 +16,12 @@ from protocols.wire import coap
 from protocols.wire.coap_client import Client as CoapClient
 from protocols.wire.coap_server import Server as CoapServer
 from protocols.wire.mqtt_server import Server as MqttServer
+from tests.ports import free_port
 
 UNIT = "0000002a"
 UP = f"u/{UNIT}/up"
 DOWN = f"u/{UNIT}/down"
 WITHIN = 30  # seconds until a hung test is ended; no test waits for it
-
-
-def free_port(kind: socket.SocketKind) -> int:
-    """A loopback port that is free and below the ephemeral range."""
-    for port in range(21000, 32000):
-        with socket.socket(socket.AF_INET, kind) as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise OSError("no free port between 21000 and 32000")
 
 
 def milliseconds() -> int:
