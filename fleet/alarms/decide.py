@@ -30,11 +30,6 @@ def priority_of(unit_type: str, kind: int) -> int:
     return HIGH
 
 
-def raised_priority(priority: int, presses: int) -> int:
-    """The second press raises a case to acute: somebody is still waiting."""
-    return ACUTE if presses >= 2 and priority < TECHNICAL else priority
-
-
 def pressed_at(received_at: datetime, age_s: int | None) -> datetime | None:
     """When it was pressed by the server's clock, or None where the age is absent or beyond any calendar."""
     if age_s is None:

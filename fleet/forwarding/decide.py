@@ -40,11 +40,6 @@ def sequence_of(outbox: int) -> int:
     return (outbox - 1) % 9999 + 1
 
 
-def account_of(unit: int) -> str:
-    """The DC-09 account of a unit: its id as 8 upper-case hex digits."""
-    return f"{unit:08X}"
-
-
 def sends_minimal(owed: Owed) -> bool:
     """After a refusal the same bytes must not go again: the next attempt carries the bare alarm only."""
     return owed.last_outcome == Outcome.REFUSED.value

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import logging
 
-from fleet.forwarding.decide import account_of, sends_minimal, sequence_of
+from fleet.forwarding.decide import sends_minimal, sequence_of
 from fleet.forwarding.model import Outcome, Owed
 from fleet.forwarding.normalize import normalized
 from protocols.centre.sia_dc09.sender import ClockNak, Closed, Delivered, NoAnswer, Refused, Sender, Unexpected
-from protocols.centre.sia_dc09.translate import alarm_frame
+from protocols.centre.sia_dc09.translate import alarm_frame, unit_account
 
 log = logging.getLogger("livlina.forwarding")
 
@@ -35,7 +35,7 @@ class Dc09Link:
         connection, because nothing of it can have been read.
         """
         frame = alarm_frame(
-            normalized(owed), sequence_of(owed.outbox), account_of(owed.key.unit), minimal=sends_minimal(owed)
+            normalized(owed), sequence_of(owed.outbox), unit_account(owed.key.unit), minimal=sends_minimal(owed)
         )
         if not self._connected():
             await self.close()

@@ -58,6 +58,3 @@ WHERE outbox_id = %(outbox_id)s AND delivered_at IS NULL;
 UPDATE cases SET refused_by = %(centre)s
 WHERE case_id = %(case_id)s AND accepted_at IS NULL AND refused_by IS DISTINCT FROM %(centre)s
 RETURNING case_id, municipality_id;
-
--- name: owed
-SELECT count(*) AS owed, min(queued_at) AS oldest FROM outbox WHERE delivered_at IS NULL;

@@ -77,11 +77,6 @@ async def settle_failed(
                 await connection.execute(CASE_SQL["announce_cases"])
 
 
-async def owed_now(connection: Connection) -> dict[str, Any]:
-    """How many messages the centres are still owed, and since when the oldest waits."""
-    return dict((await fetch_all(connection, SQL["owed"]))[0])
-
-
 def _owed(row: dict[str, Any]) -> Owed:
     return Owed(
         outbox=row["outbox_id"],
