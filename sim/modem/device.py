@@ -7,6 +7,7 @@ before a reset never ends after it.
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 
@@ -21,7 +22,7 @@ NOT_GRANTED = "11100000"
 _BROWN_OUT_NOISE = b"\xfe\x00\xff\x80\x00"
 
 
-class Device:
+class Device(ABC):
     """One modem. `write` takes its bytes. The board calls `set_power`, `press_key`, `set_mux`; the unit's bytes go to
     `receive` (Commands). Attributes for tests: `state`, `serving`, `pdp`, `boots`, `commands` (how often each came),
     `sent_sms` as (number, payload), `path`."""
@@ -214,8 +215,9 @@ class Device:
         if not quiet:
             self.say(*self.path_lost())
 
+    @abstractmethod
     def path_lost(self) -> tuple[str, ...]:
-        raise NotImplementedError
+        """What the dialect says when the network takes the path away."""
 
     def end_socket(self, number: int) -> None:
         """Close and forget a socket."""

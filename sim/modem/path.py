@@ -9,6 +9,7 @@ import asyncio
 import errno
 import random
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from sim.modem.clock import Clock
@@ -47,7 +48,7 @@ class Path:
         self._clock.call_later(self._settings.latency_ms / 1000, arrive)
 
 
-class Endpoint:
+class Endpoint(ABC):
     """One open socket of the modem. `changed` is called when its buffer is no longer empty, `ended` when the far end
     has closed."""
 
@@ -69,14 +70,17 @@ class Endpoint:
 
     _socket: socket.socket
 
+    @abstractmethod
     def send(self, data: bytes) -> None:
-        raise NotImplementedError
+        """Send what the modem was given."""
 
+    @abstractmethod
     def take(self, size: int) -> bytes:
-        raise NotImplementedError
+        """At most `size` octets of what has come, oldest first."""
 
+    @abstractmethod
     def waiting(self) -> int:
-        raise NotImplementedError
+        """How many octets can be taken."""
 
 
 class UdpEndpoint(Endpoint):
