@@ -1,0 +1,88 @@
+"""What a scenario is: a day in the life of the product, judged against a truth that the product never reads.
+
+A scenario drives the product's own code on a database of its own. It gives back checks, each a measured value beside
+its limit. A sabotage switches one protection off; with it at least one check must fail, or the scenario proves nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Number = int | float
+
+
+class ScenarioError(ValueError):
+    """The scenario cannot be run as asked; the message says what there is to choose from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the verdict. ``limit`` says in words or as a number what ``value`` was held against."""
+
+    name: str
+    value: Number | str | None
+    limit: Number | str
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a scenario is run. ``numbers`` are the scenario's own, defaults filled in; ``folder`` is empty and its own;
+    ``say(text)`` tells a person how far it is."""
+
+    units: int
+    seed: int
+    firmware: bool
+    sabotage: str | None
+    numbers: Mapping[str, float]
+    folder: Path
+    say: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One scenario. ``sabotages`` are names with what each switches off; ``numbers`` what can be set, with defaults;
+    ``firmware`` says whether real units can take part, ``run`` does it and gives the checks."""
+
+    name: str
+    title: str
+    units: int
+    run: Callable[[Options], Awaitable[list[Check]]]
+    sabotages: Mapping[str, str]
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    firmware: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.sabotages:
+            raise ValueError(f"scenario {self.name} has no sabotage: nothing shows that it can fail")
+
+    def settle(self, given: Mapping[str, float]) -> dict[str, float]:
+        """All numbers of a run. Raises ScenarioError for one that this scenario does not have."""
+        for name in given:
+            if name not in self.numbers:
+                known = ", ".join(self.numbers) or "none"
+                raise ScenarioError(f"{name} is no number of scenario {self.name}; there are: {known}")
+        return {**self.numbers, **given}
+
+
+PLACES: dict[str, str] = {}
+"""Scenario -> the module whose ``SCENARIO`` it is; loaded only when it is asked for."""
+
+
+def names() -> list[str]:
+    """The scenarios that there are."""
+    return sorted(PLACES)
+
+
+def find(name: str) -> Scenario:
+    """The scenario of this name, in either case. Raises ScenarioError with the names there are."""
+    place = PLACES.get(name.upper())
+    if place is None:
+        raise ScenarioError(f"{name} is no scenario; there are: {', '.join(names())}")
+    found = importlib.import_module(place).SCENARIO
+    if not isinstance(found, Scenario):
+        raise TypeError(f"{place}.SCENARIO is no Scenario")
+    return found
