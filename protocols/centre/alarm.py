@@ -74,6 +74,14 @@ class Mode(StrEnum):
     EXERCISE = "EXERCISE"
 
 
+class VoiceRequest(StrEnum):
+    """Who is to place the call: nobody, the unit (OUTGOING), or the centre back to the unit (CALLBACK)."""
+
+    NONE = "NONE"
+    OUTGOING = "OUTGOING"
+    CALLBACK = "CALLBACK"
+
+
 class Outcome(StrEnum):
     """What a centre's answer means to the one who forwards."""
 
@@ -105,7 +113,11 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The wire envelope. `raw` is the message as it came, octet for octet; `wire` its fields by their wire names."""
+    """The wire envelope. `raw` is the message as it came, octet for octet; `wire` its fields by their wire names.
+
+    A field may stand on the wire more than once, so `wire` has a tuple for each name, in the order of the wire.
+    `authenticated` is one of none, digest, password, aes, mtls.
+    """
 
     protocol: str
     transport: str
@@ -115,12 +127,15 @@ class Source:
     authenticated: str = "none"
     raw: bytes = b""
     raw_crc_form: str | None = None
-    wire: Mapping[str, str] = field(default_factory=dict)
+    wire: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """How this message is found again: the sender's reference, the wire's sequence, the fleet's case."""
+    """How this message is found again: the sender's reference, the wire's sequence, the fleet's case.
+
+    `replaces` is the reference of an earlier message that this one takes back; `more_follows` announces another one.
+    """
 
     reference: str | None = None
     sequence: str | None = None
@@ -128,6 +143,8 @@ class Correlation:
     line: str | None = None
     dedupe_key: str | None = None
     incident_id: str | None = None
+    replaces: str | None = None
+    more_follows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +154,8 @@ class Transmitter:
     id: str
     id_kind: str | None = None
     type: str | None = None
+    prefix: str | None = None
+    area: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +171,24 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class Geo:
+    """A position: degrees (WGS 84), metres. `raw` is what the wire had, in the form that `raw_format` names.
+
+    A position whose form no table knows keeps `raw` only: `lat` and `lon` are then None.
+    """
+
+    lat: float | None = None
+    lon: float | None = None
+    alt: float | None = None
+    acc: float | None = None
+    fixed_at: datetime | None = None
+    raw: str | None = None
+    raw_format: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Where:
-    """Where it happened, as the protocol words it: area and zone are text."""
+    """Where it happened, as the protocol words it: area, zone, section and detector are text."""
 
     code: str | None = None
     value: str | None = None
@@ -161,6 +196,40 @@ class Where:
     area: str | None = None
     zone: str | None = None
     user: str | None = None
+    section: str | None = None
+    section_text: str | None = None
+    detector: str | None = None
+    detector_text: str | None = None
+    geo: Geo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One way to speak to the unit: `scheme` (sip, tel, gsm ...) and the whole `uri`, verbatim.
+
+    A bare scheme ("gsm:") says that this kind of call is possible and its number is not told.
+    """
+
+    scheme: str
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """The call that goes with an alarm. `media` is the protocol's own word where it has one."""
+
+    requested: VoiceRequest = VoiceRequest.NONE
+    endpoints: tuple[Endpoint, ...] = ()
+    media: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """What a message says about being watched over: seconds between signs of life, and the path it speaks of."""
+
+    interval_s: int | None = None
+    adjustable: bool | None = None
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +248,7 @@ class Alarm:
     category: Category
     occurred_at: datetime | None = None
     time_source: str | None = None
+    clock_offset_s: float | None = None
     correlation: Correlation = field(default_factory=Correlation)
     device: Device = field(default_factory=Device)
     native: tuple[Native, ...] = ()
@@ -186,17 +256,33 @@ class Alarm:
     mode: Mode = Mode.LIVE
     silent: bool = False
     where: Where = field(default_factory=Where)
+    voice: Voice = field(default_factory=Voice)
+    supervision: Supervision = field(default_factory=Supervision)
     text: tuple[Text, ...] = ()
     extra: Mapping[str, str] = field(default_factory=dict)
     model_version: int = MODEL_VERSION
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyVoice:
+    """The call that a centre wants: `media` and `number` verbatim; several numbers are tried in this order."""
+
+    media: str | None = None
+    number: str | None = None
+    others: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """A centre's answer. `accepted` is True only for what the notes of the protocol call delivered."""
+    """A centre's answer. `accepted` is True only for what the protocol's README calls delivered.
+
+    `heartbeat_interval` is verbatim: in some protocols it is a class whose seconds are not public.
+    """
 
     accepted: bool
     outcome: Outcome
     native_code: str
     text: str | None = None
     receiver_time: datetime | None = None
+    voice: ReplyVoice | None = None
+    heartbeat_interval: str | None = None
