@@ -17,18 +17,21 @@ import struct
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.core import records, stages
+from firmware.core import profiles, stages
+from sim import board as boards
+from sim.board import BUTTON, Board
 from sim.firmware_build import ROOT, build_firmware, search_path
+from sim.flash_journal import JournalEntry, read_journal
 from sim.lamp import LampReader
+from sim.shims.board import PINS
 
-__all__ = ["JournalEntry", "UnitError", "UnitFleet", "build_firmware", "read_journal"]
+__all__ = ["BUTTON", "JournalEntry", "UnitError", "UnitFleet", "build_firmware", "read_journal"]
 
-BUTTON = 0
-EXIT_RESET = 75  # sim/shims/machine.py: the firmware has reset its board
-CAUSE_POWER, CAUSE_RESET = "1", "2"
+CONTACTS = {profiles.OWN: BUTTON, profiles.MAN_DOWN: PINS["man_down"], profiles.DURESS: PINS["duress"]}
+"""The pins that a finger (or a fall) closes, by input."""
+EXIT_RESET, EXIT_DEEP_SLEEP = 75, 76  # sim/shims/machine.py: what the firmware has done to its board
 FINGER_S = 0.05
 """How long the operator's finger stays on the button."""
 RELEASE_S = 0.1
@@ -40,61 +43,11 @@ RESET_S = 1.0
 """From a reset to the first instruction."""
 MOST_RESETS = 3
 """A unit that resets itself this often before it has its pins is not started again."""
+LONGEST = 4096
 
 
 class UnitError(Exception):
     """A unit does not run, or does not do what a board must; the message says which and where its console is."""
-
-
-@dataclass(frozen=True)
-class JournalEntry:
-    """One press as the unit's flash tells it; `stage` 0 not stored, 1 stored, 2 accepted, 3 taken."""
-
-    boot: int
-    seq: int
-    kind: int
-    input: int
-    stage: int
-    count: int
-    clock: int
-
-
-def read_journal(folder: Path) -> list[JournalEntry]:
-    """All presses that a unit's flash holds, oldest first. Works while the unit runs, and after any power cut."""
-    entries: dict[tuple[int, int], records.Entry] = {}
-    for name in ("journal.old", "journal"):
-        with contextlib.suppress(FileNotFoundError), (folder / name).open("rb") as file:
-            while (found := records.unframe(file.read)) is not None:
-                record = found[0]
-                key = (record.get(records.BOOT, 0), record.get(records.SEQ, 0))
-                # An open press is carried into the new file: what the old one knew of it stays known.
-                if record[records.TYPE] != records.PRESS or key not in entries:
-                    records.fold(entries, record)
-    return [
-        JournalEntry(entry.boot, entry.seq, entry.kind, entry.input, entry.stage, entry.count, entry.clock)
-        for entry in entries.values()
-    ]
-
-
-class _Board:
-    """What the sim knows of one unit's board."""
-
-    def __init__(self, unit: int, folder: Path) -> None:
-        self.unit = unit
-        self.folder = folder
-        self.pid: int | None = None
-        self.wanted = False
-        self.resets = 0
-        self.failed: str | None = None
-        self.address: bytes | None = None
-        self.present = asyncio.Event()
-        self.gone = asyncio.Event()
-        self.gone.set()
-        self.finger = asyncio.Lock()
-        self.rested = 0.0
-        self.serial = 0
-        self.edges: dict[int, asyncio.Future[None]] = {}
-        self.lamp: LampReader | None = None
 
 
 class UnitFleet:
@@ -103,7 +56,10 @@ class UnitFleet:
     `build` is where compiled firmware is kept. `spread_ms` bounds the units' own random delays at boot; None takes one
     second per 25 units, at least one, so that their TLS handshakes do not all come at once. `on_lamp(unit, stage,
     time)` is called at every change of a lamp (time.monotonic), `on_exit(unit, status)` when a process ends that was
-    not killed from here; a unit that has reset itself comes back as hardware would, any other stays down.
+    not killed from here and is not asleep, `on_levels(unit, levels)` at every change of the outputs (bit n is pin n),
+    and with 0 when the power goes. A unit that has reset itself, or whose watchdog has bitten, comes back as hardware
+    would; one in deep sleep comes back after its time or at its button; any other stays down. `sleep_speed` makes
+    deep sleeps that much shorter, and nothing else.
     """
 
     def __init__(
@@ -113,14 +69,18 @@ class UnitFleet:
         spread_ms: int | None = None,
         on_lamp: Callable[[int, str, float], None] | None = None,
         on_exit: Callable[[int, int], None] | None = None,
+        on_levels: Callable[[int, int], None] | None = None,
+        sleep_speed: float = 1.0,
     ) -> None:
         self._build_folder = build
         self._spread_ms = spread_ms
         self.on_lamp = on_lamp
         self.on_exit = on_exit
+        self.on_levels = on_levels
+        self.sleep_speed = sleep_speed
         self.interpreter = ""
         """The version that the units' interpreter reports; empty before the first unit is up."""
-        self._boards: dict[int, _Board] = {}
+        self._boards: dict[int, Board] = {}
         self._zygote: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._exits: set[asyncio.Task[None]] = set()
@@ -129,9 +89,10 @@ class UnitFleet:
         self._path = ""
         self._lamps: dict[int, list[tuple[str, asyncio.Future[None]]]] = {}
 
-    async def start(self, folders: dict[int, Path]) -> None:
+    async def start(self, folders: dict[int, Path], env: dict[int, dict[str, str]] | None = None) -> None:
         """Power up these units, and return when each has its pins. May be called again for more.
 
+        `env` is what a unit finds in its environment besides, at every power-up: {unit: {name: value}}.
         Raises UnitError if one does not come up, BuildError if the firmware does not compile.
         """
         if self._zygote is None:
@@ -139,9 +100,9 @@ class UnitFleet:
         for unit, folder in folders.items():
             if unit in self._boards:
                 raise UnitError(f"unit {unit:08x} is part of the fleet already; use restart")
-            self._boards[unit] = _Board(unit, folder.absolute())
+            self._boards[unit] = Board(unit, folder.absolute(), dict((env or {}).get(unit, {})))
         for unit in folders:
-            await self._power(self._boards[unit], CAUSE_POWER)
+            await self._power(self._boards[unit], boards.CAUSE_POWER)
         await self._wait_present([self._boards[unit] for unit in folders])
 
     async def _open(self, count: int) -> None:
@@ -179,32 +140,58 @@ class UnitFleet:
             board.wanted = False
             await self._exited(board, 0)
 
-    async def _exited(self, board: _Board, status: int) -> None:
-        board.pid = None
+    async def _exited(self, board: Board, status: int) -> None:
+        self._hear()  # what the board said last is older than its end
         present = board.address is not None
-        board.address = None
+        board.release()
         board.present.clear()
+        bitten, board.bitten = board.bitten, False
+        if board.wanted and status == EXIT_DEEP_SLEEP and board.sleep is not None:
+            board.asleep = True
         board.gone.set()
-        for edge in board.edges.values():
-            if not edge.done():
-                edge.set_exception(UnitError(f"unit {board.unit:08x} lost its power during the press"))
-        board.edges.clear()
-        self._dark(board)
+        if board.asleep:
+            self._levels(board, board.sleep.held[1] if board.sleep is not None else 0)
+            await self._sleep(board)
+            return
+        board.break_edges(UnitError(f"unit {board.unit:08x} lost its power during the press"))
+        self._levels(board, 0)
         if not board.wanted:
             return
         if self.on_exit is not None:
             self.on_exit(board.unit, status)
+        back = bitten or status == EXIT_RESET
         if not present:
             board.resets += 1
-            if status != EXIT_RESET or board.resets == MOST_RESETS:
+            if not back or board.resets == MOST_RESETS:
                 board.failed = f"ended with status {status} before it had its pins"
                 board.present.set()
                 return
-        if status == EXIT_RESET:
+        if back:
             # As long as a board takes; the flash, and with it the firmware's count of crashes, stays as it is.
             await asyncio.sleep(RESET_S)
             if board.wanted:
-                await self._power(board, CAUSE_RESET)
+                await self._power(board, boards.CAUSE_WATCHDOG if bitten else boards.CAUSE_RESET)
+
+    async def _sleep(self, board: Board) -> None:
+        """Deep sleep: until its time is over, until its pin has its level, or until the power goes."""
+        assert board.sleep is not None
+        if not board.at_wake_level():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(board.sleep.ms / 1000 / self.sleep_speed if board.sleep.ms else None):
+                    await board.roused.wait()
+        if board.wanted and board.asleep:
+            await self._power(board, boards.CAUSE_DEEP_SLEEP)
+
+    def _bite(self, board: Board) -> None:
+        """The watchdog's time is over. If it has been fed meanwhile, it goes on waiting."""
+        self._hear()
+        if board.bite_at is None or board.pid is None:
+            return
+        if time.monotonic() < board.bite_at:
+            board.watch(self._bite)
+            return
+        board.bitten = True
+        asyncio.get_running_loop().create_task(self._order(kill=board.unit))
 
     async def _order(self, **fields: object) -> None:
         if self._zygote is None or self._zygote.stdin is None:
@@ -212,15 +199,18 @@ class UnitFleet:
         self._zygote.stdin.write(json.dumps(fields).encode() + b"\n")
         await self._zygote.stdin.drain()
 
-    async def _power(self, board: _Board, cause: str) -> None:
+    async def _power(self, board: Board, cause: int) -> None:
         board.wanted = True
         board.failed = None
         board.present.clear()
         board.gone.clear()
-        env = {"MICROPYPATH": self._path, "LIVLINA_BOARD": self._address, "LIVLINA_RESET_CAUSE": cause}
+        env = {"MICROPYPATH": self._path, "LIVLINA_BOARD": self._address, **board.environment(cause)}
+        board.asleep = False
+        board.sleep = None
+        board.roused.clear()
         await self._order(start=board.unit, folder=str(board.folder), env=env)
 
-    async def _wait_present(self, boards: list[_Board]) -> None:
+    async def _wait_present(self, boards: list[Board]) -> None:
         try:
             async with asyncio.timeout(START_S):
                 for board in boards:
@@ -239,45 +229,62 @@ class UnitFleet:
 
     def _hear(self) -> None:
         """Datagrams of the boards."""
-        assert self._socket is not None
-        while True:
+        while self._socket is not None:
             try:
-                data, address = self._socket.recvfrom(256)
+                data, address = self._socket.recvfrom(LONGEST)
             except BlockingIOError:
                 return
             if len(data) < 6:
                 continue
-            unit, levels = struct.unpack(">IB", data[1:6])
+            unit, levels = boards.HEADER.unpack_from(data, 1)
             board = self._boards.get(unit)
-            if board is None:
-                continue
-            if data[:1] == b"H":
-                self._greet(board, address, data[6:].decode())
-            elif data[:1] == b"E":
-                edge = board.edges.pop(data[6], None)
-                if edge is not None and not edge.done():
-                    edge.set_result(None)
-            if board.lamp is not None:
-                board.lamp.levels(levels, time.monotonic())
+            if board is not None:
+                self._take(board, data[:1], levels, data[6:], address)
 
-    def _greet(self, board: _Board, address: bytes, interpreter: str) -> None:
+    def _take(self, board: Board, kind: bytes, levels: int, rest: bytes, address: bytes) -> None:
+        """One datagram of a board; sim/shims/board_wires.py says what they are."""
+        if kind == b"H":
+            self._greet(board, address, rest.decode())
+        elif kind == b"E":
+            edge = board.edges.pop(rest[0], None)
+            if edge is not None and not edge.done():
+                edge.set_result(None)
+        elif kind == b"W":
+            board.fed(struct.unpack(">I", rest)[0])
+            board.watch(self._bite)
+        elif kind == b"D":
+            board.announce(rest)
+        whole = struct.unpack(">I", rest)[0] if kind == b"O" else board.levels & ~0xFF | levels
+        if board.lamp is not None:
+            board.lamp.levels(levels, time.monotonic())
+        self._levels(board, whole)
+
+    def _levels(self, board: Board, levels: int) -> None:
+        if levels != board.levels:
+            board.levels = levels
+            if self.on_levels is not None:
+                self.on_levels(board.unit, levels)
+
+    def _greet(self, board: Board, address: bytes, interpreter: str) -> None:
         board.address = address
         self.interpreter = self.interpreter or interpreter
-        self._dark(board)
+        board.dark()
         board.resets = 0
         loop = asyncio.get_running_loop()
         board.lamp = LampReader(loop.call_later, lambda stage, at: self._show(board.unit, stage, at))
+        for order in board.missed():
+            self._send(board, order)
+        for edge in board.edges.values():
+            # The press that has woken the board: it is awake.
+            if not edge.done():
+                edge.set_result(None)
+        board.edges.clear()
         self._arrived(board)
 
-    def _arrived(self, board: _Board) -> None:
+    def _arrived(self, board: Board) -> None:
         """The board speaks for itself and the zygote has told of its process, in either order."""
         if board.address is not None and board.pid is not None:
             board.present.set()
-
-    def _dark(self, board: _Board) -> None:
-        if board.lamp is not None:
-            board.lamp.close()
-            board.lamp = None
 
     def _show(self, unit: int, stage: str, at: float) -> None:
         waiting = self._lamps.get(unit, [])
@@ -289,40 +296,91 @@ class UnitFleet:
         if self.on_lamp is not None:
             self.on_lamp(unit, stage, at)
 
-    def _running(self, unit: int) -> _Board:
+    def _member(self, unit: int) -> Board:
         board = self._boards.get(unit)
         if board is None:
             raise UnitError(f"unit {unit:08x} is not part of this fleet")
-        if board.address is None:
-            raise UnitError(f"unit {unit:08x} has no power")
         return board
 
+    def _running(self, unit: int) -> Board:
+        board = self._member(unit)
+        if board.address is None:
+            raise UnitError(f"unit {unit:08x} {'sleeps' if board.asleep else 'has no power'}")
+        return board
+
+    def _powered(self, unit: int) -> Board:
+        board = self._member(unit)
+        return board if board.asleep else self._running(unit)
+
     async def press(self, unit: int, input: int = 0) -> None:
-        """Press and release the unit's button; returns when the board has seen both edges.
+        """Press and release the unit's button, or close and open another contact (core.profiles: 300 a fall, 301
+        duress); returns when the board has seen both edges, or has been woken by the first.
 
         That is before the firmware has put the press into its journal: see wait_lamp. Presses of one unit wait for each
         other. Raises UnitError if the unit has no power, or loses it meanwhile.
         """
-        if input:
-            raise UnitError("a unit has one input so far, its own button: 0")
-        board = self._running(unit)
+        if input not in CONTACTS:
+            raise UnitError(f"input {input} has no contact on this board: {', '.join(map(str, CONTACTS))}")
+        board = self._powered(unit)
         async with board.finger:
             await asyncio.sleep(max(0.0, board.rested - time.monotonic()))
-            await self._contact(board, 0)
+            await self._contact(board, CONTACTS[input], 0)
             await asyncio.sleep(FINGER_S)
-            await self._contact(board, 1)
+            await self._contact(board, CONTACTS[input], 1)
             board.rested = time.monotonic() + RELEASE_S
 
-    async def _contact(self, board: _Board, level: int) -> None:
-        if board.address is None or self._socket is None:
+    async def set_pin(self, unit: int, name: str, level: int) -> None:
+        """Give an input of the board (sim/shims/board.py) a level, which stays; returns when the board has seen it.
+        Works without power and in deep sleep too: the board finds it so when it starts."""
+        board = self._member(unit)
+        if name not in PINS:
+            raise UnitError(f"{name!r} is no pin of the board: {', '.join(PINS)}")
+        if board.address is None and not board.asleep:
+            board.put(PINS[name], level)
+        else:
+            await self._contact(board, PINS[name], level)
+
+    async def set_adc(self, unit: int, name: str, raw: int) -> None:
+        """What the converter `battery`, `supply` or `temperature` sees from now on, as its raw value (u16)."""
+        board = self._member(unit)
+        try:
+            number = boards.channel(name)
+        except KeyError:
+            raise UnitError(f"{name!r} is no converter of the board") from None
+        board.raw[number] = raw
+        if board.address is not None:
+            await self._act(board, boards.adc_order(number, raw))
+
+    async def set_voltage(self, unit: int, name: str, value: int) -> None:
+        """The same, in mV of the battery or supply itself (or degrees C for `temperature`)."""
+        await self.set_adc(unit, name, boards.raw_of(name, value))
+
+    async def pendant(self, unit: int, frame: bytes) -> None:
+        """A pendant of core.pendants advertises this frame once. A radio that does not scan does not hear it."""
+        await self._act(self._running(unit), boards.radio_order(boards.advertisement(frame)))
+
+    async def _contact(self, board: Board, pin: int, level: int) -> None:
+        board.put(pin, level)
+        if board.asleep or board.address is None:
+            await self._wait_awake(board, pin, level)
+        else:
+            await self._act(board, boards.pin_order(pin, level))
+
+    async def _wait_awake(self, board: Board, pin: int, level: int) -> None:
+        """An edge that no processor sees; if it ends the sleep, it is seen when the board is up."""
+        if not board.wanted:
             raise UnitError(f"unit {board.unit:08x} has no power")
+        if board.sleep is not None and board.sleep.pin == pin and board.sleep.level == level:
+            await self._wait_present([board])
+
+    async def _act(self, board: Board, order: bytes) -> None:
+        """The world does something; until the board has noticed."""
         board.serial = board.serial + 1 & 0xFF
         edge: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         board.edges[board.serial] = edge
-        order = b"P" + bytes((board.serial, BUTTON, level))
         try:
             async with asyncio.timeout(EDGE_S):
-                await asyncio.get_running_loop().sock_sendto(self._socket, order, board.address)
+                self._send(board, order, board.serial)
                 await edge
         except TimeoutError:
             raise UnitError(
@@ -331,6 +389,14 @@ class UnitFleet:
             ) from None
         except OSError as error:
             raise UnitError(f"unit {board.unit:08x} has no power ({error})") from error
+
+    def _send(self, board: Board, order: bytes, serial: int = 0) -> None:
+        assert self._socket is not None and board.address is not None
+        self._socket.sendto(order[:1] + bytes((serial,)) + order[2:], board.address)
+
+    def asleep(self, unit: int) -> bool:
+        """Whether the unit is in deep sleep."""
+        return self._member(unit).asleep
 
     def lamp(self, unit: int) -> str:
         """What the wearer sees: off, trying, stored, accepted, taken or not_delivered. A unit without power is off."""
@@ -361,6 +427,10 @@ class UnitFleet:
         """Cut the unit's power (SIGKILL); returns when the process is gone."""
         board = self._boards[unit]
         board.wanted = False
+        if board.asleep:
+            board.asleep = False
+            board.roused.set()
+            self._levels(board, 0)
         if not board.gone.is_set():
             await self._order(kill=unit)
             await board.gone.wait()
@@ -369,7 +439,7 @@ class UnitFleet:
         """Cut the power if it is on, and power up again on the same flash."""
         board = self._boards[unit]
         await self.kill(unit)
-        await self._power(board, CAUSE_POWER)
+        await self._power(board, boards.CAUSE_POWER)
         await self._wait_present([board])
 
     def pids(self) -> dict[int, int]:
@@ -380,6 +450,8 @@ class UnitFleet:
         """Cut the power of all units and give everything back. May be called more than once."""
         for board in self._boards.values():
             board.wanted = False
+            board.asleep = False
+            board.roused.set()
         if self._zygote is not None:
             assert self._zygote.stdin is not None
             self._zygote.stdin.close()
@@ -389,9 +461,7 @@ class UnitFleet:
             await self._reader
             self._reader = None
         for board in self._boards.values():
-            board.pid = None
-            board.address = None
-            self._dark(board)
+            board.release()
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
             self._socket.close()

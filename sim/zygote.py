@@ -57,6 +57,7 @@ class Zygote:
         self._prctl = ctypes.CDLL(None).prctl
         self._null = os.open(os.devnull, os.O_RDONLY)
         self._pids: dict[int, int] = {}
+        self._names: set[str] = set()
         self._run_main: Any = None
         if program is None:
             import micropython_run
@@ -73,6 +74,10 @@ class Zygote:
             return
         # Everything that can be done before the fork is: Python code in the unit copies pages that it would share.
         os.environ.update(env, LIVLINA_UNIT=str(unit))
+        for name in self._names - env.keys():
+            # What was another unit's.
+            os.environ.pop(name, None)
+        self._names = set(env)
         try:
             os.chdir(folder)
             console = _console()

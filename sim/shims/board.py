@@ -1,4 +1,26 @@
-"""The simulated board: which pin is what, as the files generated from hardware/ say it for a real one."""
+"""The simulated board: which pin is what, as the files generated from hardware/ say it for a real one.
 
-PINS = {"button": 0, "led_red": 1, "led_green": 2, "led_blue": 3, "vibration": 4}
+`PINS` are pin numbers by name. Inputs are pulled up and mean something when they are low, but for `mains` (high while
+there is mains) and `worn` (high while the unit is worn). `ADCS` are (channel, multiply, divide): the battery's or the
+supply's mV are the channel's times `multiply` by `divide`, as the board's voltage divider says.
+"""
+
+PINS = {
+    "button": 0,
+    "led_red": 1,
+    "led_green": 2,
+    "led_blue": 3,
+    "vibration": 4,
+    "modem_power": 5,
+    "modem_key": 6,
+    "modem_mux": 7,
+    "mains": 8,
+    "charging": 9,
+    "worn": 10,
+    "man_down": 11,
+    "duress": 12,
+    "speaker": 13,
+}
+ADCS = {"battery": (0, 2, 1), "supply": (1, 2, 1)}
+MODEM_UART = 1
 BEARER = 2  # Ethernet: loopback is the nearest thing to it

@@ -1,32 +1,35 @@
-"""The board's pins and resets, in place of `machine`, which the unix port of MicroPython lacks.
+"""The processor's pins, converters, UART, sleep, watchdog and resets, in place of `machine`, which the unix port of
+MicroPython lacks. Names and arguments are those of the ESP32 port, as far as the firmware uses them.
 
-Wired to the operator's finger by one datagram socket: the sim's address is in the environment (`LIVLINA_BOARD`, an
-abstract Unix address; `LIVLINA_UNIT`, the number). Without it the pins are there and nobody touches them.
-
-    unit -> sim   "H" unit u32, levels u8, interpreter text    once, at the first pin
-                  "S" unit u32, levels u8                      an output has changed
-                  "E" unit u32, levels u8, serial u8           an input has been set, its interrupt has run
-    sim -> unit   "P" serial u8, pin u8, level u8
-
-Nothing polls: one asyncio task sleeps in the kernel until a datagram comes, so an idle board costs no time at all.
+The other end of every wire is the sim: board_wires.py says how. A reset or a deep sleep ends the process with a status
+of its own, and the sim powers it up again with `LIVLINA_RESET_CAUSE` and `LIVLINA_WAKE_REASON`. A watchdog that is not
+fed is bitten by the sim with SIGKILL, since a firmware that hangs cannot do it; `LIVLINA_WDT=off` cuts its tooth, for
+runs on a clock that is not the world's. `LIVLINA_MODEM_TTY` is the modem's end of the UART.
 """
 
-import asyncio
 import os
-import socket
 import struct
-import sys
+import time
+
+from board_wires import BOARD, FULL_SCALE_UV
 
 PWRON_RESET = 1
 HARD_RESET = 2
 WDT_RESET = 3
+DEEPSLEEP_RESET = 4
 SOFT_RESET = 5
+
+PIN_WAKE = 2
+EXT0_WAKE = 2
+EXT1_WAKE = 3
+TIMER_WAKE = 4
 
 EXIT_RESET = 75
 """The process ends with this when the firmware resets the board; the sim then powers it up again."""
+EXIT_DEEP_SLEEP = 76
+"""The process ends with this when the firmware puts the board into deep sleep."""
 
-_levels = 0
-_channel = None
+_set = BOARD.set
 
 
 def reset() -> None:
@@ -39,94 +42,41 @@ def reset_cause() -> int:
     return int(cause) if cause else PWRON_RESET
 
 
+def wake_reason() -> int:
+    """What ended a deep sleep; 0 after any other start."""
+    reason = os.getenv("LIVLINA_WAKE_REASON")
+    return int(reason) if reason else 0
+
+
 def unique_id() -> bytes:
-    return struct.pack(">I", int(os.getenv("LIVLINA_UNIT") or "0"))
+    return struct.pack(">I", BOARD.unit)
 
 
-class _Flag:
-    """asyncio.ThreadSafeFlag without its price: on the unix port nothing interrupts, so the loop itself sets it, and a
-    flag without a file descriptor would be looked at every millisecond."""
+def deepsleep(time_ms: int = 0) -> None:
+    """Everything stops but the clock and what `esp32` has been told to watch; the next start is a reset."""
+    import esp32
 
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-
-    def set(self) -> None:
-        self._event.set()
-
-    def clear(self) -> None:
-        self._event.clear()
-
-    async def wait(self) -> None:
-        await self._event.wait()
-        self._event.clear()
+    pin, level = esp32._wake
+    keep = BOARD.held if esp32._hold else 0
+    BOARD.tell(b"D", struct.pack(">IBBII", time_ms, pin, level, keep, BOARD.levels & keep) + BOARD.memory)
+    raise SystemExit(EXIT_DEEP_SLEEP)
 
 
-asyncio.ThreadSafeFlag = _Flag
+def lightsleep(time_ms: int = 0) -> None:
+    """Stand still for so long, or until something happens to the board; then go on."""
+    BOARD.wait(time_ms)
 
 
-class _Channel:
-    """The wires to the sim."""
+class RTC:
+    """`memory` survives deep sleep and no other end."""
 
-    def __init__(self, address: str, unit: int) -> None:
-        self._unit = unit
-        self._pins = {}
-        family = struct.pack("@H", socket.AF_UNIX)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        # Binding to the bare family gives an address of its own (Linux), so that the sim can answer.
-        self._socket.bind(family)
-        self._socket.connect(family + b"\x00" + address.encode())
-        version = sys.implementation.version
-        text = "MicroPython " + ".".join([str(part) for part in version[:3]]) + " (" + sys.version + ")"
-        self._tell(b"H", text.encode())
-        self._dirty = asyncio.Event()
-        asyncio.create_task(self._listen())
-        asyncio.create_task(self._report())
-
-    def _tell(self, kind: bytes, rest: bytes = b"") -> None:
-        self._socket.send(kind + struct.pack(">IB", self._unit, _levels) + rest)
-
-    def changed(self) -> None:
-        self._dirty.set()
-
-    async def _report(self) -> None:
-        # What the firmware sets in one go is seen in one go: no eye sees the microseconds between two pins.
-        while True:
-            await self._dirty.wait()
-            self._dirty.clear()
-            self._tell(b"S")
-
-    def wire(self, pin: "Pin") -> None:
-        self._pins[pin.number] = pin
-
-    async def _listen(self) -> None:
-        while True:
-            await _readable(self._socket)
-            order = self._socket.recv(16)
-            if len(order) == 4 and order[:1] == b"P":
-                _set(order[2], order[3])
-                pin = self._pins.get(order[2])
-                if pin is not None:
-                    pin.interrupt(order[3])
-                self._tell(b"E", order[1:2])
-
-
-def _readable(sock: "socket.socket"):
-    yield asyncio.core._io_queue.queue_read(sock)
-
-
-def _set(number: int, level: int) -> bool:
-    global _levels  # noqa: PLW0603 - the levels of the one board that this process is
-    before = _levels
-    _levels = before | 1 << number if level else before & ~(1 << number)
-    return _levels != before
-
-
-def _wires() -> "_Channel | None":
-    global _channel  # noqa: PLW0603
-    address = os.getenv("LIVLINA_BOARD")
-    if _channel is None and address:
-        _channel = _Channel(address, int(os.getenv("LIVLINA_UNIT") or "0"))
-    return _channel
+    def memory(self, data: "bytes | None" = None) -> "bytes | None":
+        if data is None:
+            return BOARD.memory
+        if len(data) > 2048:
+            raise ValueError("buffer too long")
+        BOARD.memory = bytes(data)
+        return None
 
 
 class Pin:
@@ -135,25 +85,53 @@ class Pin:
     IN = 0
     OUT = 1
     PULL_UP = 1
+    PULL_DOWN = 2
     IRQ_RISING = 1
     IRQ_FALLING = 2
 
-    def __init__(self, number: int, mode: int = IN, pull: "int | None" = None, value: "int | None" = None) -> None:
+    def __init__(
+        self,
+        number: int,
+        mode: int = IN,
+        pull: "int | None" = None,
+        value: "int | None" = None,
+        hold: "bool | None" = None,
+    ) -> None:
         self.number = number
-        self._mode = mode
         self._handler = None
         self._trigger = 0
-        level = value if value is not None else (1 if pull == self.PULL_UP else 0)
-        _set(number, level)
-        self._wires = _wires()
-        if self._wires is not None:
-            self._wires.wire(self)
+        self._mode = mode
+        BOARD.connect()
+        if mode == self.OUT:
+            self.init(value=value, hold=hold)
+        else:
+            pulled = value if value is not None else (1 if pull == self.PULL_UP else 0)
+            BOARD.set(number, BOARD.inputs.get(number, pulled))
+            BOARD.pins[number] = self
+
+    def init(
+        self,
+        mode: "int | None" = None,
+        pull: "int | None" = None,
+        value: "int | None" = None,
+        hold: "bool | None" = None,
+    ) -> None:
+        """As on the ESP32: the value first, then the hold, so that letting go of a held pin makes no glitch."""
+        if mode is not None:
+            self._mode = mode
+        bit = 1 << self.number
+        if hold is not None:
+            BOARD.held &= ~bit
+        if value is not None and BOARD.set(self.number, value):
+            BOARD.changed()
+        if hold:
+            BOARD.held |= bit
 
     def value(self, level: "int | None" = None) -> "int | None":
         if level is None:
-            return _levels >> self.number & 1
-        if self._mode == self.OUT and _set(self.number, level) and self._wires is not None:
-            self._wires.changed()
+            return BOARD.levels >> self.number & 1
+        if self._mode == self.OUT and BOARD.set(self.number, level):
+            BOARD.changed()
         return None
 
     def irq(self, handler=None, trigger: int = IRQ_FALLING | IRQ_RISING) -> None:
@@ -166,11 +144,50 @@ class Pin:
             self._handler(self)
 
 
+class ADC:
+    """One converter. `read_uv` is calibrated, as the ESP32's is."""
+
+    ATTN_11DB = 3
+
+    def __init__(self, channel: int, atten: "int | None" = None) -> None:
+        self._channel = channel
+
+    def read_u16(self) -> int:
+        return BOARD.raw.get(self._channel, 0)
+
+    def read_uv(self) -> int:
+        return BOARD.raw.get(self._channel, 0) * FULL_SCALE_UV // 65535
+
+
+class UART:
+    """`UART(n, ...)` is the stream of the modem's pseudo-terminal itself, so that nothing needs to be polled."""
+
+    RTS = 1
+    CTS = 2
+
+    def __new__(cls, number: int, *arguments, **settings):
+        path = os.getenv("LIVLINA_MODEM_TTY")
+        if not path:
+            raise OSError(19)  # ENODEV: no modem is fitted
+        return open(path, "r+b")
+
+
 class WDT:
-    """A watchdog that is fed and never bites: the sim kills its units itself."""
+    """The watchdog: the sim ends the process when it has not been fed for `timeout` ms.
+
+    The sim is told only now and then, with a tenth of the time to spare: it never bites early, and up to a tenth late.
+    """
 
     def __init__(self, timeout: int = 5000) -> None:
         self.timeout = timeout
+        self._off = os.getenv("LIVLINA_WDT") == "off"
+        self._told = None
+        BOARD.connect()
+        self.feed()
 
     def feed(self) -> None:
-        return None
+        now = time.ticks_ms()
+        if self._off or (self._told is not None and time.ticks_diff(now, self._told) < self.timeout // 10):
+            return
+        self._told = now
+        BOARD.tell(b"W", struct.pack(">I", self.timeout + self.timeout // 10))

@@ -92,7 +92,7 @@ def test_no_power_no_press(on_street):
             await fleet.press(1)
         with pytest.raises(UnitError, match="not part of this fleet"):
             await fleet.press(77)
-        with pytest.raises(UnitError, match="one input"):
+        with pytest.raises(UnitError, match="input 3 has no contact"):
             await fleet.press(1, 3)
         with pytest.raises(UnitError, match="already"):
             await fleet.start(street.folders)
