@@ -1,11 +1,12 @@
 """What is shipped on a unit: these files, compiled by mpy-cross, and nothing else. Read by builders, not shipped."""
 
 _WIRE = ("cbor", "ccm", "seal", "messages", "coap", "coap_client", "mqtt", "mqtt_client", "courier")
-_CORE = ("alarm", "heartbeat", "press", "records", "stages", "unit")
+_CORE = ("alarm", "book", "heartbeat", "press", "records", "stages", "unit")
 _PORTS = (
     "clock",
     "console",
     "counters",
+    "emergency",
     "flash",
     "identity",
     "journal",

@@ -7,11 +7,15 @@ an existing file is atomic on LittleFS and POSIX, and is not on FAT: the unit mu
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Flash:
     """Files of the current directory."""
 
-    def open(self, path: str, mode: str) -> "object":
+    def open(self, path: str, mode: str) -> "Any":
         """As the built-in. Raises OSError."""
         return open(path, mode)
 

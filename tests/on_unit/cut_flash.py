@@ -29,8 +29,9 @@ class CutFile:
             flash.step()
             flash.files[path] = bytearray()
 
-    def write(self, data):
+    def write(self, data, size=None):
         self.flash.power()
+        data = data if size is None else data[:size]
         if self.flash.broken:
             # A write that fails half way, as on a worn sector.
             self.flash.files[self.path] += bytes(data)[: len(data) // 2]
@@ -57,6 +58,10 @@ class CutFile:
         piece = bytes(data[self.at : end])
         self.at = end
         return piece
+
+    def seek(self, at):
+        self.flash.power()
+        self.at = at
 
     def close(self):
         # Closing syncs on LittleFS too; without power nothing does.
