@@ -1,6 +1,8 @@
-"""SIA DC-09 in both roles: frames, SIA-DCS data, and one machine for each end of a TCP connection."""
+"""SIA DC-09 in both roles: frames, SIA-DCS and ADM-CID data, encryption, and one machine for each end."""
 
+from protocols.centre.sia_dc09.cipher import Key
 from protocols.centre.sia_dc09.frame import CrcForm, Frame, FrameError, Reason, decode, encode, next_sequence
+from protocols.centre.sia_dc09.interpret import read_alarms
 from protocols.centre.sia_dc09.receiver import AlarmReceived, Bad, Heartbeat, Receiver, Seen, Verdict
 from protocols.centre.sia_dc09.sender import (
     ACK_TIMEOUT_S,
@@ -14,7 +16,7 @@ from protocols.centre.sia_dc09.sender import (
     Unexpected,
 )
 from protocols.centre.sia_dc09.stream import Splitter
-from protocols.centre.sia_dc09.translate import alarm_frame, poll, read_alarms, translate, unit_account
+from protocols.centre.sia_dc09.translate import alarm_frame, envelope, poll, translate, unit_account
 
 __all__ = [
     "ACK_TIMEOUT_S",
@@ -27,6 +29,7 @@ __all__ = [
     "Frame",
     "FrameError",
     "Heartbeat",
+    "Key",
     "NoAnswer",
     "Reason",
     "Receiver",
@@ -40,6 +43,7 @@ __all__ = [
     "alarm_frame",
     "decode",
     "encode",
+    "envelope",
     "next_sequence",
     "poll",
     "read_alarms",

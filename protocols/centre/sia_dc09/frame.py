@@ -5,8 +5,8 @@ shape of the header. What is let through on receive because public implementatio
 lower-case CRC, a missing or empty R or L, a sequence that is not decimal, NUL after CR, a timestamp that is no time.
 Sequence and account are text and come back exactly as they came.
 
-`Frame.encrypted` and `Frame.cipher` are the seam for encryption: the header is read, the ciphertext is kept as it
-stands, and `data`, `xdata` and `timestamp` stay empty until a key opens it.
+Of an encrypted frame the header is read and the ciphertext kept as it stands in `Frame.cipher`; `data`, `xdata` and
+`timestamp` stay empty until `cipher.open_frame` has opened it with the account's key.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 SIA_DCS = "SIA-DCS"
+ADM_CID = "ADM-CID"
 NULL = "NULL"
 ACK = "ACK"
 NAK = "NAK"
@@ -189,8 +190,8 @@ def decode(octets: bytes) -> Frame:
     return _decode_body(body, CrcForm.ASCII if binary is None else CrcForm.BINARY, raw)
 
 
-def _text(octets: bytes) -> tuple[str, str]:
-    """Free text is UTF-8 in the newest edition and Windows-1252 before; latin-1 takes what neither does."""
+def read_text(octets: bytes) -> tuple[str, str]:
+    """Text and the charset it was read as: UTF-8 in the newest edition, Windows-1252 before; latin-1 takes the rest."""
     for charset in ("utf-8", "cp1252"):
         try:
             return octets.decode(charset), charset
@@ -200,7 +201,7 @@ def _text(octets: bytes) -> tuple[str, str]:
 
 
 def _decode_body(body: bytes, crc_form: CrcForm, raw: bytes) -> Frame:
-    text, charset = _text(body)
+    text, charset = read_text(body)
     token = _TOKEN.match(text)
     if token is None:
         raise FrameError(Reason.TOKEN, "the frame's token is not a quoted word", raw)
@@ -237,7 +238,7 @@ def _decode_body(body: bytes, crc_form: CrcForm, raw: bytes) -> Frame:
         raw=raw,
     )
     rest = text[end.end() + 1 :]
-    return _decode_cipher(header, rest) if header.encrypted else _decode_content(header, rest)
+    return _decode_cipher(header, rest) if header.encrypted else decode_content(header, rest)
 
 
 def _decode_cipher(header: Frame, rest: str) -> Frame:
@@ -246,7 +247,8 @@ def _decode_cipher(header: Frame, rest: str) -> Frame:
     return replace(header, cipher=rest)
 
 
-def _decode_content(header: Frame, rest: str) -> Frame:
+def decode_content(header: Frame, rest: str) -> Frame:
+    """The header with what stands behind its `[`: data, extended data, timestamp. Raises `FrameError`."""
     data, closed, rest = rest.partition("]")
     if not closed:
         raise FrameError(Reason.DATA, "the data has no closing bracket", header.raw, header)
@@ -287,6 +289,11 @@ def _check(frame: Frame) -> None:
         if _HEX_BLOCKS.fullmatch(frame.cipher) is None:
             raise _refuse(Reason.CIPHER, "ciphertext is whole blocks of 16 octets as hex")
         return
+    check_content(frame)
+
+
+def check_content(frame: Frame) -> None:
+    """Whether data, extended data and timestamp can stand between brackets. Raises `FrameError`."""
     if _forbidden(frame.data, "]\r"):
         raise _refuse(Reason.DATA, "data must not hold ] or CR")
     for letter, value in frame.xdata:
@@ -298,6 +305,21 @@ def _check(frame: Frame) -> None:
 
 def _forbidden(text: str, characters: str) -> bool:
     return any(character in text for character in characters)
+
+
+def content(frame: Frame) -> str:
+    """What stands behind `[` in clear: data, extended data, timestamp."""
+    xdata = "".join(f"[{letter}{value}]" for letter, value in frame.xdata)
+    timestamp = "" if frame.timestamp is None else f"_{frame.timestamp}"
+    return f"{frame.data}]{xdata}{timestamp}"
+
+
+def encode_text(text: str, charset: str) -> bytes:
+    """Octets of a text. Raises `FrameError` for a character outside the charset."""
+    try:
+        return text.encode(charset)
+    except UnicodeEncodeError as error:
+        raise _refuse(Reason.DATA, f"a character is not in {charset}") from error
 
 
 def encode(frame: Frame) -> bytes:
@@ -312,16 +334,7 @@ def encode(frame: Frame) -> bytes:
     line = "" if frame.line is None else f"L{frame.line}"
     account = "A0" if frame.account is None else f"#{frame.account}"
     header = f'"{star}{frame.token}"{frame.seq}{receiver}{line}{account}['
-    if frame.encrypted:
-        content = frame.cipher
-    else:
-        xdata = "".join(f"[{letter}{value}]" for letter, value in frame.xdata)
-        timestamp = "" if frame.timestamp is None else f"_{frame.timestamp}"
-        content = f"{frame.data}]{xdata}{timestamp}"
-    try:
-        body = (header + content).encode(frame.charset)
-    except UnicodeEncodeError as error:
-        raise _refuse(Reason.DATA, f"a character is not in {frame.charset}") from error
+    body = encode_text(header + (frame.cipher if frame.encrypted else content(frame)), frame.charset)
     if len(body) > MAX_BODY:
         raise _refuse(Reason.OVERSIZE, f"{len(body)} octets of body, {MAX_BODY} at most")
     crc = crc16(body)

@@ -1,8 +1,12 @@
-"""One TCP connection from a DC-09 sender, seen from the alarm centre: a pure machine.
+"""One connection from a DC-09 sender, seen from the alarm centre: a pure machine.
 
 It says what came and makes the octets of answers; it never answers by itself. An ACK is a promise, so the caller gives
 it only after the message is stored. A frame whose CRC or length is wrong gets no answer at all. A message seen before
 is reported with `duplicate` and is to be answered with ACK again.
+
+An account that has a key must use it: its message in clear is refused. An encrypted message whose time is outside the
+window comes with `fresh` False. It is answered by NAK, so that the sender sets its clock and repeats; whoever shows it
+meanwhile shows it as such, for it may be a recording.
 
 Which messages were seen is kept in `Seen`, which belongs to the caller: it outlives a connection, and a caller that
 rebuilds it from its own store outlives a restart.
@@ -13,13 +17,15 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from protocols.centre.alarm import Alarm
+from protocols.centre.sia_dc09.cipher import Key, in_window, open_frame, seal_frame, window
 from protocols.centre.sia_dc09.frame import (
     ACK,
+    ADM_CID,
     DUH,
     NAK,
     NULL,
@@ -33,8 +39,9 @@ from protocols.centre.sia_dc09.frame import (
     format_time,
     sequence,
 )
+from protocols.centre.sia_dc09.interpret import read_alarms
 from protocols.centre.sia_dc09.stream import Splitter
-from protocols.centre.sia_dc09.translate import ZERO_ROUTE, read_alarms
+from protocols.centre.sia_dc09.translate import ZERO_ROUTE
 
 
 class Verdict(StrEnum):
@@ -48,19 +55,37 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlarmReceived:
-    """A message for a person: one or more alarms from one frame. Store it, then answer ACK."""
+    """A message for a person: one or more alarms from one frame. Store it, then answer `verdict`.
+
+    `fresh` is False for an encrypted message outside the time window; `clock_ahead_s` is how far the sender's clock is
+    ahead of ours, where the message tells a time.
+    """
 
     frame: Frame
     alarms: tuple[Alarm, ...]
     key: str
     duplicate: bool
+    fresh: bool = True
+    clock_ahead_s: float | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the protocol answers once the message is stored."""
+        return Verdict.ACK if self.fresh else Verdict.NAK
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """A link test. Answer ACK; there is nothing to store but when it came."""
+    """A link test. Answer `verdict`; there is nothing to store but when it came."""
 
     frame: Frame
+    fresh: bool = True
+    clock_ahead_s: float | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the protocol answers."""
+        return Verdict.ACK if self.fresh else Verdict.NAK
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +97,11 @@ class Bad:
     raw: bytes
     frame: Frame | None = None
 
+    @property
+    def verdict(self) -> Verdict:
+        """What the protocol answers."""
+        return Verdict.SILENT if self.frame is None else Verdict.DUH
+
 
 Event = AlarmReceived | Heartbeat | Bad
 
@@ -79,9 +109,10 @@ Event = AlarmReceived | Heartbeat | Bad
 def dedupe_key(frame: Frame) -> str:
     """A message's identity: account, L, R, sequence and a hash of its content. Hex text.
 
-    The timestamp is left out: a sender that was told to set its clock repeats the same message with another time.
+    The timestamp is left out: a sender that was told to set its clock repeats the same message with another time. So
+    is the ciphertext, whose pad differs each time.
     """
-    content = "]".join([frame.token, frame.data, frame.cipher, *(letter + value for letter, value in frame.xdata)])
+    content = "]".join([frame.token, frame.data, *(letter + value for letter, value in frame.xdata)])
     fields = (frame.account or "", frame.line or "", frame.receiver or "", frame.seq, content)
     return hashlib.sha256("\0".join(fields).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
@@ -118,13 +149,29 @@ class Receiver:
     """The machine of one connection.
 
     `received` takes octets; `next_event` gives what is in them one by one, so that a repeat in the same segment is
-    judged after the caller stored the first. `new_id` makes the id of each alarm.
+    judged after the caller stored the first. `new_id` makes the id of each alarm. `keys(account)` gives an account's
+    key or None, and `random(n)` n random octets for encrypted answers. With `datagrams` (UDP) every call of `received`
+    is one whole frame.
     """
 
-    def __init__(self, seen: Seen, new_id: Callable[[], str], peer: str | None = None) -> None:
+    def __init__(
+        self,
+        seen: Seen,
+        new_id: Callable[[], str],
+        peer: str | None = None,
+        *,
+        keys: Callable[[str], Key | None] | None = None,
+        random: Callable[[int], bytes] | None = None,
+        datagrams: bool = False,
+    ) -> None:
+        if keys is not None and random is None:
+            raise ValueError("encryption needs a source of randomness")
         self._seen = seen
         self._new_id = new_id
         self._peer = peer
+        self._keys = keys
+        self._random = random
+        self._datagrams = datagrams
         self._splitter = Splitter()
         self._pieces: deque[bytes | FrameError] = deque()
 
@@ -134,8 +181,11 @@ class Receiver:
         return self._splitter.pending
 
     def received(self, octets: bytes) -> None:
-        """Take octets from the socket, in any portions."""
-        self._pieces.extend(self._splitter.feed(octets))
+        """Take octets from the socket in any portions, or one datagram."""
+        if self._datagrams:
+            self._pieces.append(octets)
+        else:
+            self._pieces.extend(self._splitter.feed(octets))
 
     def closed(self) -> None:
         """The connection ended; half a frame becomes a `Bad` that `next_event` gives."""
@@ -154,20 +204,36 @@ class Receiver:
             return Bad(error.reason, str(error), error.raw, _answerable(error.header))
         return self._judge(frame, now, at)
 
+    def _key(self, frame: Frame) -> Key | None:
+        return None if self._keys is None or frame.account is None else self._keys(frame.account)
+
     def _judge(self, frame: Frame, now: float, at: datetime) -> Event:
         if frame.token in _ANSWERS:
             return Bad(Reason.TOKEN, f"{frame.token} is an answer, and nothing was asked", frame.raw)
+        account_key = self._key(frame)
         if frame.encrypted:
-            return Bad(Reason.CIPHER, "the frame is encrypted and no key is set for its account", frame.raw, frame)
+            if account_key is None:
+                return Bad(Reason.CIPHER, "the frame is encrypted and no key is set for its account", frame.raw, frame)
+            try:
+                frame = open_frame(frame, account_key)
+            except FrameError as error:
+                return Bad(error.reason, str(error), error.raw, error.header)
+        elif account_key is not None:
+            return Bad(Reason.CIPHER, "this account has a key, and the frame is in clear", frame.raw, frame)
+        fresh = not frame.encrypted or in_window(frame, at)
+        ahead = window(frame, at)
         if frame.token == NULL:
-            return Heartbeat(frame)
-        if frame.token != SIA_DCS:
+            return Heartbeat(frame, fresh, ahead)
+        if frame.token not in {SIA_DCS, ADM_CID}:
             return Bad(Reason.TOKEN, f"token {frame.token} is not one that this receiver reads", frame.raw, frame)
         key = dedupe_key(frame)
-        alarms = read_alarms(frame, new_id=self._new_id, received_at=at, peer=self._peer, dedupe_key=key)
+        alarms = read_alarms(
+            frame, new_id=self._new_id, received_at=at, peer=self._peer, dedupe_key=key,
+            transport="udp" if self._datagrams else "tcp",
+        )  # fmt: skip
         if not alarms:
             return Bad(Reason.DATA, "the message holds no event", frame.raw, frame)
-        return AlarmReceived(frame, alarms, key, self._seen.holds(key, now))
+        return AlarmReceived(frame, alarms, key, self._seen.holds(key, now), fresh, ahead)
 
     def answer(self, event: Event, verdict: Verdict, now: float, at: datetime) -> bytes:
         """The octets to write, in the CRC form of the question; empty where there is nobody to answer.
@@ -185,7 +251,11 @@ class Receiver:
                 raise ValueError("a message that could not be read cannot be acknowledged")
             if isinstance(event, AlarmReceived):
                 self._seen.add(event.key, now)
-        return encode(_echo(frame, ACK if verdict is Verdict.ACK else DUH))
+        reply = _echo(frame, ACK if verdict is Verdict.ACK else DUH)
+        account_key = self._key(frame)
+        if frame.encrypted and account_key is not None and self._random is not None:
+            reply = seal_frame(replace(reply, timestamp=format_time(at)), account_key, self._random)
+        return encode(reply)
 
 
 _ANSWERS = frozenset({ACK, NAK, DUH, RSP})

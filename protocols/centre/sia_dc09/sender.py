@@ -1,19 +1,25 @@
-"""One TCP connection to a DC-09 receiver, seen from the sender: a pure machine, one message in flight.
+"""One connection to a DC-09 receiver, seen from the sender: a pure machine, one message in flight.
 
 Delivered means one thing only: an ACK (or RSP) with the same sequence and the same account, character for character.
 Silence, a close, a DUH, a NAK or an answer to something else deliver nothing. After silence or a close the machine is
 spent, because a late ACK could be taken for the next message's; the caller opens a new connection or tries the other
 centre. Retries, back-off and the choice of centre are the caller's.
 
+With a key everything goes encrypted, and only an ACK that the key opens delivers: one in clear could be anybody's.
+
+Over UDP (`datagrams`) a lost answer spends nothing: the same octets go again, for their repeat is found by sequence.
+
 `now` is seconds on any clock that never runs backwards.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from protocols.centre.sia_dc09.frame import ACK, DUH, NAK, RSP, Frame, FrameError, decode, encode
+from protocols.centre.sia_dc09.cipher import Key, open_frame, seal_frame, stamped
+from protocols.centre.sia_dc09.frame import ACK, DUH, NAK, RSP, Frame, FrameError, Reason, decode, encode
 from protocols.centre.sia_dc09.stream import Splitter
 
 ACK_TIMEOUT_S = 4.0
@@ -77,32 +83,59 @@ class SenderError(RuntimeError):
 
 
 class Sender:
-    """The machine. `in_flight` is the frame that waits for its answer; `usable` is False once it is spent."""
+    """The machine. `in_flight` is the frame that waits for its answer; `usable` is False once it is spent.
 
-    def __init__(self, ack_timeout_s: float = ACK_TIMEOUT_S) -> None:
+    With `key`, `random(n)` gives n random octets for the pad.
+    """
+
+    def __init__(
+        self,
+        ack_timeout_s: float = ACK_TIMEOUT_S,
+        *,
+        key: Key | None = None,
+        random: Callable[[int], bytes] | None = None,
+        datagrams: bool = False,
+    ) -> None:
+        if key is not None and random is None:
+            raise ValueError("encryption needs a source of randomness")
         self.in_flight: Frame | None = None
         self.usable = True
         self._ack_timeout_s = ack_timeout_s
+        self._key = key
+        self._random = random
+        self._datagrams = datagrams
         self._deadline: float | None = None
         self._splitter = Splitter()
 
-    def send(self, frame: Frame, now: float) -> bytes:
-        """The octets to write, in one write. Raises SenderError out of order, FrameError for an unfit frame."""
+    def send(self, frame: Frame, now: float, at: datetime | None = None) -> bytes:
+        """The octets to write, in one write (or datagram). `at` (aware) is the time that an encrypted frame tells.
+
+        Raises SenderError out of order or without `at` where there is a key, FrameError for an unfit frame.
+        """
         if not self.usable:
             raise SenderError("this connection is spent; open a new one")
         if self.in_flight is not None:
             raise SenderError("a message is in flight; wait for its outcome")
         if frame.account is None:
             raise SenderError("a message to a centre names its account")
-        octets = encode(frame)
+        octets = encode(self._sealed(frame, at))
         self.in_flight = frame
         self._deadline = now + self._ack_timeout_s
         return octets
 
+    def _sealed(self, frame: Frame, at: datetime | None) -> Frame:
+        if self._key is None or self._random is None:
+            return frame
+        if at is None:
+            raise SenderError("an encrypted message tells the time; give it")
+        return seal_frame(stamped(frame, at), self._key, self._random)
+
     def received(self, octets: bytes, now: float) -> list[Outcome]:
-        """Octets from the socket. At most one outcome ends the message in flight; the rest are `Unexpected`."""
+        """Octets from the socket, or one datagram. At most one outcome ends the message in flight; the rest are
+        `Unexpected`."""
         outcomes: list[Outcome] = []
-        for piece in self._splitter.feed(octets):
+        pieces: list[bytes | FrameError] = [octets] if self._datagrams else self._splitter.feed(octets)
+        for piece in pieces:
             if isinstance(piece, FrameError):
                 outcomes.append(Unexpected(piece.reason.value))
                 continue
@@ -120,7 +153,7 @@ class Sender:
         if frame is None or self._deadline is None or now < self._deadline:
             return []
         self._settle()
-        self.usable = False
+        self.usable = self._datagrams
         return [NoAnswer(frame.seq, frame.account or "")]
 
     def closed(self, now: float) -> list[Outcome]:
@@ -145,6 +178,13 @@ class Sender:
         if frame is None or not self.usable:
             return Unexpected("unasked")
         account = frame.account or ""
+        if answer.encrypted:
+            try:
+                answer = self._opened(answer)
+            except FrameError as error:
+                return Unexpected(error.reason.value)
+        elif self._key is not None and answer.token in {ACK, RSP}:
+            return Unexpected("clear-answer")
         if answer.token == NAK:
             self._settle()
             return ClockNak(frame.seq, account, answer.time)
@@ -158,3 +198,8 @@ class Sender:
         if answer.token == DUH:
             return Refused(frame.seq, account)
         return Delivered(frame.seq, account, frame)
+
+    def _opened(self, answer: Frame) -> Frame:
+        if self._key is None:
+            raise FrameError(Reason.CIPHER, "the answer is encrypted and there is no key", answer.raw, answer)
+        return open_frame(answer, self._key)

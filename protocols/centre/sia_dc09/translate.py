@@ -1,31 +1,17 @@
-"""Normalized alarm to DC-09 frame, and back.
+"""Normalized alarm to DC-09 frame, as SIA-DCS or as ADM-CID.
 
-To a frame: the category becomes a two-letter code by `codes`, what no code can say goes into the alarm text, and what
-has no place at all is named in the list of losses. A live alarm never fails for an optional field. A test leaves here
-as a test code whatever its category, so that TEST can never arrive as LIVE.
-
-From a frame: every event is one `Alarm`; unknown codes pass through in `native`.
+The category becomes a code by `codes` or `cid`, what no code can say goes into the alarm text, and what has no place at
+all is named in the list of losses. A live alarm never fails for an optional field. A test leaves here as a test code
+whatever its category, so that TEST can never arrive as LIVE. The way back is `interpret`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
 
-from protocols.centre.alarm import (
-    Action,
-    Alarm,
-    Category,
-    Correlation,
-    Mode,
-    Native,
-    Source,
-    Text,
-    Transmitter,
-    Where,
-)
-from protocols.centre.sia_dc09 import codes, data, label
-from protocols.centre.sia_dc09.frame import NULL, SIA_DCS, Frame, format_time, parse_time, sequence
+from protocols.centre.alarm import Action, Alarm, Category, Mode
+from protocols.centre.sia_dc09 import cid, codes, data, label, position
+from protocols.centre.sia_dc09.frame import ADM_CID, NULL, SIA_DCS, Frame, decode, format_time, sequence
 
 ZERO_ROUTE = "0"
 """R0 and L0 are always sent: receivers exist that answer wrongly when R is left out."""
@@ -47,54 +33,126 @@ def poll(account: str, receiver: str = ZERO_ROUTE, line: str = ZERO_ROUTE) -> Fr
     return Frame(token=NULL, seq=sequence(0), account=account, receiver=receiver, line=line)
 
 
+def envelope(alarm: Alarm) -> Frame | None:
+    """The frame that an alarm came in, or None if it did not come by DC-09. `encode` of it gives the same octets."""
+    return decode(alarm.source.raw) if alarm.source.protocol == "dc09" and alarm.source.raw else None
+
+
 def alarm_frame(
-    alarm: Alarm, seq: int, account: str, minimal: bool = False, *, keep_reference: bool = True, utf8: bool = False
+    alarm: Alarm,
+    seq: int,
+    account: str,
+    minimal: bool = False,
+    *,
+    keep_reference: bool = True,
+    utf8: bool = False,
+    token: str = SIA_DCS,
 ) -> Frame:
     """The frame that tells a centre of an alarm. Same arguments, same octets: a repeat is found by the receiver.
 
-    `seq` 1-9999 and `account` are the caller's. `minimal` is for a centre that answered DUH: no extended data and no
-    modifiers; the reference stays as DC-03 text (`QA000^ref 0000002a-3-17^`) unless `keep_reference` is False, which
-    is the last thing to try. `utf8` is for centres that are known to read UTF-8; without it accents are taken off.
-    Raises ValueError for a heartbeat (use `poll`) and for a sequence or account outside the grammar.
+    `seq` 1-9999 and `account` are the caller's; `token` is SIA_DCS or ADM_CID, as the centre wants it. `minimal` is for
+    a centre that answered DUH: no extended data and no modifiers; in SIA-DCS the reference stays as DC-03 text
+    (`QA000^ref 0000002a-3-17^`) unless `keep_reference` is False, which is the last thing to try. `utf8` is for centres
+    that are known to read UTF-8; without it accents are taken off. Raises ValueError for a heartbeat (use `poll`), for
+    another token, and for a sequence or account outside the grammar.
     """
-    return translate(alarm, seq, account, minimal, keep_reference=keep_reference, utf8=utf8)[0]
+    return translate(alarm, seq, account, minimal, keep_reference=keep_reference, utf8=utf8, token=token)[0]
 
 
 def translate(
-    alarm: Alarm, seq: int, account: str, minimal: bool = False, *, keep_reference: bool = True, utf8: bool = False
+    alarm: Alarm,
+    seq: int,
+    account: str,
+    minimal: bool = False,
+    *,
+    keep_reference: bool = True,
+    utf8: bool = False,
+    token: str = SIA_DCS,
 ) -> tuple[Frame, tuple[str, ...]]:
     """`alarm_frame`, and the names of the facets that the frame does not carry as they were."""
     if alarm.action is Action.HEARTBEAT or alarm.category is Category.HEARTBEAT:
         raise ValueError("a heartbeat is not a DC-09 alarm; send a link test (poll)")
     if not 1 <= seq <= 9999:
         raise ValueError("the sequence number of an alarm is 1 to 9999")
-    code, lossy = _code(alarm)
+    if token not in {SIA_DCS, ADM_CID}:
+        raise ValueError(f"an alarm is sent as {SIA_DCS} or {ADM_CID}")
+    lossy = list(_left_out(alarm)) if minimal else []
+    if token == ADM_CID:
+        content = _contact_id(alarm, account, minimal, lossy)
+    else:
+        content = _dcs(alarm, account, minimal, keep_reference, lossy)
     reference = alarm.correlation.reference
     if reference is not None and not label.fits(reference):
         lossy.append("correlation.reference")
-    modifiers: tuple[tuple[str, str], ...] = ()
-    text: str | None = None
-    xdata: tuple[tuple[str, str], ...] = ()
-    if minimal:
-        if keep_reference and reference is not None and label.fits(reference):
-            text = label.write(label.Label(reference))
-        elif reference is not None:
-            lossy.append("correlation.reference")
-        lossy += _left_out(alarm)
-    else:
-        modifiers = _modifiers(alarm)
-        xdata = _xdata(alarm, lossy, utf8=utf8)
-    event = data.Event("N", code, _address(alarm, lossy), modifiers, text)
     frame = Frame(
-        token=SIA_DCS,
+        token=token,
         seq=sequence(seq),
         account=account,
         receiver=ZERO_ROUTE,
         line=ZERO_ROUTE,
-        data=data.compose(account, event),
-        xdata=xdata,
+        data=content,
+        xdata=() if minimal else _xdata(alarm, lossy, utf8=utf8),
     )
     return frame, tuple(dict.fromkeys(lossy))
+
+
+def _dcs(alarm: Alarm, account: str, minimal: bool, keep_reference: bool, lossy: list[str]) -> str:
+    code, lost = _code(alarm)
+    lossy += lost
+    reference = alarm.correlation.reference
+    text: str | None = None
+    if minimal and reference is not None:
+        if keep_reference and label.fits(reference):
+            text = label.write(label.Label(reference))
+        else:
+            lossy.append("correlation.reference")
+    modifiers = () if minimal else _modifiers(alarm)
+    return data.compose(account, data.Event("N", code, _address(alarm, lossy), modifiers, text))
+
+
+def _contact_id(alarm: Alarm, account: str, minimal: bool, lossy: list[str]) -> str:
+    """Contact ID has no text of its own: the minimal form loses the reference."""
+    if minimal and alarm.correlation.reference is not None:
+        lossy.append("correlation.reference")
+    event, qualifier = _cid_event(alarm, lossy)
+    area = alarm.where.area if alarm.where.area is not None else _input(alarm)
+    group = area if area is not None and area.isascii() and area.isdigit() and len(area) <= 2 else "0"
+    if alarm.where.area is not None and group != alarm.where.area:
+        lossy.append("where.area")
+    contact = cid.Contact(qualifier, event, group.rjust(2, "0"), "000")
+    place = "where.user" if contact.address_kind == "user" else "where.zone"
+    named = alarm.where.user if contact.address_kind == "user" else alarm.where.zone
+    address = named if named is not None else _input(alarm) or "0"
+    if not (0 < len(address) <= 3 and set(address) <= set("0123456789BCDEF")):
+        lossy.append(place)
+        address = "0"
+    return cid.compose(account, replace(contact, address=address.rjust(3, "0")))
+
+
+def _cid_event(alarm: Alarm, lossy: list[str]) -> tuple[str, str]:
+    """The three digits and the qualifier."""
+    if alarm.mode is not Mode.LIVE or alarm.action is Action.TEST:
+        test = alarm.category if alarm.category in _TESTS else Category.TEST_MANUAL
+        if test is not alarm.category:
+            lossy.append("category")
+        return cid.SENT[test], cid.NEW
+    if alarm.category is Category.OTHER:
+        for native in alarm.native:
+            if native.scheme == "cid" and cid.is_event(native.value):
+                return native.value, cid.qualifier(alarm.action)
+    category = Category.DURESS if alarm.silent and alarm.category in _ATTACKS else alarm.category
+    event = cid.SENT[category]
+    if category is Category.BATTERY_LOW and alarm.device.component not in {None, "0"}:
+        event = cid.BATTERY_OF_PENDANT
+    qualifier = cid.qualifier(alarm.action)
+    read_category, read_action = cid.read(cid.Contact(qualifier, event, "00", "000"))
+    if read_category is not alarm.category:
+        lossy.append("category")
+    if read_action is not alarm.action:
+        lossy.append("action")
+    if alarm.silent and category is not Category.DURESS:
+        lossy.append("silent")
+    return event, qualifier
 
 
 def _left_out(alarm: Alarm) -> list[str]:
@@ -106,6 +164,7 @@ def _left_out(alarm: Alarm) -> list[str]:
         "extra": alarm.extra,
         "where.area": alarm.where.area,
         "where.text": alarm.where.text,
+        "where.geo": alarm.where.geo,
     }
     return [name for name, value in facets.items() if value]
 
@@ -193,110 +252,11 @@ def _xdata(alarm: Alarm, lossy: list[str], *, utf8: bool) -> tuple[tuple[str, st
         if place != alarm.where.text:
             lossy.append("where.text")
         found.append(("L", place))
+    if alarm.where.geo is not None:
+        place_fields = position.write(alarm.where.geo)
+        if not place_fields:
+            lossy.append("where.geo")
+        found += place_fields
     if short:
         found.append(("I", short))
     return tuple(found)
-
-
-def read_alarms(
-    frame: Frame,
-    *,
-    new_id: Callable[[], str],
-    received_at: datetime,
-    transport: str = "tcp",
-    peer: str | None = None,
-    dedupe_key: str | None = None,
-) -> tuple[Alarm, ...]:
-    """The alarms in a SIA-DCS frame, one for each event; empty only where the data is empty.
-
-    `new_id` is called once for each alarm and `received_at` is the receiver's clock (aware). A frame whose data holds
-    no event but something else gives one alarm, OTHER and INFO, so that it is seen.
-    """
-    content = data.parse(frame.data)
-    events = content.events
-    if not events and (content.texts or content.others):
-        events = (data.Event("", "", raw="|".join(content.others)),)
-    xdata = _collect(frame.xdata)
-    source = Source(
-        protocol="dc09",
-        dialect=codes.TABLE_VERSION,
-        transport=transport,
-        peer=peer,
-        encrypted=frame.encrypted,
-        raw=frame.raw,
-        raw_crc_form=frame.crc_form.value,
-        wire={"token": frame.token, "data": frame.data, "timestamp": frame.timestamp or ""},
-    )
-    correlation = Correlation(sequence=frame.seq, receiver=frame.receiver, line=frame.line, dedupe_key=dedupe_key)
-    transmitter = Transmitter(id=frame.account or "", id_kind="account")
-    return tuple(
-        _alarm(event, content, xdata, frame, source, correlation, transmitter, new_id(), received_at)
-        for event in events
-    )
-
-
-def _collect(xdata: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """Extended data by letter; a second of the same letter gets a number, so that none is lost."""
-    found: dict[str, str] = {}
-    for letter, value in xdata:
-        name, copy = letter, 2
-        while name in found:
-            name, copy = f"{letter}{copy}", copy + 1
-        found[name] = value
-    return found
-
-
-def _alarm(
-    event: data.Event,
-    content: data.DcsData,
-    xdata: dict[str, str],
-    frame: Frame,
-    source: Source,
-    correlation: Correlation,
-    transmitter: Transmitter,
-    alarm_id: str,
-    received_at: datetime,
-) -> Alarm:
-    category, action = codes.read(event.code) if event.block else (Category.OTHER, Action.INFO)
-    said = label.read(xdata["I"]) if "I" in xdata else label.Label()
-    aside = label.read(event.text) if event.text is not None else label.Label()
-    texts = [part for part in (said.text, aside.text, *content.texts) if part]
-    if not event.code and event.raw:
-        texts.append(event.raw)
-    happened = parse_time(xdata["H"]) if "H" in xdata else None
-    occurred_at, time_source = (happened, "xdata_H") if happened else (frame.time, "device" if frame.time else None)
-    extra = {f"xdata_{letter}": value for letter, value in xdata.items() if letter not in {"I", "L"}}
-    if happened is not None:
-        del extra["xdata_H"]
-    for name, value in (("count", said.count), ("age_s", said.age_s)):
-        if value is not None:
-            extra[name] = value
-    if content.account and content.account != frame.account:
-        extra["data_account"] = content.account
-    for name, value in event.modifiers:
-        if name != "ri":
-            extra[f"modifier_{name}"] = value
-    return Alarm(
-        id=alarm_id,
-        received_at=received_at,
-        source=source,
-        transmitter=transmitter,
-        action=action,
-        category=category,
-        occurred_at=occurred_at,
-        time_source=time_source,
-        correlation=Correlation(
-            reference=said.reference or aside.reference,
-            sequence=correlation.sequence,
-            receiver=correlation.receiver,
-            line=correlation.line,
-            dedupe_key=correlation.dedupe_key,
-            incident_id=said.incident,
-        ),
-        native=(Native("dcs", event.code, event.block),) if event.code else (),
-        mode=Mode.TEST if action is Action.TEST else Mode.LIVE,
-        silent=category is Category.DURESS,
-        where=Where(area=event.modifier("ri"), zone=event.address or None, text=xdata.get("L")),
-        text=tuple(Text(part) for part in texts),
-        extra=extra,
-    )

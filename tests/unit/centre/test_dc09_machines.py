@@ -198,7 +198,7 @@ def test_a_wrong_crc_or_length_gets_no_answer_whatever_the_caller_wants():
 @pytest.mark.parametrize(
     "frame",
     [
-        Frame("ADM-CID", "0001", "1234", "0", "0", "#1234|1101 01 001"),
+        Frame("SIA-PUD", "0001", "1234", "0", "0", "#1234|1101 01 001"),
         Frame("SIA-DCS", "0001", "1234", "0", "0", ""),
         Frame("SIA-DCS", "0001", "1234", "0", "0", encrypted=True, cipher="00" * 16),
     ],

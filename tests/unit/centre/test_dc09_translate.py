@@ -24,7 +24,8 @@ from protocols.centre.alarm import (
 from protocols.centre.sia_dc09 import codes, label
 from protocols.centre.sia_dc09.data import parse
 from protocols.centre.sia_dc09.frame import MAX_BODY, Frame, decode, encode
-from protocols.centre.sia_dc09.translate import alarm_frame, poll, read_alarms, translate, unit_account
+from protocols.centre.sia_dc09.interpret import read_alarms
+from protocols.centre.sia_dc09.translate import alarm_frame, poll, translate, unit_account
 
 AT = datetime(2026, 1, 2, 10, 0, 4, tzinfo=UTC)
 VECTORS = {vector["id"]: vector for vector in json.loads((Path(__file__).parent / "dc09.json").read_text())}
@@ -211,11 +212,11 @@ def test_extended_data_that_has_no_facet_is_kept():
     assert alarm.extra == {
         "xdata_M": "AB",
         "xdata_M2": "CD",
-        "xdata_X": "018E03.5",
         "xdata_H": "99:00",
         "data_account": "9999",
     }
     assert alarm.where.text == "Hall"
+    assert alarm.where.geo.raw == "[X018E03.5]"
     assert alarm.occurred_at is None
 
 
