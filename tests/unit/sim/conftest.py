@@ -21,6 +21,7 @@ class Street:
 
     def __init__(self, folder: Path, build: Path, pipes=("coap",), count=1, heartbeat_s=30, coap_ports=1):
         self.folder = folder
+        self.build = build
         self.authority = CertificateAuthority.open(folder / "ca")
         self.identities = {unit: make_identity(unit) for unit in range(1, count + 1)}
         self.far = FarEnd(self.identities)
