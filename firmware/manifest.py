@@ -1,8 +1,9 @@
 """What is shipped on a unit: these files, compiled by mpy-cross, and nothing else. Read by builders, not shipped."""
 
 _WIRE = ("cbor", "ccm", "seal", "messages", "coap", "coap_client", "mqtt", "mqtt_client", "courier")
-_CORE = ("alarm", "book", "heartbeat", "press", "records", "stages", "unit")
+_CORE = ("alarm", "book", "heartbeat", "press", "reboot", "records", "stages", "unit")
 _PORTS = (
+    "breadcrumbs",
     "clock",
     "console",
     "counters",
@@ -10,6 +11,7 @@ _PORTS = (
     "flash",
     "identity",
     "journal",
+    "kept",
     "mqtt",
     "pins",
     "sealer",

@@ -37,7 +37,8 @@ class Flash:
         except OSError:
             return None
         try:
-            return file.read()
+            data: bytes = file.read()
+            return data
         except OSError:
             return None
         finally:

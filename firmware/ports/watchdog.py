@@ -25,13 +25,21 @@ LIMITS = (
 _UNSEEN = -1
 
 
-def limit(name: str) -> int:
-    """The limit of a task in LIMITS (ms); a numbered task ("coap2") has its kind's. Raises KeyError."""
+def position(name: str) -> int:
+    """Where a task stands in LIMITS, or -1; a numbered task ("coap2") stands where its kind does."""
     kind = name.rstrip("0123456789")
-    for known, value in LIMITS:
-        if known == kind:
-            return value
-    raise KeyError(name)
+    for index, known in enumerate(LIMITS):
+        if known[0] == kind:
+            return index
+    return -1
+
+
+def limit(name: str) -> int:
+    """The limit of a task in LIMITS (ms). Raises KeyError."""
+    index = position(name)
+    if index < 0:
+        raise KeyError(name)
+    return LIMITS[index][1]
 
 
 class Mark:
