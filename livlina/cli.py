@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from fleet.settings import Settings, SettingsError
+from livlina.centre_decode import centre_decode, centre_schema
 from livlina.scenario import scenario
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -27,6 +28,8 @@ app.add_typer(unit_app, name="unit")
 app.add_typer(operator_app, name="operator")
 app.add_typer(centre_app, name="centre")
 app.command()(scenario)
+centre_app.command("decode")(centre_decode)
+centre_app.command("schema")(centre_schema)
 
 LARGEST_NUMBER = 2**31 - 1
 """Of a municipality, as the database holds it."""

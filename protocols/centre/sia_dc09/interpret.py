@@ -55,7 +55,25 @@ def read_alarms(
     account, said, texts = _contact_id(frame) if frame.token == ADM_CID else _dcs(frame)
     xdata = _collect(frame.xdata)
     line = label.read(xdata["I"]) if "I" in xdata else label.Label()
-    base = Alarm(
+    data_account = account if account and account != frame.account else None
+    base = _base(frame, received_at, transport, peer, dedupe_key, line, xdata, data_account)
+    return tuple(_alarm(base, one, texts, new_id()) for one in said)
+
+
+def _base(
+    frame: Frame,
+    received_at: datetime,
+    transport: str,
+    peer: str | None,
+    dedupe_key: str | None,
+    line: label.Label,
+    xdata: dict[str, str],
+    data_account: str | None,
+) -> Alarm:
+    """What all events of a frame share."""
+    happened = parse_time(xdata["H"]) if "H" in xdata else None
+    occurred_at, time_source = (happened, "xdata_H") if happened else (frame.time, "device" if frame.time else None)
+    return Alarm(
         id="",
         received_at=received_at,
         source=Source(
@@ -80,15 +98,23 @@ def read_alarms(
         transmitter=Transmitter(id=frame.account or "", id_kind="account"),
         action=Action.INFO,
         category=Category.OTHER,
+        occurred_at=occurred_at,
+        time_source=time_source,
+        clock_offset_s=None if frame.time is None else (frame.time - received_at).total_seconds(),
+        where=Where(text=xdata.get("L"), geo=position.read(xdata)),
         text=tuple(Text(part) for part in (line.text,) if part),
-        extra=_extra(line, xdata, account if account and account != frame.account else None),
+        extra=_extra(line, xdata, data_account),
     )
-    happened = parse_time(xdata["H"]) if "H" in xdata else None
-    occurred_at, time_source = (happened, "xdata_H") if happened else (frame.time, "device" if frame.time else None)
-    where = Where(text=xdata.get("L"), geo=position.read(xdata))
-    offset = None if frame.time is None else (frame.time - received_at).total_seconds()
-    base = replace(base, occurred_at=occurred_at, time_source=time_source, clock_offset_s=offset, where=where)
-    return tuple(_alarm(base, one, texts, new_id()) for one in said)
+
+
+def read_heartbeat(frame: Frame, *, new_id: Callable[[], str], received_at: datetime, transport: str = "tcp") -> Alarm:
+    """A link test (NULL) as the sign of life that it is; junk in its data stays in the envelope."""
+    return replace(
+        _base(frame, received_at, transport, None, None, label.Label(), {}, None),
+        id=new_id(),
+        action=Action.HEARTBEAT,
+        category=Category.HEARTBEAT,
+    )
 
 
 def _dcs(frame: Frame) -> tuple[str | None, list[_Said], tuple[str, ...]]:

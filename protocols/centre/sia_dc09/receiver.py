@@ -29,7 +29,6 @@ from protocols.centre.sia_dc09.frame import (
     DUH,
     NAK,
     NULL,
-    RSP,
     SIA_DCS,
     Frame,
     FrameError,
@@ -40,6 +39,7 @@ from protocols.centre.sia_dc09.frame import (
     sequence,
 )
 from protocols.centre.sia_dc09.interpret import read_alarms
+from protocols.centre.sia_dc09.reply import ANSWERS
 from protocols.centre.sia_dc09.stream import Splitter
 from protocols.centre.sia_dc09.translate import ZERO_ROUTE
 
@@ -151,7 +151,8 @@ class Receiver:
     `received` takes octets; `next_event` gives what is in them one by one, so that a repeat in the same segment is
     judged after the caller stored the first. `new_id` makes the id of each alarm. `keys(account)` gives an account's
     key or None, and `random(n)` n random octets for encrypted answers. With `datagrams` (UDP) every call of `received`
-    is one whole frame.
+    is one whole frame. `clear_too` lets an account with a key speak in clear, which is for reading logs and for nothing
+    that listens.
     """
 
     def __init__(
@@ -163,6 +164,7 @@ class Receiver:
         keys: Callable[[str], Key | None] | None = None,
         random: Callable[[int], bytes] | None = None,
         datagrams: bool = False,
+        clear_too: bool = False,
     ) -> None:
         if keys is not None and random is None:
             raise ValueError("encryption needs a source of randomness")
@@ -172,6 +174,7 @@ class Receiver:
         self._keys = keys
         self._random = random
         self._datagrams = datagrams
+        self._clear_too = clear_too
         self._splitter = Splitter()
         self._pieces: deque[bytes | FrameError] = deque()
 
@@ -208,7 +211,7 @@ class Receiver:
         return None if self._keys is None or frame.account is None else self._keys(frame.account)
 
     def _judge(self, frame: Frame, now: float, at: datetime) -> Event:
-        if frame.token in _ANSWERS:
+        if frame.token in ANSWERS:
             return Bad(Reason.TOKEN, f"{frame.token} is an answer, and nothing was asked", frame.raw)
         account_key = self._key(frame)
         if frame.encrypted:
@@ -218,7 +221,7 @@ class Receiver:
                 frame = open_frame(frame, account_key)
             except FrameError as error:
                 return Bad(error.reason, str(error), error.raw, error.header)
-        elif account_key is not None:
+        elif account_key is not None and not self._clear_too:
             return Bad(Reason.CIPHER, "this account has a key, and the frame is in clear", frame.raw, frame)
         fresh = not frame.encrypted or in_window(frame, at)
         ahead = window(frame, at)
@@ -258,12 +261,9 @@ class Receiver:
         return encode(reply)
 
 
-_ANSWERS = frozenset({ACK, NAK, DUH, RSP})
-
-
 def _answerable(header: Frame | None) -> Frame | None:
     """The header, unless it belongs to an answer: answering those would let two ends talk for ever."""
-    return None if header is None or header.token in _ANSWERS else header
+    return None if header is None or header.token in ANSWERS else header
 
 
 def _echo(frame: Frame, token: str) -> Frame:
