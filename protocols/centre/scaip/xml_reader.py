@@ -87,13 +87,13 @@ class _Builder:
         raise _Stop("a processing instruction; SCAIP has none")
 
 
-def parse(octets: bytes) -> Element:
-    """The root element. Raises XmlError; never resolves, fetches or expands anything.
+def parse(octets: bytes, most: int = MAX_OCTETS) -> Element:
+    """The root element of a document of at most ``most`` octets. Raises XmlError; never resolves, fetches or expands anything.
 
     Space before and behind the document is passed over, and so are NULs behind it, since units put them there.
     """
-    if len(octets) > MAX_OCTETS:
-        raise XmlError(f"the document is longer than {MAX_OCTETS} octets", too_long=True)
+    if len(octets) > most:
+        raise XmlError(f"the document is longer than {most} octets", too_long=True)
     body = (
         octets.lstrip(b" \t\r\n").rstrip(b" \t\r\n\0") if not octets.startswith((b"\xff\xfe", b"\xfe\xff")) else octets
     )
