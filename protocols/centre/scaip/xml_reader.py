@@ -88,7 +88,7 @@ class _Builder:
 
 
 def parse(octets: bytes, most: int = MAX_OCTETS) -> Element:
-    """The root element of a document of at most ``most`` octets. Raises XmlError; never resolves, fetches or expands anything.
+    """The root element of a document of at most ``most`` octets. Raises XmlError; never resolves or expands anything.
 
     Space before and behind the document is passed over, and so are NULs behind it, since units put them there.
     """
