@@ -1,0 +1,106 @@
+"""Power cut at every call to the flash, on real LittleFS under real MicroPython; on FAT the same must be seen to fail.
+
+The quick run cuts at a part of the calls, `make proof` at every one. The heap is the test's: it holds whole flashes.
+"""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sim.firmware_build import build_firmware, interpreter, search_path
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    return build_firmware(tmp_path_factory.mktemp("firmware"))
+
+
+def run(build, script, *arguments):
+    result = subprocess.run(
+        [*interpreter(), "-X", "heapsize=64M", str(HERE / script), *arguments],
+        env={**os.environ, "MICROPYPATH": f"{search_path(build)}:{HERE}"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    print(result.stdout)
+    return result
+
+
+def numbers(text, *names):
+    """The number before each of these words."""
+    found = [re.search(rf"(\d+) {name}", text) for name in names]
+    assert all(found), text
+    return [int(one[1]) for one in found if one]
+
+
+def nothing_lost(result):
+    assert result.returncode == 0, result.stdout + result.stderr
+    return numbers(result.stdout, "acknowledged lost", "numbers reused", "chains broken", "values wrong") == [0] * 4
+
+
+def test_no_cut_on_littlefs_loses_what_was_acknowledged(build):
+    result = run(build, "power_cut.py", "littlefs", "40")
+    assert nothing_lost(result)
+    assert min(numbers(result.stdout, "operations", "cut points", "torn points")) >= 40
+
+
+def test_no_call_that_fails_once_loses_what_was_acknowledged(build):
+    result = run(build, "power_cut.py", "refused", "9")
+    assert nothing_lost(result)
+
+
+def test_negative_control_fat_loses_what_was_acknowledged(build):
+    result = run(build, "power_cut.py", "fat", "7")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert numbers(result.stdout, "acknowledged lost")[0] > 0
+
+
+def broken(build, tmp_path, module, right, wrong):
+    """A build in which one line of the firmware is wrong."""
+    for path in build.rglob("*"):
+        if path.is_file():
+            copy = tmp_path / path.relative_to(build)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+    source = (HERE.parents[1] / module).read_text()
+    assert source.count(right) == 1
+    (tmp_path / module).with_suffix(".mpy").unlink(missing_ok=True)
+    (tmp_path / module).write_text(source.replace(right, wrong))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("module", "right", "wrong", "found"),
+    [
+        ("firmware/ports/journal.py", "self._file.write(data)\n            self._file.flush()",
+         "self._file.write(data)", "acknowledged lost"),
+        ("firmware/ports/counters.py", "_content(self._end + BLOCK,", "_content(self._end,", "numbers reused"),
+        ("firmware/ports/journal.py", "records.header(head,", "records.header(records.GENESIS,", "chains broken"),
+    ],
+)  # fmt: skip
+def test_negative_control_a_wrong_line_is_found(build, tmp_path, module, right, wrong, found):
+    result = run(broken(build, tmp_path, module, right, wrong), "power_cut.py", "littlefs", "150")
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert numbers(result.stdout, found)[0] > 0
+
+
+def test_what_writing_costs_the_flash(build):
+    result = run(build, "flash_wear.py")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert numbers(result.stdout, "years on")[0] >= 20
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("mode", ["littlefs", "refused", "fat"])
+def test_power_cut_at_every_call(build, mode):
+    result = run(build, "power_cut.py", mode, "1")
+    assert result.returncode == 0, result.stdout + result.stderr
+    if mode != "fat":
+        assert nothing_lost(result)
