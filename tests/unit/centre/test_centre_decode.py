@@ -120,3 +120,32 @@ def test_what_was_typed_wrong_is_one_sentence(more, protocol, sentence):
 def test_the_schema_is_printed_as_it_is_published():
     printed = CliRunner().invoke(app, ["centre", "schema"]).stdout
     assert printed == (Path(__file__).parents[3] / "docs/normalized-alarm.schema.json").read_text(encoding="utf-8")
+
+
+SOS = {one["id"]: one for one in json.loads((Path(__file__).parent / "sos_access.json").read_text())}
+
+
+@pytest.mark.parametrize(("name", "kind"), [("D21", "alarm"), ("D22", "reply"), ("D23", "heartbeat"), ("D24", "reply")])
+def test_given_documents_of_sos_access(name, kind):
+    status, (document,), _ = run(SOS[name]["text"].encode("iso-8859-1"), protocol="sosaccess")
+    assert status == 0
+    assert document["kind"] == kind
+    expect = SOS[name]["expect"]
+    if "action" in expect:
+        assert document["alarm"]["action"] == expect["action"]
+    if "accepted" in expect:
+        assert document["reply"]["accepted"] is expect["accepted"]
+    if "failover" in expect:
+        assert document["failover"] is expect["failover"]
+
+
+def test_documents_one_behind_the_other_are_each_a_line():
+    octets = "\n".join(SOS[name]["text"] for name in ("D21", "D23", "D24")).encode("iso-8859-1")
+    status, documents, _ = run(octets + b"<half", protocol="sosaccess")
+    assert status == 1
+    assert [one["kind"] for one in documents] == ["alarm", "heartbeat", "reply", "error"]
+    assert b"<status>0</status>" in bytes.fromhex(documents[0]["reply_hex"])
+
+
+def test_sos_access_has_no_key():
+    assert "--key is for dc09" in run(b"<x/>", "--key", KEY, protocol="sosaccess")[2]
