@@ -65,12 +65,17 @@ class Book:
         priority = record.get(records.PRIORITY)
         body = record.get(records.BODY)
         if isinstance(priority, int) and records.ALARM <= priority <= records.LOG and isinstance(body, bytes):
-            self.items = [one for one in self.items if one.key != key]
+            self._remove(key)
             self.items.append(Item(key, priority, body))
 
+    def _remove(self, key: "Key") -> None:
+        for index, one in enumerate(self.items):
+            if one.key == key:
+                self.items.pop(index)
+                return
+
     def _forget(self, record: "Record") -> None:
-        key = (record[records.BOOT], record[records.SEQ])
-        self.items = [one for one in self.items if one.key != key]
+        self._remove((record[records.BOOT], record[records.SEQ]))
         priority = record.get(records.PRIORITY)
         if record[records.TYPE] == records.DROPPED and isinstance(priority, int) and 0 <= priority < len(self.drops):
             self.drops[priority] += 1
