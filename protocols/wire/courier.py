@@ -12,11 +12,22 @@ Methods give back a list of actions, to be carried out in order:
     ("full", key)                  this alarm was not accepted, see below
 
 **Alarms.** An alarm is sent at once, on the best pipe that is up or on the first if none is known to be, and then again
-by `RETRIES` on the next pipe until it is stored: for ever, without jitter, never twice within a second. Nothing
-but `receipt` stops it. A reset, a 2.04, a PUBACK are none of this file's business.
+by `RETRIES` until it is stored: for ever, without jitter, never twice within a second. Nothing but `receipt` stops it.
+A reset, a 2.04, a PUBACK are none of this file's business.
 
-**Order.** Alarms before everything, the freshest first. For the first two retries of an alarm nothing else is sent, so
-that it has the radio to itself; then heartbeats go on, since they too say that presses are open.
+**Race.** Each attempt takes the pipe whose radio, and among those of one radio the pipe, this alarm has not used for
+the longest time. What an earlier attempt has started goes on meanwhile: a pipe repeats its frame until it is answered
+or has had its time. So 4 s without a receipt start another radio, or where there is one modem another address.
+
+**Last resort.** A pipe of this class (SMS) carries an alarm besides the others, never instead of them: when it is not
+stored after `RESORT_AFTER`, or as soon as no other pipe has been up for `RESORT_DOWN`. Of one alarm at most one a
+minute, after the tenth one in ten minutes; of all together one in 5 s. A heartbeat, a log or a query never goes there;
+a fault does when nothing else has been up for an hour, one an hour, so that the fleet hears that the unit lives.
+
+**Order.** Alarms before everything, the freshest first, those of an earlier boot last. For the first two retries of an
+alarm nothing else is sent, so that it has the radio to itself; then heartbeats go on, since they too say that presses
+are open. A new alarm goes at once; of the others at most `BURST` go in a second, so that after a long outage the fresh
+ones are not pushed out of the radio by the old; who has been due for `STARVED` goes before who has not.
 
 **Others** go only while a pipe is up, jittered. A newer heartbeat replaces the older. Faults and logs are retried until
 stored.
@@ -49,9 +60,22 @@ TAKEN = 3
 RETRIES = (4000, 4000, 8000, 8000, 16000, 30000)
 # No alarm is sent twice within this time, whatever the pipes do.
 APART = 1000
+# Alarms that are due together go so many in so much time; new ones do not wait for that.
+BURST = 4
+BURST_MS = 1000
+STARVED = 10000
 # While an alarm has had fewer attempts than this, other messages wait.
 RESERVED = 3
 HEARTBEAT_ATTEMPTS = 4
+
+RESORT_AFTER = 20000
+RESORT_DOWN = 3000
+RESORT_GAP = 60000
+RESORT_MANY = 10
+RESORT_LONG_GAP = 600000
+RESORT_FAILED = 15000
+RESORT_APART = 5000
+RESORT_FAULT = 3600000
 
 QUERY_KEYS = 8
 QUERY_FAST = 10000
@@ -70,21 +94,31 @@ class _Item:
         "hurried",
         "key",
         "last",
+        "late",
         "noticed",
         "pipe",
         "priority",
+        "resort",
+        "resorts",
         "since",
         "stage",
         "step",
+        "submitted",
+        "used",
         "want",
     )
 
-    def __init__(self, key: "Key", priority: int, stage: int, due: int) -> None:
+    def __init__(self, key: "Key", priority: int, stage: int, due: int, late: bool = False) -> None:
         self.key = key
         self.priority = priority
         self.stage = stage
         self.due = due  # the next attempt, or the next query once an alarm is stored
         self.since = due  # when it became stored
+        self.submitted = due
+        self.late = late  # whether an earlier boot has left it
+        self.resort = due  # when a pipe of last resort may be used (again)
+        self.resorts = 0  # how often one has been
+        self.used: "dict[int, int]" = {}  # index of pipe -> number of the last attempt on it
         self.attempts = 0
         self.step = 0  # the place in RETRIES: attempts since there was a pipe again
         self.last = due - APART
@@ -97,7 +131,9 @@ class _Item:
 
 class Courier:
     """`pipes` are names in preferred order; `random(n)` gives 0..n-1; `jitter` is how long heartbeats and other
-    non-alarms may wait after a reconnect, in ms."""
+    non-alarms may wait after a reconnect, in ms. `radios` says of each pipe which radio it uses (anything that can be
+    compared; empty for one radio), `last_resort` names the pipes that are of this class. Raises ValueError if no
+    pipe is left for ordinary use."""
 
     def __init__(
         self,
@@ -106,8 +142,15 @@ class Courier:
         alarms: int = 32,
         others: int = 16,
         jitter: int = 60000,
+        radios: "Sequence[object]" = (),
+        last_resort: "Sequence[Hashable]" = (),
     ) -> None:
         self._pipes = pipes
+        self._radios = radios or [None for _ in pipes]
+        self._resorts = [index for index, name in enumerate(pipes) if name in last_resort]
+        self._ordinary = [index for index, name in enumerate(pipes) if name not in last_resort]
+        if not self._ordinary or len(self._radios) != len(pipes):
+            raise ValueError("the courier needs a pipe that is not of last resort, and a radio for each or for none")
         self._random = random
         self._alarm_bound = alarms
         self._other_bound = others
@@ -117,10 +160,18 @@ class Courier:
         self._others: "list[_Item]" = []
         self._query_pipe = -1
         self._answered = True
+        self._down_since: "int | None" = (
+            None  # since when no ordinary pipe is up; None while one is, or before any event
+        )
+        self._resort_free = 0  # before this nothing uses a pipe of last resort
+        self._fault_free = 0
+        self._sends: "list[int]" = []  # times of the alarms' sends in the last second
 
-    def submit(self, key: "Key", priority: int, now: int, stage: int = WAITING) -> "Actions":
+    def submit(self, key: "Key", priority: int, now: int, stage: int = WAITING, late: bool = False) -> "Actions":
         """Takes a message over. `stage` is what a journal knows of an alarm after a restart: a stored one is not sent
-        again, only asked for. A key that is held already changes nothing."""
+        again, only asked for. `late` says that an earlier boot has left it: it takes its turn behind the fresh ones,
+        the newest of these first, and goes by the next `timeout`, which is due at once. A key that is held already
+        changes nothing."""
         if self._find(key) is not None:
             return []
         actions: "Actions" = []
@@ -134,8 +185,11 @@ class Courier:
                     return [("full", key)]
                 self._alarms.remove(stored[0])
                 actions.append(("forgotten", stored[0].key))
-            self._alarms.append(_Item(key, priority, stage, now))
-        return actions + self.timeout(now)
+            item = _Item(key, priority, stage, now, late)
+            self._alarms.append(item)
+            if not late and stage == WAITING:
+                actions.append(self._attempt(item, now))
+        return actions if late else actions + self.timeout(now)
 
     def receipt(self, key: "Key", stage: int, now: int) -> "Actions":
         """A receipt that was opened and verified says this stage. Stages only grow; one that is repeated or lower, or
@@ -176,8 +230,13 @@ class Courier:
         it. The next pipe is tried without waiting for the retry, but each only once until then: pipes that all fail do
         not make a storm. A pipe that comes up is tried at once."""
         item = self._find(key)
-        if item is not None and item.stage == WAITING and item.pipe >= 0 and self._pipes[item.pipe] == pipe:
+        index = self._index(pipe)
+        if item is not None and item.stage == WAITING and index in self._resorts and index in item.used:
+            item.resort = min(item.resort, now + RESORT_FAILED)
+        elif item is not None and item.stage == WAITING and item.pipe == index:
             item.failures += 1
+            if item.last in self._sends:
+                self._sends.remove(item.last)
             item.last = now - APART
             if item.failures < len(self._candidates()):
                 item.hurried = True
@@ -188,13 +247,16 @@ class Courier:
         """A pipe can be used. If it is the first, alarms go at once and the rest after a jitter, so that a fleet that
         comes back together does not call together; else alarms that still wait try the newcomer soon."""
         index = self._index(pipe)
-        if self._up[index]:
+        if self._up[index] or index in self._resorts:
+            self._up[index] = True
             return self.timeout(now)
-        first = not any(self._up)
+        first = not self._any_up()
         self._up[index] = True
+        self._down_since = None
         for item in self._alarms:
             if item.stage == WAITING:
-                item.want = index
+                if item.attempts:
+                    item.want = index
                 if first:
                     item.step = 0
                 self._hasten(item, now)
@@ -208,7 +270,7 @@ class Courier:
         """A pipe cannot be used. Alarms that were last sent on it try another one soon."""
         index = self._index(pipe)
         self._up[index] = False
-        if any(self._up):
+        if self._any_up():
             for item in self._alarms:
                 if item.stage == WAITING and item.pipe == index:
                     self._hasten(item, now)
@@ -216,10 +278,16 @@ class Courier:
 
     def timeout(self, now: int) -> "Actions":
         """Does what is due."""
+        if not self._any_up() and self._down_since is None:
+            self._down_since = now
         actions: "Actions" = []
-        for item in reversed(self._alarms):
-            if item.stage == WAITING and item.due <= now:
+        due = [item for item in self._in_turn() if item.due <= now]
+        # Pipes that come and go hasten everything again and again; the old must not starve behind the fresh.
+        starved = [item for item in due if now - item.due >= STARVED]
+        for item in starved + [item for item in due if now - item.due < STARVED]:
+            if self._pace(now) <= now:
                 actions.append(self._attempt(item, now))
+        actions += self._resort(now)
         if not self._others_may_go():
             return actions
         due = [item for item in self._others if item.due <= now]
@@ -233,7 +301,12 @@ class Courier:
 
     def next_wakeup(self, now: int) -> "int | None":
         """When `timeout` is to be called next, or None when nothing is to be done before another event."""
-        due = [item.due for item in self._alarms if item.stage == WAITING]
+        waiting = self._in_turn()
+        due = [max(item.due, self._pace(now)) for item in waiting]
+        if self._resort_pipe() is not None:
+            due += [self._resort_at(item, now) for item in waiting]
+            fault = self._fault_at(now)
+            due += [] if fault is None else [fault]
         if self._others_may_go():
             due += [item.due for item in self._alarms if item.stage != WAITING]
             due += [item.due for item in self._others]
@@ -249,7 +322,15 @@ class Courier:
 
     def _others_may_go(self) -> bool:
         reserved = any([item.stage == WAITING and item.attempts < RESERVED for item in self._alarms])
-        return any(self._up) and not reserved
+        return self._any_up() and not reserved
+
+    def _any_up(self) -> bool:
+        return any([self._up[index] for index in self._ordinary])
+
+    def _in_turn(self) -> "list[_Item]":
+        """Alarms that are not stored, in the order in which they are to be sent."""
+        waiting = [item for item in reversed(self._alarms) if item.stage == WAITING]
+        return [item for item in waiting if not item.late] + [item for item in waiting if item.late]
 
     def _find(self, key: "Key") -> "_Item | None":
         for item in self._alarms + self._others:
@@ -264,13 +345,27 @@ class Courier:
         raise ValueError("not one of the courier's pipes")
 
     def _candidates(self) -> "list[int]":
-        up = [index for index, is_up in enumerate(self._up) if is_up]
-        return up or list(range(len(self._pipes)))
+        return [index for index in self._ordinary if self._up[index]] or self._ordinary
 
     def _next_pipe(self, last: int) -> int:
         """The candidate after `last` in preferred order, and then from the front again."""
         candidates = self._candidates()
         return min([index for index in candidates if index > last] or candidates)
+
+    def _pace(self, now: int) -> int:
+        """When an alarm may be sent again that is no new one."""
+        recent = [at for at in self._sends if at > now - BURST_MS]
+        return now if len(recent) < BURST else recent[-BURST] + BURST_MS
+
+    def _race(self, item: _Item) -> int:
+        """The candidate whose radio, and which itself, this message has not used for the longest time."""
+        radios = [(self._radios[index], item.used.get(index, 0)) for index in self._ordinary]
+        best, choice = None, 0
+        for index in self._candidates():
+            rank = (max([used for radio, used in radios if radio == self._radios[index]]), item.used.get(index, 0))
+            if best is None or rank < best:
+                best, choice = rank, index
+        return choice
 
     def _hasten(self, item: _Item, now: int) -> None:
         item.due = min(item.due, max(now, item.last + APART))
@@ -284,12 +379,57 @@ class Courier:
         item.hurried = False
         item.attempts += 1
         item.step += 1
-        item.pipe = item.want if item.want in self._candidates() else self._next_pipe(item.pipe)
+        item.pipe = item.want if item.want in self._candidates() else self._race(item)
+        item.used[item.pipe] = item.attempts
         item.want = -1
+        if item.priority == ALARM:
+            self._sends = [at for at in self._sends if at > now - BURST_MS] + [now]
         item.last = now
         item.due = now + wait
         item.noticed = False
         return ("send", item.key, item.attempts, self._pipes[item.pipe])
+
+    def _resort_pipe(self) -> "int | None":
+        """The first pipe of last resort that is up."""
+        up = [index for index in self._resorts if self._up[index]]
+        return up[0] if up else None
+
+    def _down_for(self, ms: int, now: int) -> int:
+        """When no ordinary pipe will have been up for so long, if none comes up."""
+        return (now if self._down_since is None else self._down_since) + ms
+
+    def _resort_at(self, item: _Item, now: int) -> int:
+        """When this alarm may use a pipe of last resort."""
+        at = item.submitted + RESORT_AFTER
+        if not self._any_up():
+            at = min(at, max(item.submitted, self._down_for(RESORT_DOWN, now)))
+        return max(at, item.resort, self._resort_free)
+
+    def _fault_at(self, now: int) -> "int | None":
+        """When a fault may use a pipe of last resort; None while there is none, or an ordinary pipe is up."""
+        if self._any_up() or not any([item.priority == FAULT for item in self._others]):
+            return None
+        return max(self._down_for(RESORT_FAULT, now), self._fault_free, self._resort_free)
+
+    def _resort(self, now: int) -> "Actions":
+        """One send on a pipe of last resort, if one is due."""
+        index = self._resort_pipe()
+        if index is None:
+            return []
+        due = [item for item in self._in_turn() if self._resort_at(item, now) <= now]
+        fault = self._fault_at(now)
+        if not due and fault is not None and fault <= now:
+            due = [item for item in self._others if item.priority == FAULT]
+            self._fault_free = now + RESORT_FAULT
+        if not due:
+            return []
+        item = due[0]
+        item.attempts += 1
+        item.resorts += 1
+        item.used[index] = item.attempts
+        item.resort = now + (RESORT_GAP if item.resorts < RESORT_MANY else RESORT_LONG_GAP)
+        self._resort_free = now + RESORT_APART
+        return [("send", item.key, item.attempts, self._pipes[index])]
 
     def _displace(self, priority: int) -> "Actions":
         """Makes room for a message that is no alarm."""
