@@ -27,13 +27,13 @@ _COMPACT = {
     "t": "to", "u": "allow-events", "v": "via", "x": "session-expires", "y": "identity",
 }  # fmt: skip
 _ONCE = frozenset({"call-id", "content-length", "content-type", "cseq", "from", "max-forwards", "to"})
-_TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"
-_REQUEST_LINE = re.compile(rf"({_TOKEN}) ([^\s\x00-\x1f]{{1,1024}}) SIP/2\.0")
+_WORD = r"[A-Za-z0-9\-.!%*_+`'~]+"
+_REQUEST_LINE = re.compile(rf"({_WORD}) ([^\s\x00-\x1f]{{1,1024}}) SIP/2\.0")
 _STATUS_LINE = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: ([^\r\n]{0,512}))?")
-_HEADER = re.compile(rf"({_TOKEN})[ \t]*:(.*)", re.S)
-_CSEQ = re.compile(rf"([0-9]{{1,10}})[ \t]+({_TOKEN})")
+_HEADER = re.compile(rf"({_WORD})[ \t]*:(.*)", re.S)
+_CSEQ = re.compile(rf"([0-9]{{1,10}})[ \t]+({_WORD})")
 _VIA = re.compile(
-    rf"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({_TOKEN})[ \t]+"
+    rf"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*({_WORD})[ \t]+"
     r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?:[ \t]*:[ \t]*([0-9]{1,5}))?[ \t]*(;.*)?"
 )
 _URI = re.compile(
@@ -223,7 +223,10 @@ def _check(headers: Headers, head: SipRequest | None) -> None:
     for name in ("via", "from", "to", "call-id", "cseq"):
         if not headers.get(name):
             raise SipError(f"{name} is missing", head)
-    number, method = cseq(headers)
+    try:
+        number, method = cseq(headers)
+    except SipError as error:
+        raise SipError(str(error), head) from None
     if number >= 1 << 31:
         raise SipError("the sequence number is too large", head)
     if head is not None and method != head.method:
@@ -316,7 +319,7 @@ def escape_user(user: str) -> str:
 
 
 def serialize(message: SipRequest | SipResponse) -> bytes:
-    """The octets. Content-Length is made anew; the caller's is left out. Raises SipError for a line break in a value."""
+    """The octets, with a new Content-Length in place of the caller's. Raises SipError for a line break in a value."""
     if isinstance(message, SipRequest):
         lines = [f"{message.method} {message.uri} {VERSION}"]
     else:

@@ -67,14 +67,16 @@ class SipStream:
             self._scanned = 0
 
     def _skip_line_ends(self) -> None:
-        """Line ends between messages: a double one is a ping, a single one an answer or nothing."""
-        if self._scanned:
-            return
+        """Line ends between messages: a double one is a ping, a single one an answer or the first half of a ping."""
         count = 0
-        while self._held.startswith(PONG, count):
-            count += 2
-        self.pings += count // 4
-        del self._held[:count]
+        while self._held.startswith(PING, count):
+            count += len(PING)
+        self.pings += count // len(PING)
+        if self._held.startswith(PONG, count) and len(self._held) > count + len(PONG) + 1:
+            count += len(PONG)
+        if count:
+            del self._held[:count]
+            self._scanned = 0
 
     def _break(self, why: str) -> SipError:
         self._broken = True

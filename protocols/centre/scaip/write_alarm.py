@@ -189,7 +189,7 @@ def _codes(alarm: Alarm) -> tuple[str | None, Sent]:
 
 
 def _cancels_only(category: Category, sent: Sent) -> bool:
-    """Whether status 19 would be read as the end of this category: that of a flat battery must not end a cry for help."""
+    """Whether status 19 is read as the end of this category: that of a flat battery must not end a cry for help."""
     said = read(Request("0", "0", sent.dty, stc=str(CANCEL_CODE), lco=sent.lco))
     return said.category is category or category is Category.DURESS
 
