@@ -25,7 +25,8 @@ class Settings:
 
     ``database_url`` is the application's login; ``owner_url`` the schema owner's, used by ``migrate`` only.
     Both are None when the embedded PostgreSQL under ``data`` is to be used. Every listener binds to loopback unless
-    ``listen`` says otherwise. Passwords inside the URLs are never printed: use ``repr`` freely.
+    ``listen`` says otherwise. ``hooks_port`` opens the SMS gateways' door; None leaves it shut.
+    Passwords inside the URLs are never printed: use ``repr`` freely.
     """
 
     data: Path
@@ -36,6 +37,8 @@ class Settings:
     coap_port: int = 5683
     listen: str = "127.0.0.1"
     http_listen: str = "127.0.0.1"
+    hooks_port: int | None = None
+    hooks_listen: str = "127.0.0.1"
     tls_name: str = "fleet.livlina"
 
     @property
@@ -67,4 +70,6 @@ class Settings:
             coap_port=_port(env, "LIVLINA_COAP_PORT", 5683),
             listen=listen,
             http_listen=env.get("LIVLINA_HTTP_LISTEN", "127.0.0.1"),
+            hooks_port=_port(env, "LIVLINA_HOOKS_PORT", 0) if env.get("LIVLINA_HOOKS_PORT") else None,
+            hooks_listen=env.get("LIVLINA_HOOKS_LISTEN", "127.0.0.1"),
         )

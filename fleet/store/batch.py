@@ -20,7 +20,8 @@ class Batcher(Generic[Item, Result]):
     An idle batcher commits at once; under load a batch is what queued up meanwhile, at most ``most`` items.
     ``linger`` (seconds) lets a batch grow where delay is harmless. ``commit`` gets the items in order of arrival and
     returns one result for each. When it raises, every item of the batch gets that exception and nothing is retried
-    here: whoever sent the item still has it. Nothing is ever dropped silently: a full queue raises Overloaded.
+    here: whoever sent the item still has it. Nothing is ever dropped silently: a full queue raises Overloaded. Items
+    submitted as ``first`` go before all that wait otherwise, in a queue of the same length of their own.
     """
 
     def __init__(
@@ -36,16 +37,18 @@ class Batcher(Generic[Item, Result]):
         self._linger = linger
         self._limit = queue
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._first: list[tuple[Item, asyncio.Future[Result]]] = []
         self._arrived = asyncio.Event()
         self.batches = 0
         self.items = 0
 
-    def submit(self, item: Item) -> asyncio.Future[Result]:
+    def submit(self, item: Item, *, first: bool = False) -> asyncio.Future[Result]:
         """Queues the item. Raises Overloaded when the queue is full."""
-        if len(self._waiting) >= self._limit:
+        queue = self._first if first else self._waiting
+        if len(queue) >= self._limit:
             raise Overloaded(f"{self._limit} items wait for their commit: try again later")
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        queue.append((item, future))
         self._arrived.set()
         return future
 
@@ -54,14 +57,16 @@ class Batcher(Generic[Item, Result]):
         try:
             while True:
                 await self._arrived.wait()
-                if self._linger and len(self._waiting) < self._most:
+                if self._linger and len(self._first) + len(self._waiting) < self._most:
                     await asyncio.sleep(self._linger)
-                batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-                if not self._waiting:
+                batch, self._first = self._first[: self._most], self._first[self._most :]
+                room = self._most - len(batch)
+                batch, self._waiting = batch + self._waiting[:room], self._waiting[room:]
+                if not self._first and not self._waiting:
                     self._arrived.clear()
                 await self._settle(batch)
         finally:
-            for _, future in self._waiting:
+            for _, future in (*self._first, *self._waiting):
                 future.cancel()
 
     async def _settle(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
