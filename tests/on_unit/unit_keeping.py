@@ -1,0 +1,220 @@
+"""The journal's files over updates, damage and long waits; small values; crumbs."""
+
+import hashlib
+
+from cut_flash import EAGER, LAZY, Cut, CutFlash
+
+from firmware.core import book, records
+from firmware.ports import journal
+from firmware.ports.breadcrumbs import MOST, Crumbs
+from firmware.ports.kept import Kept
+from protocols.wire import cbor
+
+PLENTY = 1 << 30
+
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+def first_format(*written):
+    """A journal of version 0.1.0."""
+    data = records.frame({0: records.HEADER, 3: 1})
+    for record in written:
+        data += records.frame(record)
+    return data
+
+
+def loaded(files):
+    flash = CutFlash(files, PLENTY)
+    one = journal.Journal(flash)
+    return one, one.load(), flash
+
+
+def keys(entries):
+    return [(entry.boot, entry.seq) for entry in entries]
+
+
+def test_a_journal_of_the_first_format_is_read_and_continued():
+    data = first_format(records.press(1, 1, 1, 0, 1, 5), records.press(1, 2, 1, 0, 1, 6), records.stage(1, 2, 3))
+    one, entries, flash = loaded({"journal": data})
+    assert keys(entries) == [(1, 1)]
+    assert bytes(flash.files["journal.old"]) == data, "the finished presses stay readable"
+    one.append(records.press(2, 1, 1, 0, 1, 7))
+    files = [bytes(flash.files["journal.old"]), bytes(flash.files["journal"])]
+    last, wrong = records.verify(files, [one.head], sha256)
+    assert wrong == [] and last[:8] == one.head
+    assert keys(journal.Journal(flash).load()) == [(1, 1), (2, 1)]
+
+
+def test_no_cut_during_that_update_loses_a_press():
+    data = first_format(records.press(1, 1, 1, 0, 1, 5), records.press(1, 2, 1, 0, 1, 6))
+    for kind in (EAGER, LAZY):
+        _, _, whole = loaded({"journal": data})
+        for steps in range(whole.used + 1):
+            flash = CutFlash({"journal": data}, steps, kind)
+            try:
+                journal.Journal(flash).load()
+            except Cut:
+                pass
+            assert keys(journal.Journal(CutFlash(flash.files, PLENTY, kind)).load()) == [(1, 1), (1, 2)], (kind, steps)
+
+
+def newer_format():
+    """What a firmware that is yet to be written might leave: another header, records and fields not known here."""
+    data = records.frame({0: records.HEADER, 3: 9, 9: sha256(b"before"), 40: [1, 2]})
+    data += records.frame({0: 77, 1: 4, 2: 1, 3: b"unknown"})
+    data += records.frame({0: records.PRESS, 1: 4, 2: 2, 3: 1, 4: 0, 5: 1, 6: 5, 60: "more"})
+    data += records.frame({0: records.STAGE, 1: 4, 2: 2, 7: 1})
+    return data + records.frame(records.item(records.FAULT, 4, 3, b"waits"))
+
+
+def test_a_journal_of_a_newer_format_is_kept_aside_and_its_presses_go_on():
+    data = newer_format()
+    one, entries, flash = loaded({"journal": data})
+    assert keys(entries) == [(4, 2)] and entries[0].stage == 1
+    assert one.items == [(records.FAULT, 4, 3, b"waits")]
+    assert bytes(flash.files["journal.newer"]) == data
+    one.append(records.press(5, 1, 1, 0, 1, 0))
+    assert keys(journal.Journal(flash).load()) == [(4, 2), (5, 1)]
+
+
+def test_no_cut_while_a_newer_format_is_set_aside_loses_a_press():
+    data = newer_format()
+    _, _, whole = loaded({"journal": data})
+    for steps in range(whole.used + 1):
+        flash = CutFlash({"journal": data}, steps)
+        try:
+            journal.Journal(flash).load()
+        except Cut:
+            pass
+        one = journal.Journal(CutFlash(flash.files, PLENTY))
+        assert keys(one.load()) == [(4, 2)] and len(one.items) == 1, steps
+
+
+def test_damage_inside_the_file_costs_only_the_damaged_record():
+    book_of, _, flash = loaded({})
+    for seq in (1, 2, 3, 4):
+        book_of.append(records.press(7, seq, 1, 0, 1, 0))
+    whole = bytes(flash.files["journal"])
+    size = len(records.frame(records.press(7, 1, 1, 0, 1, 0)))
+    for at in range(len(whole)):
+        data = whole[:at] + bytes((whole[at] ^ 0x10,)) + whole[at + 1 :]
+        one, entries, bad = loaded({"journal": data})
+        hit = 0 if at < len(whole) - 4 * size else 1 + (at - (len(whole) - 4 * size)) // size
+        assert keys(entries) == [(7, seq) for seq in (1, 2, 3, 4) if seq != hit], at
+        if hit < 4:
+            assert bytes(bad.files["journal.bad"]) == data, "it is kept for the bench"
+        one.append(records.press(8, 1, 1, 0, 1, 0))
+        again = journal.Journal(bad)
+        assert keys(again.load())[-1] == (8, 1) and again.head == one.head
+
+
+def test_what_waits_survives_a_restart_until_it_is_consumed():
+    one, _, flash = loaded({})
+    one.append(records.item(records.LOG, 1, 1, b"log"))
+    one.append(records.item(records.FAULT, 1, 2, b"fault"))
+    assert journal.Journal(flash).items == []
+    again = journal.Journal(flash)
+    again.load()
+    assert again.items == [(records.LOG, 1, 1, b"log"), (records.FAULT, 1, 2, b"fault")]
+    again.append(records.consumed(1, 1))
+    last = journal.Journal(flash)
+    last.load()
+    assert last.items == [(records.FAULT, 1, 2, b"fault")]
+
+
+def test_a_flood_of_logs_stays_bounded_and_the_journal_says_what_it_dropped():
+    before, journal.ROTATE = journal.ROTATE, 2000
+    one, _, flash = loaded({})
+    one.append(records.press(1, 1, 1, 0, 1, 0))
+    one.append(records.item(records.FAULT, 1, 2, b"fault"))
+    for seq in range(10, 310):
+        one.append(records.item(records.LOG, 1, seq, b"a log line"))
+    again = journal.Journal(flash)
+    assert keys(again.load()) == [(1, 1)]
+    journal.ROTATE = before
+    assert len(again.items) == 1 + book.MOST[records.LOG] and again.items[0][3] == b"fault"
+    assert again.drops == one.drops == [0, 0, 0, 300 - book.MOST[records.LOG]]
+    assert len(flash.files["journal"]) < 2000 + 2 * records.LONGEST
+
+
+def test_with_more_to_carry_than_a_file_holds_it_is_not_changed_at_every_record():
+    before, journal.ROTATE = journal.ROTATE, 600
+    one, _, flash = loaded({})
+    for seq in range(1, 61):
+        one.append(records.press(1, seq, 1, 0, 1, 0))
+    for seq in range(1, 21):
+        one.append(records.aged(1, seq, 60))
+    old = bytes(flash.files["journal.old"])
+    one.append(records.aged(1, 30, 60))
+    assert bytes(flash.files["journal.old"]) == old
+    assert len(journal.Journal(flash).load()) == 60
+    journal.ROTATE = before
+
+
+def test_a_kept_value_is_the_old_one_or_the_new_one_after_a_cut_at_any_step():
+    start = CutFlash({}, PLENTY)
+    assert Kept(start).load("ladder") is None
+    assert Kept(start).save("ladder", {1: 5, 2: [1, b"x"]})
+    for kind in (EAGER, LAZY):
+        for steps in range(60):
+            flash = CutFlash(start.files, steps, kind)
+            done = False
+            try:
+                done = Kept(flash).save("ladder", {1: 6})
+            except Cut:
+                pass
+            value = Kept(CutFlash(flash.files, PLENTY, kind)).load("ladder")
+            assert value == {1: 6} or (value == {1: 5, 2: [1, b"x"]} and not done), (steps, value)
+
+
+def test_a_kept_value_that_is_there_already_costs_no_write():
+    flash = CutFlash({}, PLENTY)
+    kept = Kept(flash)
+    assert kept.save("a", 1)
+    used = flash.used
+    assert kept.save("a", 1) and Kept(flash).save("a", 1) and flash.used == used
+    assert kept.save("a", 2) and flash.used > used
+
+
+def test_a_damaged_kept_value_is_none():
+    flash = CutFlash({}, PLENTY)
+    Kept(flash).save("a", [1, 2, 3])
+    whole = bytes(flash.files["a.kept"])
+    for at in range(len(whole)):
+        for data in (whole[:at], whole[:at] + bytes((whole[at] ^ 4,)) + whole[at + 1 :]):
+            assert Kept(CutFlash({"a.kept": data}, PLENTY)).load("a") is None, at
+
+
+def test_flash_that_refuses_a_kept_value_is_counted_and_keeps_the_old_one():
+    flash = CutFlash({}, PLENTY)
+    kept = Kept(flash)
+    kept.save("a", 1)
+    flash.broken = True
+    assert not kept.save("a", 2) and kept.failures == 1
+    flash.broken = False
+    assert kept.load("a") == 1
+
+
+def test_crumbs_of_the_last_boot_are_there_and_the_ring_is_bounded():
+    flash = CutFlash({}, PLENTY)
+    one = Crumbs(flash)
+    assert one.previous == []
+    for number in range(1, 100):
+        one.drop(2, number)
+    assert one.trail() == [(2, number) for number in range(100 - MOST, 100)]
+    assert one.save()
+    again = Crumbs(flash)
+    assert again.previous == one.trail() and again.trail() == []
+    again.drop(1, 0x8005)
+    assert again.previous == one.trail(), "what was left stays readable in this boot"
+    assert again.save() and Crumbs(flash).previous == [(1, 0x8005)]
+
+
+def test_crumbs_that_are_damaged_are_none():
+    for value in (7, [[1]], [["a", 1]], [[1, 2, 3]], {1: 2}):
+        flash = CutFlash({}, PLENTY)
+        Kept(flash).save("crumbs", value)
+        assert Crumbs(flash).previous == []
+    assert Crumbs(CutFlash({"crumbs.kept": cbor.encode([])}, PLENTY)).previous == []
