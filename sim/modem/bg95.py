@@ -9,6 +9,7 @@ from sim.modem.device import ON
 from sim.modem.path import TcpEndpoint, UdpEndpoint
 
 _SOCKET_IN_USE, _OPEN_FAILED = 563, 566
+_GNSS_RUNS, _GNSS_OFF, _NO_FIX = 504, 505, 516
 
 
 class Bg95(Commands):
@@ -16,12 +17,13 @@ class Bg95(Commands):
     ready_lines = ("+QUSIM: 1", "+QIND: SMS DONE")
     asleep_line = "PSM POWER DOWN"
     revision = "BG95M3LAR02A03"
+    iccid_shape = "padded"
 
     def path_lost(self) -> tuple[str, ...]:
         return ('+QIURC: "pdpdeact",1',)
 
     def do_qccid(self, rest: str) -> Answer:
-        return Answer([f"+QCCID: {self.need_card().iccid}F"])
+        return Answer([f"+QCCID: {self.shown_iccid()}"])
 
     def do_qdsim(self, rest: str) -> Answer:
         if rest == "?":
@@ -40,15 +42,47 @@ class Bg95(Commands):
         network = self.serving.network
         if network is None:
             return Answer(['+QCSQ: "NOSERVICE"'])
-        return Answer([f'+QCSQ: "eMTC",{network.rsrp + 29},{network.rsrp},195,-10'])
+        return Answer([f'+QCSQ: "{network.radio}",{network.rsrp + 29},{network.rsrp},195,-10'])
+
+    def do_qnwinfo(self, rest: str) -> Answer:
+        network, operator = self.serving.network, self.serving.operator
+        if network is None or operator is None:
+            return Answer(["+QNWINFO: No Service"])
+        return Answer([f'+QNWINFO: "{network.radio}","{operator.plmn}","LTE BAND {network.band}",{network.earfcn}'])
 
     def do_qeng(self, rest: str) -> Answer:
         network, operator = self.serving.network, self.serving.operator
         if network is None or operator is None:
             return Answer(['+QENG: "servingcell","SEARCH"'])
         return Answer([
-            f'+QENG: "servingcell","NOCONN","eMTC","FDD",{operator.plmn[:3]},{operator.plmn[3:]},{network.cell:X},330,'
-            f"6300,20,3,3,{network.tac:X},{network.rsrp},-10,-60,15,20"
+            f'+QENG: "servingcell","NOCONN","{network.radio}","FDD",{operator.plmn[:3]},{operator.plmn[3:]},'
+            f"{network.cell:X},330,{network.earfcn},{network.band},3,3,{network.tac:X},{network.rsrp},-10,-60,15,20"
+        ])  # fmt: skip
+
+    def do_qgps(self, rest: str) -> Answer:
+        if rest == "?":
+            return Answer([f"+QGPS: {int(self.gnss_since is not None)}"])
+        if self.gnss_since is not None:
+            raise Refusal(_GNSS_RUNS)
+        self.gnss_since = self.clock.now()
+        return Answer()
+
+    def do_qgpsend(self, rest: str) -> Answer:
+        if self.gnss_since is None:
+            raise Refusal(_GNSS_OFF)
+        self.gnss_since = None
+        return Answer()
+
+    def do_qgpsloc(self, rest: str) -> Answer:
+        """A stale position is not shown by this modem: without a fix it refuses."""
+        if self.gnss_since is None:
+            raise Refusal(_GNSS_OFF)
+        if self.gnss_sees() != "fresh":
+            raise Refusal(_NO_FIX)
+        gnss = self.scenario.gnss
+        return Answer([
+            f"+QGPSLOC: 222031.0,{gnss.latitude},{gnss.longitude},{gnss.dilution},20.0,3,000.00,0.0,0.0,211126,"
+            f"{gnss.satellites:02d}"
         ])  # fmt: skip
 
     def do_qicsgp(self, rest: str) -> Answer:

@@ -70,12 +70,21 @@ class SteppedClock:
             heapq.heappop(self._due)
         return self._due[0][0] if self._due else None
 
+    def step(self) -> None:
+        """Let time pass up to the next call, and make that one call. Nothing happens where there is none."""
+        if self.next_due() is not None:
+            at, _, timer = heapq.heappop(self._due)
+            self._now = max(self._now, at)
+            if timer.call is not None:
+                timer.call()
+
+    def move(self, to: float) -> None:
+        """Let time pass up to this moment without a call; only where none is due before."""
+        self._now = max(self._now, to)
+
     def advance(self, seconds: float) -> None:
         """Let so much time pass."""
         end = self._now + seconds
         while (due := self.next_due()) is not None and due <= end:
-            at, _, timer = heapq.heappop(self._due)
-            self._now = at
-            if timer.call is not None:
-                timer.call()
+            self.step()
         self._now = end

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from sim.modem.device import ON, Device
+from sim.modem.device import ASLEEP, ON
+from sim.modem.faults import Faults
 from sim.modem.scenario import Card
+from sim.modem.sms import submitted
 
 IMEI = "860123456789012"
 LONGEST_LINE = 600
@@ -46,13 +49,17 @@ class Prompt:
     take: Callable[[bytes], Answer]
 
 
-class Commands(Device):
-    """Adds the unit's bytes: `receive`."""
+class Commands(Faults):
+    """Adds the unit's bytes: `receive`. `revision`: the modem's firmware; `iccid_shape`: how it shows a card."""
 
     revision = "EMULATED"
+    iccid_shape = "plain"
 
     def receive(self, data: bytes) -> None:
-        """Bytes of the unit. A modem that is off, starting, asleep or hung hears nothing."""
+        """Bytes of the unit. A modem that is off, starting, asleep or hung hears nothing; without a key it is woken by
+        them, and they are lost."""
+        if self.state == ASLEEP and not self.has_key:
+            self.boot(resumed=True)
         if self.state != ON or self.hung:
             return
         self.rest()
@@ -191,7 +198,16 @@ class Commands(Device):
         return Answer([self.need_card().imsi])
 
     def do_cgmr(self, rest: str) -> Answer:
-        return Answer([self.revision])
+        return Answer([self.scenario.revision or self.revision])
+
+    def do_cops(self, rest: str) -> Answer:
+        """A search of the modem's own accord; what is registered stays so if there is nothing better."""
+        operator = self.serving.operator
+        if rest == "?":
+            return Answer([f'+COPS: 0,2,"{operator.plmn}",7' if operator is not None else "+COPS: 0"])
+        if rest[:1] == "0" and not self.registered():
+            self.search()
+        return Answer(ms=self.scenario.timing.cops_ms)
 
     def do_csq(self, rest: str) -> Answer:
         network = self.serving.network
@@ -202,7 +218,7 @@ class Commands(Device):
         return Answer([f"+CESQ: 99,99,255,255,18,{network.rsrp + 141}" if network else "+CESQ: 99,99,255,255,255,255"])
 
     def do_cclk(self, rest: str) -> Answer:
-        return Answer(['+CCLK: "26/11/21,23:20:31+04"' if self.clock_known else '+CCLK: "80/01/06,00:00:10+00"'])
+        return Answer([f'+CCLK: "{self.network_time("%y/%m/%d,%H:%M:%S")}"'])
 
     def do_cbc(self, rest: str) -> Answer:
         return Answer(["+CBC: 0,85,3912"])
@@ -217,7 +233,17 @@ class Commands(Device):
         return Answer(then=lambda: self.say(f"+CEREG: {self.registration()}") if self.report >= 4 else None)
 
     def do_cedrxs(self, rest: str) -> Answer:
+        if rest == "?":
+            return Answer([f'+CEDRXS: 4,"{self.scenario.grant.edrx}"'] if self.edrx else [])
+        self.edrx = rest[:1] in ("1", "2")
         return Answer()
+
+    def do_cedrxrdp(self, rest: str) -> Answer:
+        """What is granted (TS 27.007 clause 7.41)."""
+        grant = self.scenario.grant
+        if not (self.edrx and grant.edrx and self.registered()):
+            return Answer(["+CEDRXRDP: 0"])
+        return Answer([f'+CEDRXRDP: 4,"{grant.edrx}","{grant.edrx}","{grant.window}"'])
 
     def do_ctzu(self, rest: str) -> Answer:
         return Answer()
@@ -241,22 +267,28 @@ class Commands(Device):
             pdu = bytes.fromhex(data.decode("ascii"))
             if not self.registered() or len(pdu) != length + 1:
                 raise Refusal(500, "CMS")
-            self.sent_sms.append(_submitted(pdu))
-            return Answer([f"+CMGS: {len(self.sent_sms)}"])
+            if self.sms_refusals:
+                self.sms_refusals -= 1
+                raise Refusal(38, "CMS")
+            number, payload = submitted(pdu)
+            self.sent_sms.append((number, payload))
+            if self.on_sms is not None:
+                self.on_sms(number, payload)
+            return Answer([f"+CMGS: {len(self.sent_sms)}"], ms=self.scenario.timing.sms_ms)
 
         return Prompt(None, take)
 
     def do_cmgl(self, rest: str) -> Answer:
         lines = []
         for place, pdu in sorted(self.inbox.items()):
-            lines += [f"+CMGL: {place},1,,{len(pdu) // 2 - 8}", pdu]
+            lines += [f"+CMGL: {place},1,,{max(0, len(pdu) // 2 - 8)}", pdu]
         return Answer(lines)
 
     def do_cmgr(self, rest: str) -> Answer:
         pdu = self.inbox.get(int(rest))
         if pdu is None:
             raise Refusal(_SMS_NOT_FOUND, "CMS")
-        return Answer([f"+CMGR: 0,,{len(pdu) // 2 - 8}", pdu])
+        return Answer([f"+CMGR: 0,,{max(0, len(pdu) // 2 - 8)}", pdu])
 
     def do_cmgd(self, rest: str) -> Answer:
         self.inbox.pop(int(rest), None)
@@ -276,6 +308,25 @@ class Commands(Device):
         if not self.pdp:
             raise Refusal(_NO_NETWORK)
 
+    def shown_iccid(self) -> str:
+        """The card's number as this modem, or this card, shows it. Raises Refusal without a card."""
+        card = self.need_card()
+        shape = card.shape or self.iccid_shape
+        padded = card.iccid + "F" * (20 - len(card.iccid))
+        if shape == "padded":
+            return padded
+        if shape == "swapped":
+            return "".join(padded[at + 1] + padded[at] for at in range(0, 20, 2))
+        return f'"{card.iccid}"' if shape == "quoted" else card.iccid
+
+    def network_time(self, form: str) -> str:
+        """Local time and zone as the network has told them; what a modem invents before that."""
+        calendar = self.scenario.calendar
+        if not self.clock_known:
+            return datetime(1980, 1, 6, 0, 0, 10, tzinfo=UTC).strftime(form) + "+00"
+        at = calendar.unix + int(self.clock.now()) + 900 * calendar.zone
+        return datetime.fromtimestamp(at, UTC).strftime(form) + f"{calendar.zone:+03d}"
+
     def bring_up(self) -> None:
         """A path. Raises Refusal where there is no network."""
         if not self.registered():
@@ -286,12 +337,3 @@ class Commands(Device):
 def arguments(rest: str) -> list[str]:
     """What stands between the commas, without quotes."""
     return [part.strip('"') for part in rest.split(",")]
-
-
-def _submitted(pdu: bytes) -> tuple[str, bytes]:
-    """(number, payload) of an SMS-SUBMIT with a short validity."""
-    at = 1 + pdu[0] + 2
-    count = pdu[at]
-    end = at + 2 + (count + 1) // 2
-    number = "".join(f"{byte & 15:X}{byte >> 4:X}" for byte in pdu[at + 2 : end])[:count]
-    return number, pdu[end + 4 :]

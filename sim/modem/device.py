@@ -14,20 +14,24 @@ from collections.abc import Callable
 from sim.modem.clock import Clock, Timer
 from sim.modem.path import Endpoint, Path
 from sim.modem.radio import DENIED, HOME, ROAMING, SEARCHING, Radio, Serving
-from sim.modem.scenario import Card, Scenario, Step
+from sim.modem.scenario import Card, Scenario
 from sim.modem.serial import Output
 
 OFF, BOOTING, ON, ASLEEP = "off", "booting", "on", "asleep"
 NOT_GRANTED = "11100000"
-_BROWN_OUT_NOISE = b"\xfe\x00\xff\x80\x00"
+# TS 24.008 clause 10.5.5.32, S1 mode: seconds of each cycle value.
+_EDRX_S = (5.12, 10.24, 20.48, 40.96, 61.44, 81.92, 102.4, 122.88, 143.36, 163.84, 327.68, 655.36, 1310.72, 2621.44,
+           5242.88, 10485.76)  # fmt: skip
 
 
 class Device(ABC):
     """One modem. `write` takes its bytes. The board calls `set_power`, `press_key`, `set_mux`; the unit's bytes go to
     `receive` (Commands). Attributes for tests: `state`, `serving`, `pdp`, `boots`, `commands` (how often each came),
-    `sent_sms` as (number, payload), `path`."""
+    `sent_sms` as (number, payload), `sms_lost` for want of room, `naps` and `awake_s` (how often it slept, and how long
+    it was awake in all), `path`; `on_sms(number, payload)`."""
 
     has_key = True
+    """Without a key the modem starts with its supply, and traffic on its line wakes it."""
     boot_lines: tuple[str, ...] = ("RDY",)
     ready_lines: tuple[str, ...] = ()
     asleep_line = ""
@@ -38,22 +42,34 @@ class Device(ABC):
         self.radio = radio
         self.rng = random.Random(scenario.seed)
         self.path = Path(scenario.path, clock, self.rng)
+        self.path.paging = self.paging_delay
         self.out = Output(scenario.serial, clock, write)
         self.state = OFF
         self.boots = 0
         self.commands: Counter[str] = Counter()
         self.sent_sms: list[tuple[str, bytes]] = []
         self.inbox: dict[int, str] = {}
-        self._power = False
+        self.sms_lost = 0
+        self.sms_refusals = 0
+        self.on_sms: Callable[[str, bytes], None] | None = None
+        self.naps = 0
+        self.awake_s = 0.0
+        self.card_out = False
+        self.card_loss = [card.loss for card in scenario.cards]
+        self.sees = scenario.gnss.sees
+        self.powered = False
         self._mux = 0
         self._cycle = 0
-        self._card_out = False
-        self._fired: set[int] = set()
+        self._since = 0.0
+        self._used = 0.0
+        self._kept: tuple[int, Serving, bool, tuple[str, str] | None] | None = None
         self._reset_state()
         radio.listen(self._radio_changed)
-        for number, step in enumerate(scenario.steps):
-            if step.at_ms is not None:
-                clock.call_later(step.at_ms / 1000, lambda n=number, s=step: self._fire(n, s))  # type: ignore[misc]
+        self._plan()
+
+    @abstractmethod
+    def _plan(self) -> None:
+        """Let the scenario's steps happen at their times."""
 
     def _reset_state(self) -> None:
         self.hung = False
@@ -66,6 +82,8 @@ class Device(ABC):
         self.serving = Serving(0)
         self.pdp = False
         self.psm: tuple[str, str] | None = None
+        self.edrx = False
+        self.gnss_since: float | None = None
         self.announce_sms = False
         self.clock_known = False
         for endpoint in getattr(self, "sockets", {}).values():
@@ -89,18 +107,18 @@ class Device(ABC):
 
     def set_power(self, on: bool) -> None:
         """The supply. Without it everything is gone but what is on the card."""
-        if on == self._power:
+        if on == self.powered:
             return
-        self._power = on
+        self.powered = on
         if not on:
             self._stop(OFF)
         elif not self.has_key:
-            self._boot()
+            self.boot()
 
     def press_key(self) -> None:
         """The key, held long enough: on if off or asleep."""
-        if self._power and self.has_key and self.state in (OFF, ASLEEP):
-            self._boot(resumed=self.state == ASLEEP)
+        if self.powered and self.has_key and self.state in (OFF, ASLEEP):
+            self.boot(resumed=self.state == ASLEEP)
 
     def set_mux(self, slot: int) -> None:
         """Which card is on the contacts; the modem looks at it when its radio is switched on."""
@@ -108,36 +126,55 @@ class Device(ABC):
         self.slot = slot
 
     def _stop(self, state: str) -> None:
+        if self.state in (BOOTING, ON) and state not in (BOOTING, ON):
+            self.awake_s += self.clock.now() - self._since
+        elif self.state not in (BOOTING, ON):
+            self._since = self.clock.now()
         self._cycle += 1
         self.state = state
         self.out.clear()
         self.out.mute = False
         self._reset_state()
 
-    def _boot(self, resumed: bool = False) -> None:
+    def boot(self, resumed: bool = False) -> None:
+        """Begin to start; `resumed`: out of sleep, with what the modem keeps through it."""
+        kept = self._kept if resumed else None
+        self._kept = None
         self._stop(BOOTING)
-        self.boots += 1
-        self.later(self.scenario.timing.resume_ms if resumed else self.scenario.timing.boot_ms, self._booted)
+        self.boots += not resumed
+        timing = self.scenario.timing
+        self.later(timing.resume_ms if resumed else timing.boot_ms, lambda: self._booted(kept))
 
-    def _booted(self) -> None:
+    def _booted(self, kept: tuple[int, Serving, bool, tuple[str, str] | None] | None) -> None:
         self.state = ON
         self.out.put(b"\x00")
         self.say(*self.boot_lines)
-        self.later(self.scenario.timing.card_ms, self._card_ready)
+        if kept is not None and self.card() is not None:
+            # The network has not forgotten it: it is registered and has its path, but every socket is gone.
+            self.slot, serving, pdp, self.psm = kept
+            self.show_loss()
+            now = self.radio.serve(self.scenario.cards[self.slot])
+            if _same(now, serving):
+                self.serving, self.pdp, self.clock_known = now, pdp, True
+                self.rest()
+        self.later(self.scenario.timing.card_ms, self.card_ready)
 
-    def _card_ready(self) -> None:
+    def card_ready(self) -> None:
+        """The card can be used from now on."""
         if self.card() is None:
             self.say("+CPIN: NOT INSERTED")
             return
         self.say("+CPIN: READY", *self.ready_lines)
-        self.search()
+        self.show_loss()
+        if not self.registered():
+            self.search()
 
     # Card and registration
 
     def card(self) -> Card | None:
         """The card that the modem sees."""
         cards = self.scenario.cards
-        if self._card_out or self.slot >= len(cards) or not cards[self.slot].present:
+        if self.card_out or self.slot >= len(cards) or not cards[self.slot].present:
             return None
         return cards[self.slot]
 
@@ -146,20 +183,36 @@ class Device(ABC):
         self.radio_on = on
         if not on:
             self.drop_path(quiet=True)
-            self._serve(Serving(0))
+            self.serve(Serving(0))
         else:
+            self.show_loss()
             self.search()
+
+    def show_loss(self) -> None:
+        """The card in use has a path of its own."""
+        loss = self.card_loss[self.slot] if self.slot < len(self.card_loss) else 0.0
+        self.path.card_loss = loss
 
     def search(self) -> None:
         """Look for a network; what comes of it is known after a while."""
-        if self.radio_on and self.card() is not None:
-            self._serve(Serving(SEARCHING))
-            self.later(self.scenario.timing.register_ms, self._found)
+        card = self.card()
+        if self.radio_on and card is not None and self._may_transmit():
+            self.serve(Serving(SEARCHING))
+            self.later(self._search_ms(card), self._found)
+
+    def _search_ms(self, card: Card) -> float:
+        found = self.radio.serve(card).network
+        own = found.register_ms if found is not None else None
+        return self.scenario.timing.register_ms if own is None else own
+
+    def _may_transmit(self) -> bool:
+        """Whether radio and receiver for positions do not stand in each other's way now."""
+        return True
 
     def _found(self) -> None:
         card = self.card()
-        if self.state == ON and self.radio_on and card is not None and not self.registered():
-            self._serve(self.radio.serve(card))
+        if self.state == ON and self.radio_on and card is not None and not self.registered() and self._may_transmit():
+            self.serve(self.radio.serve(card))
             if self.registered():
                 self.clock_known = True
                 self.rest()
@@ -167,8 +220,8 @@ class Device(ABC):
     def registered(self) -> bool:
         return self.serving.stat in (HOME, ROAMING)
 
-    def _serve(self, serving: Serving) -> None:
-        changed = (serving.stat, serving.network) != (self.serving.stat, self.serving.network)
+    def serve(self, serving: Serving) -> None:
+        changed = _seen(serving) != _seen(self.serving)
         self.serving = serving
         if changed and self.report:
             self.say(f"+CEREG: {self.registration()}")
@@ -196,11 +249,13 @@ class Device(ABC):
         if self.state != ON or not self.radio_on or card is None or self.serving.stat == 0:
             return
         now = self.radio.serve(card)
-        if self.registered() and (now.stat, now.network) != (self.serving.stat, self.serving.network):
+        if self.registered() and not _same(now, self.serving):
             self.drop_path(quiet=True)
             self.search()
-        elif not self.registered() and now.stat != self.serving.stat:
-            self.later(self.scenario.timing.register_ms, self._found)
+        elif self.registered():
+            self.serve(now)
+        elif now.stat != self.serving.stat:
+            self.later(self._search_ms(card), self._found)
 
     # Path and sockets
 
@@ -229,6 +284,7 @@ class Device(ABC):
 
     def rest(self) -> None:
         """Begin the active time anew: there was traffic."""
+        self._used = self.clock.now()
         if self._sleep is not None:
             self._sleep.cancel()
             self._sleep = None
@@ -239,105 +295,56 @@ class Device(ABC):
     def _fall_asleep(self) -> None:
         if self.asleep_line:
             self.say(self.asleep_line)
-        self.later(50, lambda: self._stop(ASLEEP))
+        self.later(50, self._sleep_now)
+
+    def _sleep_now(self) -> None:
+        self._kept = (self.slot, self.serving, self.pdp, self.psm)
+        self.naps += 1
+        self._stop(ASLEEP)
+
+    def paging_delay(self) -> float:
+        """Seconds until the modem listens for the network again: with eDRX and no traffic for a while, the next
+        occasion of its cycle."""
+        grant = self.scenario.grant
+        if not (self.edrx and grant.edrx) or self.clock.now() - self._used < grant.idle_ms / 1000:
+            return 0.0
+        cycle = _EDRX_S[int(grant.edrx, 2)]
+        return cycle - self.clock.now() % cycle
+
+    # Position
+
+    def gnss_sees(self) -> str:
+        """What the receiver has by now: fresh, stale or nothing."""
+        if self.gnss_since is None or self.clock.now() - self.gnss_since < self.scenario.gnss.first_ms / 1000:
+            return "stale" if self.sees == "stale" else "nothing"
+        return self.sees
 
     # Messages
 
     def receive_sms(self, pdu: str) -> None:
-        """The network delivers; a card has few places."""
-        place = next(number for number in range(1, 256) if number not in self.inbox)
+        """The network delivers. A card has few places; what finds none stays with the network, and expires there."""
+        card = self.card()
+        places = card.places if card is not None else 0
+        place = next((number for number in range(1, places + 1) if number not in self.inbox), None)
+        if place is None:
+            self.sms_lost += 1
+            return
         self.inbox[place] = pdu
         if self.announce_sms and self.state == ON:
             self.say(f'+CMTI: "SM",{place}')
 
-    # Faults
 
-    def trigger(self, line: str) -> None:
-        """A command has come: steps that wait for it happen before it is carried out."""
-        name = line[2:].partition("=")[0].partition("?")[0]
-        self.commands[name] += 1
-        for number, step in enumerate(self.scenario.steps):
-            if step.on and line.startswith(step.on) and number not in self._fired:
-                if self.commands[f"step {number}"] + 1 >= step.count:
-                    self._fire(number, step)
-                self.commands[f"step {number}"] += 1
+def _seen(serving: Serving) -> tuple[object, ...]:
+    """What +CEREG shows of it."""
+    network = serving.network
+    return (serving.stat, network.tac, network.cell) if network is not None else (serving.stat,)
 
-    def _fire(self, number: int, step: Step) -> None:
-        self._fired.add(number)
-        getattr(self, f"_do_{step.do}")(step)
 
-    def _do_hang(self, step: Step) -> None:
-        """Nothing is heard and nothing said: for `ms`, or until the power is cut."""
-        self.hung = self.out.mute = True
-        if step.ms:
-            self.later(step.ms, self._recover)
-
-    def _recover(self) -> None:
-        self.hung = self.out.mute = False
-
-    def _do_stall(self, step: Step) -> None:
-        """What is said comes late."""
-        self.out.hold()
-        self.later(step.ms, self.out.release)
-
-    def _do_reset(self, step: Step) -> None:
-        """The modem starts anew by itself."""
-        if self._power:
-            self._boot()
-
-    def _do_brown_out(self, step: Step) -> None:
-        """The same, with noise on the line."""
-        self.out.put(_BROWN_OUT_NOISE)
-        self.clock.call_later(0.001, lambda: self._do_reset(step))
-
-    def _do_urc(self, step: Step) -> None:
-        for _ in range(step.times):
-            self.say(*step.lines)
-
-    def _do_pdp_drop(self, step: Step) -> None:
-        self.drop_path(step.quiet)
-
-    def _do_network(self, step: Step) -> None:
-        self.radio.set_network(step.name, step.up)
-
-    def _do_cause(self, step: Step) -> None:
-        """The card in `slot` is refused; `cause` 0 accepts it again."""
-        self.radio.set_cause(self.scenario.cards[step.slot], step.cause)
-        if step.cause and self.slot == step.slot:
-            self.search()
-
-    def _do_cell_loss(self, step: Step) -> None:
-        """Out of reach of everything for `ms`; the path survives, as it does on the air."""
-        if self.registered():
-            before = self.serving
-            self._serve(Serving(SEARCHING))
-            self.later(step.ms, lambda: self._serve(before))
-
-    def _do_sms(self, step: Step) -> None:
-        self.receive_sms(deliver_pdu(step.sender, bytes.fromhex(step.payload)))
-
-    def _do_loss(self, step: Step) -> None:
-        self.path.loss_up = self.path.loss_down = step.loss
-
-    def _do_card(self, step: Step) -> None:
-        """The card is taken out, or put in again."""
-        self._card_out = not step.up
-        if not step.up:
-            self.drop_path(quiet=True)
-            self._serve(Serving(0))
-            self.say("+CPIN: NOT INSERTED")
-        elif self.state == ON:
-            self._card_ready()
+def _same(one: Serving, other: Serving) -> bool:
+    """Whether a card stays where it is."""
+    names = [serving.network.name if serving.network is not None else "" for serving in (one, other)]
+    return one.stat == other.stat and names[0] == names[1]
 
 
 def _active_seconds(bits: str) -> int:
     return {0: 2, 1: 60, 2: 360}.get(int(bits[:3], 2), 0) * int(bits[3:], 2)
-
-
-def deliver_pdu(sender: str, payload: bytes) -> str:
-    """An SMS-DELIVER with 8-bit data (TS 23.040 clause 9.2.2.1)."""
-    digits = sender + "F" * (len(sender) % 2)
-    swapped = "".join(digits[at + 1] + digits[at] for at in range(0, len(digits), 2))
-    return (
-        f"07916407058099F904{len(sender):02X}91{swapped}000462112132021340{len(payload):02X}{payload.hex().upper()}"
-    )  # fmt: skip

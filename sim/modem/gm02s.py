@@ -5,6 +5,7 @@ from __future__ import annotations
 from sim.modem.commands import Answer, Commands, Prompt, Refusal, arguments
 from sim.modem.device import ON
 from sim.modem.path import TcpEndpoint, UdpEndpoint
+from sim.modem.radio import Serving
 
 _NOT_ALLOWED, _CONNECT_FAILED = 3, 4
 
@@ -13,15 +14,41 @@ class Gm02s(Commands):
     has_key = False
     boot_lines = ("+SYSSTART",)
     revision = "LR8.2.0.1-61488"
+    iccid_shape = "quoted"
 
     def path_lost(self) -> tuple[str, ...]:
         return ("+CGEV: NW PDN DEACT 1",)
 
     def do_sqnccid(self, rest: str) -> Answer:
-        return Answer([f'+SQNCCID: "{self.need_card().iccid}",""'])
+        return Answer([f'+SQNCCID: {self.shown_iccid()},""'])
 
     def do_sqnedrx(self, rest: str) -> Answer:
+        return self.do_cedrxs(rest)
+
+    def do_lpgnssfixprog(self, rest: str) -> Answer:
+        """One position, told as soon as there is one. Radio and receiver share: there is no network meanwhile."""
+        if rest.strip('"') == "stop":
+            self.gnss_since = None
+            return Answer(then=self.search)
+        self.gnss_since = self.clock.now()
+        self.drop_path(quiet=True)
+        self.serve(Serving(0))
+        self.later(self.scenario.gnss.first_ms, self._fixed)
         return Answer()
+
+    def _fixed(self) -> None:
+        gnss = self.scenario.gnss
+        if self.gnss_since is not None and self.gnss_sees() == "fresh":
+            self.gnss_since = None
+            seconds = round(gnss.first_ms / 1000)
+            self.say(
+                f'+LPGNSSFIXREADY: 0,"2026-11-21T22:20:31.000000",{seconds},"42.0","{gnss.latitude}",'
+                f'"{gnss.longitude}","20.0"'
+            )
+            self.search()
+
+    def _may_transmit(self) -> bool:
+        return self.gnss_since is None
 
     def do_sqnsshdn(self, rest: str) -> Answer:
         def down() -> None:
@@ -36,7 +63,7 @@ class Gm02s(Commands):
             return Answer()
         return Answer([
             f"+SQNMONI: {operator.name} Cc:{operator.plmn[:3]} Nc:{operator.plmn[3:]} RSRP:{network.rsrp}.00 "
-            f"CINR:5.00 TAC:{network.tac} Id:330 EARFCN:6300"
+            f"CINR:5.00 TAC:{network.tac} Id:330 EARFCN:{network.earfcn}"
         ])  # fmt: skip
 
     def do_cgdcont(self, rest: str) -> Answer:

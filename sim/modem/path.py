@@ -11,6 +11,7 @@ import random
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any, Protocol
 
 from sim.modem.clock import Clock
 from sim.modem.scenario import PathSettings
@@ -18,16 +19,82 @@ from sim.modem.scenario import PathSettings
 MOST_DATAGRAMS = 16
 """What a modem keeps for a reader that does not come."""
 LONGEST = 2048
+MOST_OF_STREAM = 16384
+"""Bytes of a stream that a modem keeps before it lets the far end wait."""
 _PENDING = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINPROGRESS)
 
 
-class Path:
-    """The way to the servers. `loss_up` and `loss_down` may be changed while it runs; `lost` counts datagrams."""
+Address = tuple[str, int]
 
-    def __init__(self, settings: PathSettings, clock: Clock, rng: random.Random) -> None:
+
+class Loop(Protocol):
+    """Who says that a socket is ready: asyncio's loop, or the lock-step's own."""
+
+    def add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> Any: ...
+
+    def remove_reader(self, fd: Any) -> Any: ...
+
+    def add_writer(self, fd: Any, callback: Callable[..., Any], *args: Any) -> Any: ...
+
+    def remove_writer(self, fd: Any) -> Any: ...
+
+    def call_soon(self, callback: Callable[..., Any], *args: Any) -> Any: ...
+
+
+class Flights:
+    """Datagrams that have left one socket of this process and not come out of another: while there are any, no time may
+    pass. Counted by the address that they go to; what goes to an address that nobody here has opened is not counted."""
+
+    def __init__(self) -> None:
+        self._open: dict[Address, int] = {}
+
+    def opened(self, address: Address) -> None:
+        self._open[address] = 0
+
+    def closed(self, address: Address) -> None:
+        self._open.pop(address, None)
+
+    def known(self, address: Address) -> bool:
+        return address in self._open
+
+    def sent(self, to: Address) -> None:
+        if to in self._open:
+            self._open[to] += 1
+
+    def came(self, to: Address) -> None:
+        if to in self._open:
+            self._open[to] -= 1
+
+    def over(self) -> bool:
+        """Whether everything has arrived."""
+        return not any(self._open.values())
+
+
+def _at_once() -> float:
+    return 0.0
+
+
+class Path:
+    """The way to the servers. `loss_up`, `loss_down` and `card_loss` (the worse one counts) may be changed while it
+    runs; `lost` counts datagrams; `blocked` are ports of servers that nothing gets to any more; `paging` says how long
+    the modem does not listen. `loop` is asyncio's own unless another is given."""
+
+    def __init__(
+        self,
+        settings: PathSettings,
+        clock: Clock,
+        rng: random.Random,
+        loop: Loop | None = None,
+        flights: Flights | None = None,
+    ) -> None:
+        self.loop = loop
+        self.flights = flights
+        self.blocked: set[int] = set()
         self.loss_up = settings.loss_up
         self.loss_down = settings.loss_down
+        self.card_loss = 0.0
         self.lost = 0
+        self.paging: Callable[[], float] = _at_once
         self._settings = settings
         self._clock = clock
         self._rng = rng
@@ -38,10 +105,22 @@ class Path:
 
     def carry(self, loss: float, arrive: Callable[[], None]) -> None:
         """Let a datagram arrive later, or not at all."""
-        if self._rng.random() < loss:
+        if self._rng.random() < max(loss, self.card_loss):
             self.lost += 1
             return
         self._clock.call_later(self.delay(), arrive)
+
+    def page(self, arrive: Callable[[], None]) -> None:
+        """Let a datagram from the network arrive as soon as the modem listens."""
+
+        def paged() -> None:
+            wait = self.paging()
+            if wait:
+                self._clock.call_later(wait, arrive)
+            else:
+                arrive()
+
+        self.carry(self.loss_down, paged)
 
     def later(self, arrive: Callable[[], None]) -> None:
         """Let bytes of a stream arrive later, in order."""
@@ -58,7 +137,7 @@ class Endpoint(ABC):
         self._path = path
         self._changed = changed
         self._ended = ended
-        self._loop = asyncio.get_running_loop()
+        self._loop: Loop = path.loop or asyncio.get_running_loop()
 
     def close(self) -> None:
         """May be called more than once."""
@@ -91,13 +170,23 @@ class UdpEndpoint(Endpoint):
     ) -> None:
         super().__init__(path, changed, ended)
         self._buffer: list[bytes] = []
+        self._port = port
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.connect((host, port))
+        self._mine: Address = self._socket.getsockname()
+        self._far: Address = self._socket.getpeername()
+        if path.flights is not None:
+            path.flights.opened(self._mine)
         self._loop.add_reader(self._socket, self._readable)
 
+    def close(self) -> None:
+        super().close()
+        if self._path.flights is not None:
+            self._path.flights.closed(self._mine)
+
     def send(self, data: bytes) -> None:
-        self._path.carry(self._path.loss_up, lambda: self._transmit(data))
+        self._path.carry(1.0 if self._port in self._path.blocked else self._path.loss_up, lambda: self._transmit(data))
 
     def _transmit(self, data: bytes) -> None:
         if self.open:
@@ -106,13 +195,18 @@ class UdpEndpoint(Endpoint):
             except ConnectionRefusedError:
                 # An ICMP answer to an earlier datagram: on the air this is a loss like any other.
                 self._path.lost += 1
+            else:
+                if self._path.flights is not None:
+                    self._path.flights.sent(self._far)
 
     def _readable(self) -> None:
         try:
             data = self._socket.recv(LONGEST)
         except (BlockingIOError, ConnectionRefusedError):
             return
-        self._path.carry(self._path.loss_down, lambda: self._arrived(data))
+        if self._path.flights is not None:
+            self._path.flights.came(self._mine)
+        self._path.page(lambda: self._arrived(data))
 
     def _arrived(self, data: bytes) -> None:
         if not self.open:
@@ -144,6 +238,8 @@ class TcpEndpoint(Endpoint):
         opened: Callable[[int], None],
     ) -> None:
         super().__init__(path, changed, ended)
+        if path.flights is not None:
+            raise NotImplementedError("a stream's bytes are not counted: it cannot be used in lock step")
         self._buffer = b""
         self._out = b""
         self._opened = opened
@@ -208,11 +304,17 @@ class TcpEndpoint(Endpoint):
     def _arrived(self, data: bytes) -> None:
         first = not self._buffer
         self._buffer += data
+        if len(self._buffer) >= MOST_OF_STREAM and self.open:
+            # A modem's window is closed until somebody reads.
+            self._loop.remove_reader(self._socket)
         if first and self.open:
             self._changed()
 
     def take(self, size: int) -> bytes:
+        full = len(self._buffer) >= MOST_OF_STREAM
         data, self._buffer = self._buffer[:size], self._buffer[size:]
+        if full and len(self._buffer) < MOST_OF_STREAM and self.open:
+            self._loop.add_reader(self._socket, self._readable)
         return data
 
     def waiting(self) -> int:

@@ -6,7 +6,8 @@ Two operators may stand on one radio network: when it is down, both are.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sim.modem.scenario import Card, Network, Operator, Scenario
 
@@ -42,6 +43,11 @@ class Radio:
         if name not in self._up:
             raise KeyError(f"there is no network {name}")
         self._up[name] = up
+        self._tell()
+
+    def change(self, name: str, **fields: Any) -> None:
+        """A network has another signal, cell or area from now on (fields of scenario.Network)."""
+        self._networks[name] = replace(self._networks[name], **fields)
         self._tell()
 
     def set_cause(self, card: Card, cause: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ class Timing:
     send_ms: float = 10
     command_ms: float = 3
     resume_ms: float = 1200
+    cops_ms: float = 3000
+    sms_ms: float = 400
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,17 @@ class PathSettings:
 
 @dataclass(frozen=True)
 class Network:
-    """A radio network: masts. Several operators may share one."""
+    """A radio network: masts. Several operators may share one. `register_ms` in place of the timing's."""
 
     name: str
     up: bool = True
     tac: int = 0xE485
     cell: int = 0x093F9E11
     rsrp: int = -87
+    earfcn: int = 6300
+    band: int = 20
+    radio: str = "eMTC"
+    register_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,9 @@ class Operator:
 
 @dataclass(frozen=True)
 class Card:
-    """A SIM. `cause`: the network refuses it so (TS 24.301 EMM cause); `roams`: operators that take it as a guest."""
+    """A SIM. `cause`: the network refuses it so (TS 24.301 EMM cause); `roams`: operators that take it as a guest;
+    `shape`: how the modem shows its ICCID (plain, padded, swapped, quoted; empty for the modem's own way); `places`:
+    how many SMS it holds; `loss` of datagrams each way while it is in use."""
 
     iccid: str
     imsi: str
@@ -83,14 +92,42 @@ class Card:
     roams: tuple[str, ...] = ()
     present: bool = True
     cause: int = 0
+    shape: str = ""
+    places: int = 20
+    loss: float = 0.0
 
 
 @dataclass(frozen=True)
 class Grant:
-    """The PSM timers that the network grants, as eight binary digits each; empty for none."""
+    """What the network grants of what is asked for: PSM timers as eight binary digits each, the eDRX cycle and its
+    window as four; empty for none. `idle_ms`: from the last traffic until the radio lets go of the connection."""
 
     active: str = ""
     tau: str = ""
+    edrx: str = ""
+    window: str = "0011"
+    idle_ms: float = 10000
+
+
+@dataclass(frozen=True)
+class Gnss:
+    """Where the modem is, and what its receiver makes of it: `sees` fresh (a fix, `first_ms` after the start), stale
+    (an old position with an empty fix flag) or nothing."""
+
+    latitude: str = "59.332580"
+    longitude: str = "18.064900"
+    satellites: int = 7
+    dilution: str = "1.2"
+    first_ms: float = 20000
+    sees: str = "fresh"
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """What the network says that it is: unix seconds at the emulator's start, zone in quarters of an hour."""
+
+    unix: int = 1795299631
+    zone: int = 4
 
 
 @dataclass(frozen=True)
@@ -103,11 +140,12 @@ class Interrupts:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that happens: `at_ms` after the start, or when a command that begins with `on` comes the `count`th
-    time, before it is carried out."""
+    """One thing that happens: `at_ms` after the start, and every `every_ms` from then on, or when a command that begins
+    with `on` comes the `count`th time, before it is carried out."""
 
     do: str
     at_ms: float | None = None
+    every_ms: float = 0
     on: str = ""
     count: int = 1
     ms: float = 0
@@ -115,25 +153,42 @@ class Step:
     up: bool = True
     quiet: bool = False
     cause: int = 0
-    slot: int = 0
+    slot: int = -1
     times: int = 1
     lines: tuple[str, ...] = ()
     payload: str = ""
+    coding: str = "8-bit"
     sender: str = "46701234567"
     loss: float = 0.0
+    rsrp: int | None = None
+    cell: int | None = None
+    tac: int | None = None
+    stat: int = 2
+    port: int = 0
 
 
-DO = ("hang", "stall", "reset", "brown_out", "urc", "pdp_drop", "network", "cause", "cell_loss", "sms", "loss", "card")
+SHAPES = ("", "plain", "padded", "swapped", "quoted")
+SEES = ("fresh", "stale", "nothing")
+CODINGS = ("8-bit", "7-bit", "concatenated", "garbage")
+DO = (
+    "hang", "stall", "reset", "brown_out", "urc", "pdp_drop", "network", "cause", "cell_loss", "sms", "loss", "card",
+    "signal", "registration", "gnss", "sms_refused", "block",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Scenario:
+    """Everything that a file may say. `revision`: the modem's firmware; empty for the dialect's own."""
+
     dialect: str = "bg95"
     seed: int = 1
+    revision: str = ""
     serial: Serial = field(default_factory=Serial)
     timing: Timing = field(default_factory=Timing)
     path: PathSettings = field(default_factory=PathSettings)
     grant: Grant = field(default_factory=Grant)
+    gnss: Gnss = field(default_factory=Gnss)
+    calendar: Calendar = field(default_factory=Calendar)
     interrupts: Interrupts = field(default_factory=Interrupts)
     networks: tuple[Network, ...] = (Network("own"),)
     operators: tuple[Operator, ...] = (Operator("Own", "24001", ("own",)),)
@@ -142,7 +197,8 @@ class Scenario:
 
 
 _TABLES: dict[str, type] = {
-    "serial": Serial, "timing": Timing, "path": PathSettings, "grant": Grant, "interrupts": Interrupts,
+    "serial": Serial, "timing": Timing, "path": PathSettings, "grant": Grant, "interrupts": Interrupts, "gnss": Gnss,
+    "calendar": Calendar,
 }  # fmt: skip
 _LISTS: dict[str, type] = {"networks": Network, "operators": Operator, "cards": Card, "steps": Step}
 
@@ -183,11 +239,32 @@ def _check(scenario: Scenario, where: str) -> None:
     for card in scenario.cards:
         if not {card.operator, *card.roams} <= operators:
             raise ScenarioError(f"{where}: card {card.iccid} names an operator that is not there")
+        _one_of(card.shape, SHAPES, f"{where}: shape")
+    _one_of(scenario.gnss.sees, SEES, f"{where}: gnss.sees")
     for step in scenario.steps:
-        if step.do not in DO:
-            raise ScenarioError(f"{where}: no step does {step.do!r}; there are {', '.join(DO)}")
-        if (step.at_ms is None) == (step.on == ""):
-            raise ScenarioError(f"{where}: a step needs either at_ms or on")
+        _check_step(step, scenario, networks, where)
+
+
+def _check_step(step: Step, scenario: Scenario, networks: set[str], where: str) -> None:
+    if step.do not in DO:
+        raise ScenarioError(f"{where}: no step does {step.do!r}; there are {', '.join(DO)}")
+    if (step.at_ms is None) == (step.on == ""):
+        raise ScenarioError(f"{where}: a step needs either at_ms or on")
+    if step.every_ms and step.at_ms is None:
+        raise ScenarioError(f"{where}: every_ms needs at_ms")
+    if step.slot >= len(scenario.cards):
+        raise ScenarioError(f"{where}: step {step.do} names slot {step.slot}, where there is no card")
+    if step.do in ("network", "signal"):
+        _one_of(step.name, sorted(networks), f"{where}: the network of step {step.do}")
+    elif step.do == "gnss":
+        _one_of(step.name, SEES, f"{where}: the name of step gnss")
+    elif step.do == "sms":
+        _one_of(step.coding, CODINGS, f"{where}: coding")
+
+
+def _one_of(value: str, known: Sequence[str], what: str) -> None:
+    if value not in known:
+        raise ScenarioError(f"{what} is {value!r}; there are {', '.join(repr(one) for one in known)}")
 
 
 def load(name: str) -> Scenario:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from sim.modem.commands import Answer, Commands, Prompt, Refusal, arguments
 from sim.modem.device import ON
 from sim.modem.path import TcpEndpoint, UdpEndpoint
+from sim.modem.radio import Serving
 
 _CONNECT_FAILED, _NO_NETWORK = 27, 21
+_RADIO = {"eMTC": "LTE CAT-M1", "NBIoT": "LTE NB-IOT", "GSM": "GSM"}
 
 
 class Sim7080g(Commands):
@@ -25,7 +27,9 @@ class Sim7080g(Commands):
         return Answer()
 
     def do_ccid(self, rest: str) -> Answer:
-        return Answer([self.need_card().iccid])
+        shown = self.shown_iccid()
+        # Quotes come with a head only.
+        return Answer([f"+CCID: {shown}" if shown.startswith('"') else shown])
 
     def do_cpowd(self, rest: str) -> Answer:
         def down() -> None:
@@ -39,8 +43,36 @@ class Sim7080g(Commands):
         if network is None or operator is None:
             return Answer(["+CPSI: NO SERVICE,Online"])
         return Answer([
-            f"+CPSI: LTE CAT-M1,Online,{operator.plmn[:3]}-{operator.plmn[3:]},0x{network.tac:04X},{network.cell},330,"
-            f"EUTRAN-BAND20,6300,3,3,-10,{network.rsrp},-60,15"
+            f"+CPSI: {_RADIO[network.radio]},Online,{operator.plmn[:3]}-{operator.plmn[3:]},0x{network.tac:04X},"
+            f"{network.cell},330,EUTRAN-BAND{network.band},{network.earfcn},3,3,-10,{network.rsrp},-60,15"
+        ])  # fmt: skip
+
+    def do_cgnspwr(self, rest: str) -> Answer:
+        """One receiver for both: while it looks for satellites there is no network, and none is looked for."""
+        if rest == "?":
+            return Answer([f"+CGNSPWR: {int(self.gnss_since is not None)}"])
+        on = rest == "1"
+        self.gnss_since = self.clock.now() if on else None
+        if on:
+            self.drop_path(quiet=True)
+            self.serve(Serving(0))
+            return Answer()
+        return Answer(then=self.search)
+
+    def _may_transmit(self) -> bool:
+        return self.gnss_since is None
+
+    def do_cgnsinf(self, rest: str) -> Answer:
+        gnss = self.scenario.gnss
+        if self.gnss_since is None:
+            return Answer(["+CGNSINF: 0,,,,,,,,,,,,,,"])
+        sees = self.gnss_sees()
+        if sees == "nothing":
+            return Answer(["+CGNSINF: 1,0,,,,,,,,,,,,,0"])
+        flag = "1" if sees == "fresh" else ""
+        return Answer([
+            f"+CGNSINF: 1,{flag},20261121222031.000,{gnss.latitude},{gnss.longitude},20.0,0.0,0.0,1,,{gnss.dilution},"
+            f"1.5,0.9,,{gnss.satellites}"
         ])  # fmt: skip
 
     def do_cncfg(self, rest: str) -> Answer:

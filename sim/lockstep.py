@@ -1,0 +1,421 @@
+"""Units, modems and servers on one clock that moves only when all of them have come to rest.
+
+A unit is the real firmware in MicroPython with sim/shims/virtual_time.py under it: it declares when it has nothing to
+do, until when, and how much it has sent and received so far. Time moves when every declaration agrees with what was
+counted here, byte by byte on its line and datagram by datagram, and when no datagram is between two sockets of this
+process. So nothing in flight is skipped, nothing waits for a pause, and one seed gives one run.
+
+    with LockStep() as world:
+        unit = world.add_unit(1, folder, seed=1, rig=Rig(load("calm"), world.clock))
+        world.run(until=lambda: ..., limit=3600)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import select
+import signal
+import socket
+import struct
+import subprocess
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from fleet.store.postgres_child import ties_to_parent
+from sim.firmware_build import build_firmware, interpreter, search_path
+from sim.lamp import LampReader
+from sim.modem.clock import SteppedClock
+from sim.modem.path import Address, Flights
+from sim.modem.rig import Rig
+
+PATIENCE_S = 60
+"""Real seconds that a party may take to come to rest, on a machine that is busy with other things."""
+RESET_S = 1.0
+"""From a reset to the first instruction."""
+EPOCH = 1_790_000_000
+"""Unix seconds at time 0."""
+HEAP = "106wK"
+"""A unit's 100wK, and what virtual_time.py itself takes of a heap: the firmware has the room that it has elsewhere."""
+COMMAND = "import firmware.main; firmware.main.run({spread})"
+_INSTALL = "import virtual_time; virtual_time.install(); "
+FINGER_S = 0.05
+EXIT_RESET = 75
+_DECLARATION = struct.Struct(">7q")
+_BUTTON = 0
+
+
+class StuckError(Exception):
+    """Somebody does not come to rest; the message says who, and what the books of both sides hold."""
+
+
+class Poller:
+    """Says which socket is ready: as much of asyncio's loop as the emulator's endpoints use, without asyncio."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._calls: dict[int, dict[int, Callable[[], Any]]] = {}
+        self._soon: deque[Callable[[], Any]] = deque()
+
+    def add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
+        self._set(_number(fd), select.EPOLLIN, lambda: callback(*args))
+
+    def remove_reader(self, fd: Any) -> None:
+        self._set(_number(fd), select.EPOLLIN, None)
+
+    def add_writer(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
+        self._set(_number(fd), select.EPOLLOUT, lambda: callback(*args))
+
+    def remove_writer(self, fd: Any) -> None:
+        self._set(_number(fd), select.EPOLLOUT, None)
+
+    def call_soon(self, callback: Callable[..., Any], *args: Any) -> None:
+        self._soon.append(lambda: callback(*args))
+
+    def _set(self, fd: int, event: int, call: Callable[[], Any] | None) -> None:
+        calls = self._calls.setdefault(fd, {})
+        known = bool(calls)
+        if call is None:
+            calls.pop(event, None)
+        else:
+            calls[event] = call
+        mask = sum(calls)
+        if mask and known:
+            self._epoll.modify(fd, mask)
+        elif mask:
+            self._epoll.register(fd, mask)
+        else:
+            del self._calls[fd]
+            if known:
+                self._epoll.unregister(fd)
+
+    def turn(self, seconds: float) -> bool:
+        """Wait for at most so long (real time), and make the calls of what is ready; whether anything was."""
+        ready = self._epoll.poll(0 if self._soon else seconds)
+        busy = bool(ready or self._soon)
+        while self._soon:
+            self._soon.popleft()()
+        for fd, events in ready:
+            for event, call in list(self._calls.get(fd, {}).items()):
+                # An end or an error is found by whoever reads.
+                if events & (event | select.EPOLLHUP | select.EPOLLERR):
+                    call()
+        return busy
+
+    def close(self) -> None:
+        self._epoll.close()
+
+
+def _number(fd: Any) -> int:
+    return fd if isinstance(fd, int) else int(fd.fileno())
+
+
+class VirtualUnit:
+    """One unit. Attributes: `number`, `folder` (its flash), `rig` or None, `stage` (what its lamp says), `lamps` as
+    (seconds, stage) in order, `resets` as (seconds, status), `declarations` (how often it came to rest)."""
+
+    def __init__(self, world: LockStep, number: int, folder: Path, seed: int, rig: Rig | None, command: str) -> None:
+        self.number = number
+        self.folder = folder.absolute()
+        self.rig = rig
+        self.lamps: list[tuple[float, str]] = []
+        self.resets: list[tuple[float, int]] = []
+        self.declarations = 0
+        self._world = world
+        self._seed = seed
+        self._command = _INSTALL + command
+        self._process: subprocess.Popen[bytes] | None = None
+        self._wire: socket.socket | None = None
+        self._board = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._board_name = f"livlina-board-{secrets.token_hex(8)}"
+        self._board.bind("\0" + self._board_name)
+        self._board.setblocking(False)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._clock_name = f"livlina-clock-{secrets.token_hex(8)}"
+        self._listener.bind("\0" + self._clock_name)
+        self._listener.listen(1)
+        self._serial = 0
+        self._inputs: dict[int, int] = {}
+        world.poller.add_reader(self._board, self._from_board)
+        world.poller.add_reader(self._listener, self._connected)
+        if rig is not None:
+            rig.before_write = self.tell_time
+
+    # Power
+
+    def power_up(self, cause: str = "1") -> None:
+        """Start the process."""
+        self._forget()
+        env = {
+            **os.environ, "MICROPYPATH": self._world.path, "LIVLINA_UNIT": str(self.number),
+            "LIVLINA_BOARD": self._board_name, "LIVLINA_CLOCK": self._clock_name, "LIVLINA_SEED": str(self._seed),
+            "LIVLINA_INPUTS": ",".join(f"{pin}={level}" for pin, level in self._inputs.items()),
+            "LIVLINA_EPOCH": str(EPOCH), "LIVLINA_RESET_CAUSE": cause, "LIVLINA_WDT": "off",
+            **(self.rig.environment if self.rig is not None else {}),
+        }  # fmt: skip
+        with (self.folder / "console.log").open("ab") as console:
+            self._process = subprocess.Popen(  # noqa: S603 - the interpreter of the units
+                [*interpreter(), "-X", f"heapsize={HEAP}", "-c", self._command],
+                cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=console, stderr=console,
+                start_new_session=True,
+                preexec_fn=ties_to_parent(signal.SIGKILL),  # noqa: PLW1509 - safe: see there
+            )  # fmt: skip
+
+    def power_cut(self) -> None:
+        """Take the power away, now."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        self._drop_wire()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Books of a unit that has just begun."""
+        self._now = 0
+        self._until: int | None = None
+        self._declared: tuple[int, ...] | None = None
+        self._offset = round(self._world.clock.now() * 1000)
+        self._told = 0
+        self._orders = 0
+        self._reports = 0
+        self._address: str | bytes | None = None
+        if self.rig is not None:
+            self.rig.flush()
+            self.rig.set_levels(0)
+        clock = self._world.clock
+        self._lamp = LampReader(
+            lambda seconds, call, *words: clock.call_later(seconds, lambda: call(*words)), self._show
+        )  # fmt: skip
+
+    def _show(self, stage: str, at: float) -> None:
+        self.lamps.append((self._world.clock.now(), stage))
+        self._world.showed(self.number, stage)
+
+    @property
+    def stage(self) -> str:
+        """What the wearer sees."""
+        return self._lamp.stage
+
+    # Time
+
+    def at_rest(self) -> bool:
+        """Whether it has declared so, and everything that either side has sent has been read by the other."""
+        if self._process is None:
+            return True
+        if self._declared is None:
+            return False
+        said, heard = (0, 0) if self.rig is None else (self.rig.said, self.rig.heard)
+        return self._declared == (said, heard, self._reports, self._orders, self._told)
+
+    def due(self) -> float | None:
+        """When it wants to go on by itself."""
+        if self._process is None or self._until is None:
+            return None
+        return (self._until + self._offset) / 1000
+
+    def tell_time(self) -> None:
+        """Give it the present time, before anything that happens now can be noticed by it."""
+        now = int(self._world.clock.now() * 1000 + 1e-4) - self._offset
+        if self._wire is not None and now != self._now:
+            self._now = now
+            self._told += 1
+            self._wire.sendall(struct.pack(">q", now))
+
+    def _connected(self) -> None:
+        self._drop_wire()
+        self._wire, _ = self._listener.accept()
+        self._world.poller.add_reader(self._wire, self._from_clock)
+
+    def _from_clock(self) -> None:
+        assert self._wire is not None
+        try:
+            data = self._wire.recv(_DECLARATION.size)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self._ended()
+            return
+        _, until, read, written, sent, received, heard = _DECLARATION.unpack(data)
+        self._until = None if until < 0 else until
+        self._declared = (read, written, sent, received, heard)
+        self.declarations += 1
+
+    def _ended(self) -> None:
+        self._drop_wire()
+        assert self._process is not None
+        status = self._process.wait()
+        self._process = None
+        self.resets.append((self._world.clock.now(), status))
+        rested = self._declared is not None
+        self._forget()
+        if status == EXIT_RESET and rested:
+            self._world.clock.call_later(RESET_S, lambda: self.power_up("2"))
+        else:
+            raise StuckError(f"unit {self.number:08x} ended with status {status}: see {self.folder / 'console.log'}")
+
+    def _drop_wire(self) -> None:
+        if self._wire is not None:
+            self._world.poller.remove_reader(self._wire)
+            self._wire.close()
+            self._wire = None
+
+    # The board
+
+    def _from_board(self) -> None:
+        data, address = self._board.recvfrom(256)
+        if len(data) < 6:
+            return
+        self._reports += 1
+        self._address = address
+        _, levels = struct.unpack(">IB", data[1:6])
+        self._lamp.levels(levels, self._world.clock.now())
+        if self.rig is not None and data[:1] in b"HS":
+            self.rig.set_levels(levels)
+
+    def contact(self, level: int, pin: int = _BUTTON) -> None:
+        """The wire of an input has this level from now on; a board without power finds it so when it starts."""
+        self._inputs[pin] = level
+        if self._address is None:
+            return
+        self.tell_time()
+        self._serial = self._serial + 1 & 0xFF
+        self._orders += 1
+        self._board.sendto(b"P" + bytes((self._serial, pin, level)), self._address)
+
+    def press(self, seconds: float = FINGER_S) -> None:
+        """The finger goes down now and up later."""
+        self.contact(0)
+        self._world.clock.call_later(seconds, lambda: self.contact(1))
+
+    # The unit's own sockets, where it has no modem
+
+    def came(self) -> None:
+        """A datagram of this unit's own has arrived at a server here."""
+        self._reports += 1
+
+    def goes(self) -> None:
+        """A server here is about to send one to this unit's own socket."""
+        self.tell_time()
+        self._orders += 1
+
+    def account(self) -> str:
+        """Both sides' books, for an error."""
+        said, heard = (0, 0) if self.rig is None else (self.rig.said, self.rig.heard)
+        return (
+            f"unit {self.number:08x}: declared (read, written, sent, received, times) {self._declared}, "
+            f"counted {(said, heard, self._reports, self._orders, self._told)}"
+        )
+
+    def close(self) -> None:
+        """May be called at any time."""
+        self.power_cut()
+        for one in (self._board, self._listener):
+            self._world.poller.remove_reader(one)
+            one.close()
+
+
+class LockStep:
+    """The world that does not move by itself. Attributes: `clock`, `poller`, `flights`, `units` by number;
+    `patience_s`, real seconds that coming to rest may take; `on_lamp(unit, stage)`, called when a lamp changes."""
+
+    def __init__(self, build: Path) -> None:
+        self.clock = SteppedClock()
+        self.poller = Poller()
+        self.flights = Flights()
+        self.units: dict[int, VirtualUnit] = {}
+        self.on_lamp: Callable[[int, str], None] | None = None
+        self.steps = 0
+        self.patience_s = float(PATIENCE_S)
+        self.path = search_path(build_firmware(build))
+        self._rigs: list[Rig] = []
+
+    def __enter__(self) -> LockStep:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for unit in self.units.values():
+            unit.close()
+        for rig in self._rigs:
+            rig.close()
+        self.poller.close()
+
+    def add_unit(
+        self,
+        number: int,
+        folder: Path,
+        *,
+        seed: int = 1,
+        rig: Rig | None = None,
+        spread: int = 1000,
+        command: str = COMMAND,
+    ) -> VirtualUnit:
+        """Power up a unit on this flash. A rig must be on this world's clock and not yet open. `spread` bounds the
+        unit's random delays at boot (ms); `command` is the program that it runs."""
+        if rig is not None:
+            rig.open(self.poller, self.flights)
+            self._rigs.append(rig)
+        unit = self.units[number] = VirtualUnit(self, number, folder, seed, rig, command.format(spread=spread))
+        unit.power_up()
+        self.settle()
+        return unit
+
+    def showed(self, unit: int, stage: str) -> None:
+        """A lamp has changed."""
+        if self.on_lamp is not None:
+            self.on_lamp(unit, stage)
+
+    def belongs(self, address: Address) -> bool:
+        """Whether a datagram's sender is a modem of this world."""
+        return self.flights.known(address)
+
+    def settle(self) -> None:
+        """Until everybody is at rest. Raises StuckError if that does not come."""
+        while not (self.flights.over() and all(unit.at_rest() for unit in self.units.values())):
+            if not self.poller.turn(self.patience_s):
+                raise StuckError(
+                    f"nobody moves at {self.clock.now():.3f} s; in flight: {not self.flights.over()}; "
+                    + "; ".join(self._accounts())
+                )
+
+    def _accounts(self) -> Iterator[str]:
+        for unit in self.units.values():
+            if not unit.at_rest():
+                yield unit.account()
+
+    def step(self) -> None:
+        """The next thing that happens, wherever. Raises StuckError where nothing ever will."""
+        # Whatever was done to a unit from outside is noticed before time goes on.
+        self.settle()
+        self.steps += 1
+        mine = self.clock.next_due()
+        wanting = [(due, number) for number, unit in self.units.items() if (due := unit.due()) is not None]
+        if wanting and (mine is None or min(wanting)[0] < mine):
+            due, number = min(wanting)
+            self.clock.move(due)
+            self.units[number].tell_time()
+        elif mine is not None:
+            self.clock.step()
+        else:
+            raise StuckError(f"nothing will ever happen after {self.clock.now():.3f} s")
+        self.settle()
+
+    def run(self, limit: float, until: Callable[[], bool] | None = None) -> bool:
+        """Let time pass until the condition holds, at most `limit` seconds; whether it holds (without one: True)."""
+        end = self.clock.now() + limit
+        marker = self.clock.call_later(limit, lambda: None)
+        try:
+            while self.clock.now() < end:
+                if until is not None and until():
+                    return True
+                self.step()
+        finally:
+            with contextlib.suppress(AttributeError):
+                marker.cancel()
+        return until is None or until()

@@ -1,0 +1,182 @@
+"""The clock that moves only when everybody has come to rest, with real firmware on it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provisioning.ca import CertificateAuthority
+from provisioning.identity import make_identity, write_flash
+from sim.firmware_build import interpreter
+from sim.lockstep import LockStep, Poller, StuckError, VirtualUnit
+from sim.sealed_receiver import Arrival, Books, Receiver
+
+HERE = Path(__file__).parent
+
+
+class Place:
+    """A world with one unit on the board's own network, and one address of the fleet."""
+
+    def __init__(self, folder: Path, build: Path, heartbeat_s: int = 1200, seed: int = 1) -> None:
+        self.world = LockStep(build)
+        identity = make_identity(1)
+        authority = CertificateAuthority.open(folder / "ca")
+        self.books = Books({1: identity})
+        self.receiver = Receiver(self.world, self.books)
+        self.log: list[tuple[float, str, int]] = []
+        self.books.on_message = self._note
+        write_flash(
+            folder / "flash", identity, authority.issue_unit(1), authority.ca_der, profile=1, heartbeat_s=heartbeat_s,
+            pipes=["coap"], coap_addresses=[("127.0.0.1", self.receiver.port)],
+        )  # fmt: skip
+        self.unit = self.world.add_unit(1, folder / "flash", seed=seed)
+
+    def _note(self, arrival: Arrival) -> None:
+        self.log.append((round(arrival.at, 6), type(arrival.message).__name__, arrival.message.seq))
+
+    def press(self) -> float:
+        """Seconds of the world until the lamp says stored."""
+        started = self.world.clock.now()
+        self.unit.press()
+        assert self.world.run(60, lambda: self.unit.stage == "stored")
+        return self.world.clock.now() - started
+
+
+@pytest.fixture
+def place(tmp_path: Path, build: Path) -> Iterator[Place]:
+    made = Place(tmp_path, build)
+    with made.world:
+        yield made
+
+
+def test_weeks_pass_in_moments_and_the_units_counter_of_milliseconds_wraps(place: Place) -> None:
+    """2^30 ms are 12.4 days; every heartbeat before and after has its receipt at the first attempt."""
+    days = 14
+    place.world.run(days * 86400)
+    beats = [entry for entry in place.log if entry[1] == "Heartbeat"]
+    assert days * 86400 / 1200 * 0.95 < len(beats) < days * 86400 / 1200 * 1.15
+    assert place.books.types.total() == len(beats), "something was sent twice"
+    gaps = [later[0] - earlier[0] for earlier, later in itertools.pairwise(beats)]
+    assert max(gaps) <= 1201
+
+
+def test_a_press_goes_through_its_stages_at_the_times_of_the_firmware(place: Place) -> None:
+    place.world.run(1000)
+    took = place.press()
+    # The contact settles for 20 ms, the commit takes 5: a machine's own time is not in it.
+    assert took == pytest.approx(0.025, abs=0.002)
+    (key,) = place.books.presses
+    place.receiver.reach(*key, stage=3)
+    assert place.world.run(30, lambda: place.unit.stage == "taken")
+    assert [stage for _, stage in place.unit.lamps] == ["trying", "stored", "taken"]
+
+
+def test_one_seed_is_one_run(tmp_path: Path, build: Path) -> None:
+    def log(name: str, seed: int) -> list[tuple[float, str, int]]:
+        (tmp_path / name).mkdir()
+        place = Place(tmp_path / name, build, heartbeat_s=60, seed=seed)
+        with place.world:
+            place.world.run(3600)
+            place.press()
+            place.world.run(600)
+        return place.log
+
+    first = log("a", 7)
+    assert len(first) > 60
+    assert log("b", 7) == first
+    assert log("c", 8) != first
+
+
+def test_a_unit_that_resets_comes_back_and_a_power_cut_loses_no_press(place: Place) -> None:
+    place.world.run(1000)
+    place.receiver.deaf = True
+    place.unit.press()
+    assert place.world.run(5, lambda: place.unit.stage == "trying")
+    place.unit.power_cut()
+    place.world.run(30)
+    place.receiver.deaf = False
+    place.unit.power_up()
+    assert place.world.run(60, lambda: place.unit.stage == "stored")
+    assert len(place.books.presses) == 1
+
+
+def stop(unit: VirtualUnit) -> int:
+    """Freeze the unit's process; it can be woken with SIGCONT."""
+    process = unit._process
+    assert process is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    return process.pid
+
+
+def test_time_waits_for_what_is_in_flight(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.world.run(1000)
+    before = place.world.clock.now()
+    pid = stop(place.unit)
+    place.unit.press()
+    assert not place.unit.at_rest(), "the order is on its wire"
+    place.world.patience_s = 0.3
+    with pytest.raises(StuckError, match="unit 00000001: declared"):
+        place.world.run(5)
+    assert place.world.clock.now() == before
+    # The negative control: whoever believes a declaration that is out of date runs ahead of the unit.
+    monkeypatch.setattr(VirtualUnit, "at_rest", lambda self: True)
+    place.world.step()
+    assert place.world.clock.now() > before
+    os.kill(pid, signal.SIGCONT)
+
+
+def test_a_unit_that_does_not_come_to_rest_is_named(place: Place) -> None:
+    place.world.patience_s = 0.3
+    pid = stop(place.unit)
+    with pytest.raises(StuckError, match="unit 00000001: declared"):
+        place.world.run(2000)
+    os.kill(pid, signal.SIGCONT)
+
+
+def test_asyncio_of_the_lockstep_behaves_as_the_boards(tmp_path: Path, build: Path) -> None:
+    """Order, cancelling, time-outs, exceptions: what a program prints is the same on both."""
+    script = "import asyncio_behaviour; asyncio_behaviour.run()"
+    environment = {**os.environ, "MICROPYPATH": f".frozen:{HERE}"}
+    own = subprocess.run(
+        [*interpreter(), "-c", script], env=environment, capture_output=True, text=True, check=True
+    ).stdout  # fmt: skip
+    with LockStep(build) as world:
+        world.path += f":{HERE}"
+        with pytest.raises(StuckError, match="status 0"):
+            world.add_unit(1, tmp_path, command=script)
+            world.run(60)
+    virtual = (tmp_path / "console.log").read_text()
+    assert own.count("\n") > 40
+    assert virtual == own
+
+
+def test_the_poller_is_as_much_of_a_loop_as_is_needed() -> None:
+    poller = Poller()
+    near, far = socket.socketpair()
+    for one in (near, far):
+        one.setblocking(False)
+    said: list[str] = []
+    poller.add_reader(near, said.append, "readable")
+    poller.add_writer(near, said.append, "writable")
+    assert poller.turn(1) and said == ["writable"]
+    poller.remove_writer(near)
+    assert not poller.turn(0)
+    far.send(b"x")
+    poller.call_soon(said.append, "soon")
+    assert poller.turn(1) and said == ["writable", "soon", "readable"]
+    poller.remove_reader(near)
+    assert not poller.turn(0)
+    assert {"add_reader", "remove_reader", "add_writer", "remove_writer", "call_soon"} <= set(
+        dir(asyncio.BaseEventLoop)
+    )
+    for one in (near, far):
+        one.close()
+    poller.close()
