@@ -8,7 +8,7 @@ from firmware.core import records
 from firmware.ports import journal
 from firmware.ports.flash import Flash
 
-PRESSES = 9
+PRESSES = 6
 journal.ROTATE = 260  # so that a short life sees files change several times
 
 
@@ -62,9 +62,9 @@ def broken_promises(kind):
 
 
 def broken_in_recovery(kind):
-    """A second cut at every step of the clearing up after the first; the first at every 13th step."""
+    """A second cut at every step of the clearing up after the first; the first at every 19th step."""
     lost = 0
-    for steps in range(0, live(CutFlash({}, 1 << 30, kind), 1, {}), 13):
+    for steps in range(0, live(CutFlash({}, 1 << 30, kind), 1, {}), 19):
         flash = CutFlash({}, steps, kind)
         promised = {}
         attempt(flash, 1, promised)
