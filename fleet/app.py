@@ -11,8 +11,12 @@ from typing import Literal
 
 import uvicorn
 
-from fleet.forwarding.link_dc09 import Dc09Link
+from fleet.clock import Clock, SystemClock
+from fleet.escalation.run import Escalation
+from fleet.forwarding.link_apprise import AppriseLink
+from fleet.forwarding.link_dc09 import PROBE_ACCOUNT, Dc09Link
 from fleet.forwarding.model import Centre
+from fleet.forwarding.notices import Notices
 from fleet.forwarding.run import CentreLink, Forwarding
 from fleet.ingest.run import Ingest
 from fleet.registry.secret_box import SecretBox
@@ -41,7 +45,11 @@ class FleetServer:
         self._settings = settings
         self._url = database_url
         self._ingest = Ingest(settings, database_url, box, acknowledge=acknowledge)
-        self._forwarding = Forwarding(database_url, link_to)
+        clock = SystemClock()
+        self._forwarding = Forwarding(database_url, lambda centre: link_to(centre, clock), clock=clock)
+        self._escalation = Escalation(database_url, clock=clock)
+        self._gateways = gateways(settings)
+        self._notices = Notices(database_url, self._gateways, clock=clock)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until ``stop`` is set. Raises OSError when a port is taken, RuntimeError when a loop of ours has
@@ -67,14 +75,24 @@ class FleetServer:
                 stack.push_async_callback(pool.close)
             await self._ingest.start()
             stack.push_async_callback(self._ingest.stop)
-            await self._forwarding.start()
-            stack.push_async_callback(self._forwarding.stop)
+            for gateway in self._gateways.values():
+                stack.callback(gateway.close)
+            for part in (self._forwarding, self._escalation, self._notices):
+                await part.start()
+                stack.push_async_callback(part.stop)
             log.info(
                 "pages on http://%s:%d, CoAP on %s, MQTT on %s",
                 *door.getsockname()[:2], self._ingest.coap_address, self._ingest.mqtt_address,
             )  # fmt: skip
             serving = asyncio.create_task(pages.serve(sockets=[door]))
-            watched = (stop.wait(), self._ingest.watch(), self._forwarding.watch(), _watch_pages(app.state.broken))
+            watched = (
+                stop.wait(),
+                self._ingest.watch(),
+                self._forwarding.watch(),
+                self._escalation.watch(),
+                self._notices.watch(),
+                _watch_pages(app.state.broken),
+            )
             ends = {asyncio.create_task(end) for end in watched}
             done, waiting = await asyncio.wait({serving, *ends}, return_when=asyncio.FIRST_COMPLETED)
             pages.should_exit = True
@@ -108,6 +126,16 @@ class PageServer(uvicorn.Server):
         yield
 
 
-def link_to(centre: Centre) -> CentreLink:
+def link_to(centre: Centre, clock: Clock) -> CentreLink:
     """The way to a centre by its protocol."""
-    return Dc09Link(centre.host, centre.port)
+    probe_account = str(centre.options.get("probe_account", PROBE_ACCOUNT))
+    return Dc09Link(centre.host, centre.port, clock, probe_account=probe_account)
+
+
+def gateways(settings: Settings) -> dict[str, AppriseLink]:
+    """The ways to people that this installation has, by channel."""
+    named = {
+        "sms": (settings.sms_gateway, "LIVLINA_SMS_GATEWAY"),
+        "email": (settings.mail_gateway, "LIVLINA_MAIL_GATEWAY"),
+    }
+    return {channel: AppriseLink(url, setting=name) for channel, (url, name) in named.items() if url is not None}

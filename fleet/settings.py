@@ -19,6 +19,14 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
+def _gateway(environment: Mapping[str, str], name: str) -> str | None:
+    text = environment.get(name) or None
+    if text is not None and "{to}" not in text:
+        # Never the text itself: it holds a secret.
+        raise SettingsError(f"{name} has no {{to}} where the recipient's number or address belongs")
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What the fleet server needs to know before it starts.
@@ -40,6 +48,8 @@ class Settings:
     hooks_port: int | None = None
     hooks_listen: str = "127.0.0.1"
     tls_name: str = "fleet.livlina"
+    sms_gateway: str | None = field(default=None, repr=False)
+    mail_gateway: str | None = field(default=None, repr=False)
 
     @property
     def tls_folder(self) -> Path:
@@ -70,6 +80,8 @@ class Settings:
             coap_port=_port(env, "LIVLINA_COAP_PORT", 5683),
             listen=listen,
             http_listen=env.get("LIVLINA_HTTP_LISTEN", "127.0.0.1"),
+            sms_gateway=_gateway(env, "LIVLINA_SMS_GATEWAY"),
+            mail_gateway=_gateway(env, "LIVLINA_MAIL_GATEWAY"),
             hooks_port=_port(env, "LIVLINA_HOOKS_PORT", 0) if env.get("LIVLINA_HOOKS_PORT") else None,
             hooks_listen=env.get("LIVLINA_HOOKS_LISTEN", "127.0.0.1"),
         )

@@ -9,7 +9,10 @@ MANUAL, DURESS, MAN_DOWN, NO_MOVEMENT, PULL_CORD, TEST = 1, 2, 3, 4, 5, 9
 KNOWN_KINDS = frozenset({MANUAL, DURESS, MAN_DOWN, NO_MOVEMENT, PULL_CORD, TEST})
 
 FLAG_AGE_IS_LOWER_BOUND = 1
+FLAG_TEST = 2
 FLAG_SILENT = 4
+FLAG_STUCK = 8
+FLAG_LATE = 16
 
 ACUTE, HIGH, NORMAL, TECHNICAL = 1, 2, 3, 4
 
@@ -19,9 +22,24 @@ CLOCK_TOLERANCE = timedelta(minutes=2)
 LATE_AFTER = timedelta(seconds=60)
 
 
-def priority_of(unit_type: str, kind: int) -> int:
+STUCK = "stuck"
+UNPROVEN = "freshness_unproven"
+
+MACHINE = "machine"
+"""The actor that answers tests; a person never does."""
+
+
+def is_test(kind: int, flags: int) -> bool:
+    """A test or a drill: told to the centre as a test, answered by machine, never in an operator's queue.
+
+    A duress is never one, whatever its flags say: nobody is forced to call a threat a test.
+    """
+    return kind == TEST or (bool(flags & FLAG_TEST) and kind != DURESS)
+
+
+def priority_of(unit_type: str, kind: int, flags: int = 0) -> int:
     """1 acute .. 4 technical. A worn personal alarm and a duress press are acute at the first press."""
-    if kind == TEST:
+    if is_test(kind, flags):
         return TECHNICAL
     if unit_type == "personal" or kind in (DURESS, MAN_DOWN):
         return ACUTE
@@ -61,7 +79,7 @@ def marks_of(
         found.append("clock_wrong")
     if flags & FLAG_AGE_IS_LOWER_BOUND:
         found.append("age_lower_bound")
-    if age_s is not None and age_s > LATE_AFTER.total_seconds():
+    if flags & FLAG_LATE or (age_s is not None and age_s > LATE_AFTER.total_seconds()):
         found.append("late")
     if kind not in KNOWN_KINDS:
         found.append("unknown_kind")
@@ -70,7 +88,9 @@ def marks_of(
     if unknown:
         found.append("field_unknown")
     if behind:
-        found.append("freshness_unproven")
+        found.append(UNPROVEN)
     if flags & FLAG_SILENT or kind == DURESS:
         found.append("silent")  # whoever threatens the wearer must not hear a call back
+    if flags & FLAG_STUCK:
+        found.append(STUCK)
     return tuple(found)

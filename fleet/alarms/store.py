@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from fleet.alarms.decide import TECHNICAL, is_test
 from fleet.alarms.model import Press, PressKey, StoredPress, TakeRefused
 from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
@@ -39,6 +40,10 @@ async def store_presses(connection: Connection, presses: Sequence[Press]) -> lis
     }
     for name in _COLUMNS:
         columns[name] = [getattr(press, "municipality" if name == "municipality_id" else name) for press in presses]
+    columns["test"] = [is_test(press.kind, press.flags) for press in presses]
+    columns["priority"] = [
+        TECHNICAL if test else press.priority for press, test in zip(presses, columns["test"], strict=True)
+    ]
     async with connection.transaction():
         await lock_case_log(connection)
         rows = await fetch_all(connection, SQL["store_presses"], columns)
@@ -64,9 +69,12 @@ async def stages(connection: Connection, keys: Sequence[PressKey]) -> list[Store
     return [StoredPress(PressKey(r["unit_id"], r["boot"], r["seq"]), r["stage"], True) for r in rows]
 
 
-async def recent_stages(connection: Connection, units: Iterable[int]) -> list[StoredPress]:
-    """The stages of these units' presses whose case is not closed or was closed within ten minutes, newest first."""
-    rows = await fetch_all(connection, SQL["recent_stages"], {"units": list(units)})
+async def recent_stages(connection: Connection, units: Iterable[int], at: datetime | None = None) -> list[StoredPress]:
+    """The stages of these units' presses whose case is not closed or was closed within ten minutes, newest first.
+
+    ``at`` is the present; None is the database's clock.
+    """
+    rows = await fetch_all(connection, SQL["recent_stages"], {"units": list(units), "at": at})
     return [StoredPress(PressKey(r["unit_id"], r["boot"], r["seq"]), r["stage"], True) for r in rows]
 
 
@@ -78,19 +86,22 @@ async def announce_stages(connection: Connection, units: Iterable[int]) -> None:
         await connection.execute(SQL["announce_stages"], {"units": text})
 
 
-async def take_case(connection: Connection, case_id: int, actor: str) -> dict[str, Any]:
-    """Compare-and-set open -> taken inside the caller's transaction. The first wins.
+async def take_case(connection: Connection, case_id: int, actor: str, at: datetime | None = None) -> dict[str, Any]:
+    """Compare-and-set open -> taken inside the caller's transaction. The first wins, whoever it is: an operator here,
+    or a centre that says so by webhook or protocol. There is no other way to take a case, so nobody is sent twice.
 
-    Returns the case. Raises TakeRefused with the present case, LookupError where the caller may not see it.
+    ``at`` is the present; None is the database's clock. Returns the case. Raises TakeRefused with the present case,
+    LookupError where the caller may not see it.
     """
-    return await _change(connection, case_id, "take_case", {"actor": actor}, "taken", actor, {})
+    return await _change(connection, case_id, "take_case", {"actor": actor}, "taken", actor, {}, at)
 
 
-async def close_case(connection: Connection, case_id: int, actor: str, outcome: str) -> dict[str, Any]:
+async def close_case(
+    connection: Connection, case_id: int, actor: str, outcome: str, at: datetime | None = None
+) -> dict[str, Any]:
     """Compare-and-set taken -> closed inside the caller's transaction. Raises as take_case does."""
-    return await _change(
-        connection, case_id, "close_case", {"actor": actor, "outcome": outcome}, "closed", actor, {"outcome": outcome}
-    )
+    values = {"actor": actor, "outcome": outcome}
+    return await _change(connection, case_id, "close_case", values, "closed", actor, {"outcome": outcome}, at)
 
 
 async def _change(
@@ -101,23 +112,35 @@ async def _change(
     change: str,
     actor: str,
     detail: dict[str, Any],
+    at: datetime | None,
 ) -> dict[str, Any]:
     await lock_case_log(connection)
-    changed = await fetch_all(connection, SQL[statement], {"case_id": case_id, **values})
+    changed = await fetch_all(connection, SQL[statement], {"case_id": case_id, "at": at, **values})
     if not changed:
         raise TakeRefused(await case_by_id(connection, case_id))
     if change == "taken":
-        await connection.execute(SQL["take_presses"], {"case_id": case_id})
-    await log_change(connection, changed[0]["municipality_id"], case_id, change, actor, detail)
+        await connection.execute(SQL["take_presses"], {"case_id": case_id, "at": at})
+    await log_change(connection, changed[0]["municipality_id"], case_id, change, actor, detail, at)
     await announce_stages(connection, [changed[0]["unit_id"]])
-    await connection.execute(SQL["announce_cases"])
+    await announce_cases(connection)
     return await case_by_id(connection, case_id)
 
 
+async def announce_cases(connection: Connection) -> None:
+    """Tells every page, at commit, that the case log has grown."""
+    await connection.execute(SQL["announce_cases"])
+
+
 async def log_change(
-    connection: Connection, municipality: int, case_id: int, change: str, actor: str, detail: dict[str, Any]
+    connection: Connection,
+    municipality: int,
+    case_id: int,
+    change: str,
+    actor: str,
+    detail: dict[str, Any],
+    at: datetime | None = None,
 ) -> None:
-    """Appends to the case log. The caller holds its lock (lock_case_log)."""
+    """Appends to the case log; ``at`` None is the database's clock. The caller holds its lock (lock_case_log)."""
     await connection.execute(
         SQL["log_change"],
         {
@@ -126,6 +149,7 @@ async def log_change(
             "change": change,
             "actor": actor,
             "detail": Jsonb(detail),
+            "at": at,
         },
     )
 
@@ -222,6 +246,10 @@ def case_view(row: dict[str, Any]) -> dict[str, Any]:
         "accepted_at": _iso(row["accepted_at"]),
         "accepted_by": row["accepted_by"],
         "refused_by": row["refused_by"],
+        "responsible": row["responsible"],
+        "reports_taken": row["reports_taken"],
+        "escalated_place": row["escalated_place"],
+        "test": row["test"],
         "taken_at": _iso(row["taken_at"]),
         "taken_by": row["taken_by"],
         "taken_before_by": row["taken_before_by"],

@@ -1,11 +1,14 @@
-"""Pure decisions of forwarding: what the centre is told, and what follows from its answer."""
+"""Pure decisions of forwarding: what the centre is told, what follows from its answer, and how it is doing."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
-from fleet.alarms.decide import DURESS, MAN_DOWN, MANUAL, NO_MOVEMENT, PULL_CORD, TEST
-from fleet.forwarding.model import Fate, Outcome, Owed
+from fleet.alarms.decide import DURESS, MAN_DOWN, MANUAL, NO_MOVEMENT, PULL_CORD, TEST, is_test
+from fleet.forwarding.model import Fate, Health, Outcome, Owed, Policy, Reconciliation, Sign, State
 
 BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 REFUSED_AGAIN_S = 60.0
@@ -23,8 +26,10 @@ CATEGORY = {
 }
 
 
-def category_of(unit_type: str, kind: int) -> str:
+def category_of(unit_type: str, kind: int, flags: int = 0) -> str:
     """The category a centre is told. A manual press on a worn personal alarm is an attack, not a fall at home."""
+    if is_test(kind, flags):
+        return CATEGORY[TEST]
     if unit_type == "personal" and kind == MANUAL:
         return "PERSONAL_ATTACK"
     return CATEGORY.get(kind, "PERSONAL_HELP")
@@ -56,6 +61,95 @@ def fate_of(outcome: Outcome, attempts: int) -> Fate:
     if outcome is Outcome.REFUSED:
         return Fate(delivered=False, delay_s=0.0 if attempts <= 1 else REFUSED_AGAIN_S, centre_is_down=False)
     return Fate(delivered=False, delay_s=back_off(attempts), centre_is_down=True)
+
+
+def sign_of(outcome: Outcome) -> Sign | None:
+    """What an attempt to tell an alarm says about the centre. A refusal says nothing: whoever refuses, lives."""
+    if outcome is Outcome.DELIVERED:
+        return Sign.DELIVERED
+    return Sign.ALARM_UNANSWERED if outcome is Outcome.NO_ANSWER else None
+
+
+def sign_of_probe(outcome: Outcome) -> Sign:
+    """What a probe says. Any answer at all is one."""
+    return Sign.PROBE_UNANSWERED if outcome is Outcome.NO_ANSWER else Sign.PROBE_ANSWERED
+
+
+def healthy(at: datetime, policy: Policy) -> Health:
+    """A centre of which nothing is known yet gets the benefit of the doubt, and a probe."""
+    return Health(State.GOOD, at, at)
+
+
+def step(health: Health, sign: Sign, at: datetime, policy: Policy) -> Health:
+    """The state after a sign. Never raises; every sign is possible in every state, because workers are many.
+
+    good -> doubted at the first alarm or probe without an answer, with a probe at once; doubted -> good when something
+    is answered, -> down when that fails too, or when it is the second doubt in a while; down -> probing -> failing back
+    after enough good probes in a row; failing back -> good with the first answer, -> down without.
+    """
+    later = at + timedelta(seconds=policy.probe_s)
+    if sign is Sign.DELIVERED:
+        if health.state in (State.DOUBTED, State.FAILING_BACK):
+            return replace(health, state=State.GOOD, since=at, probe_at=later, good_probes=0)
+        return health  # a single delivery does not outweigh the probes that a centre owes us
+    if sign is Sign.PROBE_ANSWERED:
+        return _answered(health, at, later, policy)
+    if health.state is State.GOOD:
+        return _doubted(health, at, later, policy)
+    since = health.since if health.state is State.DOWN else at
+    probe_at = health.probe_at if health.state is State.DOWN and sign is Sign.ALARM_UNANSWERED else later
+    return replace(health, state=State.DOWN, since=since, probe_at=probe_at, good_probes=0)
+
+
+def _answered(health: Health, at: datetime, later: datetime, policy: Policy) -> Health:
+    if health.state is State.GOOD:
+        return replace(health, probe_at=later)
+    if health.state in (State.DOUBTED, State.FAILING_BACK):
+        return replace(health, state=State.GOOD, since=at, probe_at=later, good_probes=0)
+    good = health.good_probes + 1
+    state = State.FAILING_BACK if good >= policy.good_probes else State.PROBING
+    since = health.since if state is health.state else at
+    return replace(health, state=state, since=since, probe_at=later, good_probes=good)
+
+
+def _doubted(health: Health, at: datetime, later: datetime, policy: Policy) -> Health:
+    recent = health.doubted_at is not None and at - health.doubted_at <= timedelta(seconds=policy.doubt_window_s)
+    doubts = health.doubts + 1 if recent else 1
+    state = State.DOUBTED if doubts == 1 else State.DOWN
+    probe_at = at if state is State.DOUBTED else later
+    return Health(state, at, probe_at, doubts=doubts, doubted_at=at)
+
+
+def turned_unfit(before: Health, after: Health) -> bool:
+    """Whether everything that the centre is still owed has to go to the other one now."""
+    return before.fit and not after.fit
+
+
+def compare(
+    stored: Mapping[str, Collection[str]], reports: Mapping[str, Sequence[str]], tests: Collection[str] = ()
+) -> Reconciliation:
+    """Holds our rows against the centres' logs.
+
+    ``stored`` maps each reference to the centres that we believe have it (empty: none yet), ``reports`` each centre to
+    the references that it logged as new, in order. ``tests`` are references that count as stored and may be anywhere.
+    """
+    counts = {centre: Counter(references) for centre, references in reports.items()}
+    holders: dict[str, set[str]] = {}
+    for centre, counted in counts.items():
+        for reference in counted:
+            holders.setdefault(reference, set()).add(centre)
+    ours = set(stored)
+    asked = set(reports)
+    return Reconciliation(
+        presses=len(ours),
+        lost=tuple(sorted(ours - set(holders))),
+        unknown=tuple(sorted(set(holders) - ours - set(tests))),
+        unproven=tuple(sorted(r for r in ours if (set(stored[r]) & asked) - holders.get(r, set()))),
+        unnoticed=tuple(sorted(r for r in ours if holders.get(r, set()) - set(stored[r]))),
+        both=tuple(sorted(r for r, where in holders.items() if len(where) > 1)),
+        doubled=tuple(sorted({r for counted in counts.values() for r, times in counted.items() if times > 1})),
+        by_centre={centre: len(counted) for centre, counted in sorted(counts.items())},
+    )
 
 
 def back_off(attempts: int) -> float:

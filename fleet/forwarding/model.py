@@ -1,23 +1,26 @@
-"""What is claimed from the outbox and what became of it."""
+"""What is claimed from the outbox, what became of it, and how a centre is doing."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
+from enum import Enum, StrEnum
 
 from fleet.alarms.model import PressKey
 
 
 @dataclass(frozen=True, slots=True)
 class Centre:
-    """An alarm centre as configured."""
+    """An alarm centre as configured. ``reports_taken``: console, webhook, protocol or none."""
 
     centre: int
     name: str
     protocol: str
     host: str
     port: int
+    reports_taken: str = "console"
+    options: Mapping[str, object] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Owed:
     unit_type: str
     priority: int
     presses: int
+    test: bool = False
 
 
 class Outcome(Enum):
@@ -59,3 +63,82 @@ class Fate:
     delivered: bool
     delay_s: float
     centre_is_down: bool
+
+
+class State(StrEnum):
+    """How a centre is doing. Only GOOD and FAILING_BACK get new alarms while the other centre is fit."""
+
+    GOOD = "good"
+    DOUBTED = "doubted"
+    DOWN = "down"
+    PROBING = "probing"
+    FAILING_BACK = "failing_back"
+
+
+class Sign(Enum):
+    """What was seen of a centre."""
+
+    DELIVERED = "delivered"
+    ALARM_UNANSWERED = "alarm unanswered"
+    PROBE_ANSWERED = "probe answered"
+    PROBE_UNANSWERED = "probe unanswered"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A centre's state since when, its next probe, and what the machine has to remember."""
+
+    state: State
+    since: datetime
+    probe_at: datetime
+    doubts: int = 0
+    doubted_at: datetime | None = None
+    good_probes: int = 0
+
+    @property
+    def fit(self) -> bool:
+        """Whether new alarms go to it."""
+        return self.state in (State.GOOD, State.FAILING_BACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Every duration and count of failover, in seconds. ``failover`` False exists for sabotage: nothing moves then."""
+
+    probe_s: float = 60.0
+    """Between two probes of a centre."""
+    good_probes: int = 10
+    """In a row, before a centre that was down gets alarms again."""
+    doubt_window_s: float = 600.0
+    """A second doubt within this time is no doubt any more."""
+    personal_s: float = 6.0
+    """A personal alarm that no centre has by then is told to the other one too, whatever holds it up."""
+    social_s: float = 12.0
+    """The same for all other alarms."""
+    sweep_s: float = 1.0
+    """Between two looks for such alarms."""
+    failover: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """Our rows beside the centres' own logs, as sets of references such as ``0000002a-3-17``.
+
+    ``lost`` no centre has; ``unknown`` a centre has and we never stored; ``unproven`` we believe delivered and the
+    centre lacks; ``unnoticed`` the centre has though its answer never reached us; ``both`` more than one centre has;
+    ``doubled`` one centre holds twice as new.
+    """
+
+    presses: int
+    lost: tuple[str, ...]
+    unknown: tuple[str, ...]
+    unproven: tuple[str, ...]
+    unnoticed: tuple[str, ...]
+    both: tuple[str, ...]
+    doubled: tuple[str, ...]
+    by_centre: Mapping[str, int]
+
+    @property
+    def agrees(self) -> bool:
+        """Nothing is lost, nothing is unknown, and what we believe delivered is there."""
+        return not (self.lost or self.unknown or self.unproven)

@@ -12,8 +12,8 @@ def normalized(owed: Owed) -> Alarm:
 
     A test press becomes a test and stays one whatever the encoder does; every other press is live.
     """
-    category = Category(category_of(owed.unit_type, owed.kind))
-    is_test = category is Category.TEST_MANUAL
+    category = Category(category_of(owed.unit_type, owed.kind, owed.flags))
+    is_test = owed.test or category is Category.TEST_MANUAL
     return Alarm(
         id=owed.key.reference,
         received_at=owed.received_at,

@@ -112,24 +112,24 @@ def test_a_button_waits_for_the_event_and_a_press_on_a_taken_case_opens_it_again
 
 def test_rows_are_ordered_and_focus_survives_what_others_do(scene: Scene, server: WebServer, open_page: Open) -> None:
     anna, bo = open_page(server, "anna"), open_page(server, "bo")
-    test = scene.town.press(2, 1, kind=9)
+    normal = scene.town.press(2, 1, unit_type="camera")
     high = scene.town.press(1, 1)
     expect(anna.locator(".case")).to_have_count(2)
     anna.keyboard.press("j")
     assert focused_case(anna) == str(high)
     anna.keyboard.press("ArrowDown")
-    assert focused_case(anna) == str(test)
+    assert focused_case(anna) == str(normal)
     acute = scene.town.press(3, 2, kind=2)
     expect(anna.locator(".case")).to_have_count(3)
     listed = anna.locator(".case").evaluate_all("rows => rows.map(row => Number(row.dataset.case))")
-    assert listed == [acute, high, test]
-    assert focused_case(anna) == str(test)
+    assert listed == [acute, high, normal]
+    assert focused_case(anna) == str(normal)
     expect(anna.locator("#shout")).to_contain_text("Nytt larm: 1 Akut, Överfallslarm")
     # Somebody else takes and closes the case in focus: the focus goes to a neighbour, never to the top of the page.
-    bo.locator(f"{row(bo, test)} .take").click()
-    expect(bo.locator(f"#taken {row(bo, test)}")).to_be_visible()
+    bo.locator(f"{row(bo, normal)} .take").click()
+    expect(bo.locator(f"#taken {row(bo, normal)}")).to_be_visible()
     bo.keyboard.press("c")
-    bo.locator(f"{row(bo, test)} [data-outcome=test]").click()
+    bo.locator(f"{row(bo, normal)} [data-outcome=test]").click()
     expect(anna.locator(".case")).to_have_count(2)
     assert focused_case(anna) == str(high)
 

@@ -27,15 +27,15 @@ def ids(listed: dict[str, Any]) -> list[int]:
 def test_the_queue_is_ordered_by_priority_then_oldest_first(scene: Scene) -> None:
     client = scene.client(scene.server(), "anna")
     high = scene.town.press(1, 1)
-    test = scene.town.press(2, 1, kind=9)
+    normal = scene.town.press(2, 1, unit_type="camera")
     later_high = scene.town.press(3, 2)
     acute = scene.town.press(4, 2, kind=2)
     listed = client.get("/api/cases").json()
-    assert ids(listed) == [acute, high, later_high, test]
+    assert ids(listed) == [acute, high, later_high, normal]
     assert listed["cursor"] == scene.sql("SELECT max(position) FROM case_log")[0][0]
     scene.town.press(3, 2)  # the second press raises it
     raised = client.get("/api/cases").json()
-    assert ids(raised) == [later_high, acute, high, test]
+    assert ids(raised) == [later_high, acute, high, normal]
     assert raised["cases"][0]["presses"] == 2
 
 

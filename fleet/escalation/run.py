@@ -1,0 +1,74 @@
+"""The loop of escalation: any number of processes run it, each timer is taken by one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import psycopg
+
+from fleet.clock import Clock, SystemClock, pause
+from fleet.escalation import store
+from fleet.loops import Loops
+from fleet.store.borrow import AWAY, borrow
+from fleet.store.pool import Pool, make_pool
+
+log = logging.getLogger("livlina.escalation")
+
+POLL_S = 1.0
+
+
+class Escalation:
+    """Takes the steps of routines when they are due. Nothing is opened before ``start``."""
+
+    def __init__(self, database_url: str, *, clock: Clock | None = None) -> None:
+        self._url = database_url
+        self._clock: Clock = clock or SystemClock()
+        self._pool: Pool = make_pool(database_url, "forward", size=2, name="escalation")
+        self._wake = asyncio.Event()
+        self._loops = Loops("escalation")
+        self.steps = 0
+
+    async def start(self) -> None:
+        """Starts the loops; a database that is away at start is waited for."""
+        await self._pool.open()
+        self._loops.start(self._listen())
+        self._loops.start(self._run())
+
+    async def stop(self) -> None:
+        """Ends the loops. Timers are rows: what was not taken is taken by whoever comes next."""
+        await self._loops.stop()
+        await self._pool.close()
+
+    async def watch(self) -> None:
+        """Raises RuntimeError when a loop has ended by a fault of ours."""
+        await self._loops.watch()
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                async with borrow(self._pool) as connection:
+                    at = self._clock.now()
+                    taken = 0
+                    if await store.any_due(connection, at):
+                        taken = await store.take_steps(connection, at)
+                    self.steps += taken
+            except AWAY as error:
+                log.warning("the database is away, timers wait: %s", type(error).__name__)
+                taken = 0
+            if not taken:
+                await pause(self._clock, POLL_S, self._wake)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(
+                    self._url, autocommit=True, connect_timeout=5
+                ) as connection:
+                    await connection.execute("LISTEN livlina_timers")
+                    async for _ in connection.notifies():
+                        self._wake.set()
+            except psycopg.Error as error:
+                log.warning("listening for timers failed, polling goes on: %s", type(error).__name__)
+            await pause(self._clock, POLL_S)

@@ -1,0 +1,43 @@
+"""Tasks that must not end while the server runs. It decides nothing: it notices when one has ended by our fault."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+
+class Loops:
+    """A set of endless tasks of one part of the server; ``watch`` raises when one of them has ended."""
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+        self._log = logging.getLogger(f"livlina.{part}")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._broken = asyncio.Event()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Runs one loop. Cancel the task to end it without complaint."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def stop(self) -> None:
+        """Cancels all and waits for their end."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def watch(self) -> None:
+        """Waits until a loop has ended by a fault of ours, and raises RuntimeError: work would lie here unseen."""
+        await self._broken.wait()
+        raise RuntimeError(f"a loop of {self._part} has ended: see the log")
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            self._log.critical("a loop of %s has ended", self._part, exc_info=task.exception())
+            self._broken.set()
