@@ -12,7 +12,7 @@ from datetime import datetime
 
 from protocols.centre.alarm import Alarm, Outcome, Reply
 from protocols.centre.scaip.categories import wants_call
-from protocols.centre.scaip.codes import Status
+from protocols.centre.scaip.codes import STATUS_NUMBER, Status
 from protocols.centre.scaip.messages import Dialect, MessageError, Request, Response, decode, encode
 from protocols.centre.scaip.read_alarm import read_alarm, reply_of
 from protocols.centre.scaip.receiver import Call, from_user, reply_to
@@ -29,13 +29,15 @@ ERROR = "error"
 class Finding:
     """One message. `kind` is alarm, heartbeat, reply or error; `answer` is the reply that a centre owes for it.
 
-    With kind reply, `reply` says what the message itself means; with the others it is None.
+    `reply` says what that answer means, or, with kind reply, what the message itself means. `reason` is the error in a
+    word or two, `error` in a sentence.
     """
 
     kind: str
     alarm: Alarm | None = None
     reply: Reply | None = None
     response: Response | None = None
+    reason: str | None = None
     error: str | None = None
     answer: Response | None = None
 
@@ -59,7 +61,7 @@ def examine(
     """
     body = octets.lstrip(b" \t\r\n\xef\xbb\xbf")
     if not body:
-        return (Finding(ERROR, error="there is nothing to decode"),)
+        return (Finding(ERROR, reason="truncated", error="there is nothing to decode"),)
     if body[:1] == b"<" or octets[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return (_xml(octets, new_id, at, call or Call(), None),)
     found: list[Finding] = []
@@ -71,7 +73,7 @@ def examine(
 
 
 def _first(octets: bytes) -> tuple[bytes, bytes]:
-    """The first SIP message, by its Content-Length, and what stands behind it. Heads from an editor may have bare LF."""
+    """The first SIP message, by its Content-Length, and what stands behind it. An editor may have left bare LF."""
     end = octets.find(b"\r\n\r\n")
     plain = octets.find(b"\n\n")
     if plain >= 0 and (end < 0 or plain < end):
@@ -92,7 +94,7 @@ def _sip(octets: bytes, new_id: Callable[[], str], at: datetime, call: Call, fro
     try:
         message = parse(octets)
     except SipError as error:
-        return Finding(ERROR, error=f"no SIP message: {error}")
+        return Finding(ERROR, reason="no SIP message", error=str(error))
     if isinstance(message, SipResponse):
         if message.body.strip():
             return _xml(message.body, new_id, at, call, None)
@@ -101,10 +103,10 @@ def _sip(octets: bytes, new_id: Callable[[], str], at: datetime, call: Call, fro
         outcome = Outcome.RETRY_LATER if carried else Outcome.RETRY_OTHER
         return Finding(REPLY, reply=Reply(False, outcome, f"sip {message.status}", text))
     if message.method != "MESSAGE":
-        return Finding(ERROR, error=f"a SIP {message.method[:16]}, and SCAIP comes as MESSAGE")
+        return Finding(ERROR, reason="method", error=f"a SIP {message.method[:16]}, and SCAIP comes as MESSAGE")
     kind = (message.headers.get("content-type") or "").partition(";")[0].strip().lower()
     if kind not in READ_TYPES:
-        return Finding(ERROR, error=f"content type {kind[:64] or 'missing'} is not read")
+        return Finding(ERROR, reason="content type", error=f"content type {kind[:64] or 'missing'} is not read")
     return _xml(message.body, new_id, at, call, message if from_is_cid else None)
 
 
@@ -112,19 +114,20 @@ def _xml(octets: bytes, new_id: Callable[[], str], at: datetime, call: Call, sip
     try:
         message = decode(octets)
     except MessageError as error:
-        return Finding(ERROR, error=str(error), answer=Response(error.ref, str(error.status), dialect=error.dialect))
+        return _refused(error.status, str(error), error.ref, error.dialect)
     if isinstance(message, Response):
         return Finding(REPLY, reply=reply_of(message), response=message)
     if sip is not None and message.dialect is Dialect.A and from_user(sip) != message.cid:
-        return Finding(
-            ERROR,
-            error="From names another user than cid",
-            answer=Response(message.ref, str(Status.WRONG_CONTENT), dialect=message.dialect),
-        )
+        return _refused(Status.WRONG_CONTENT, "From names another user than cid", message.ref, message.dialect)
     return _request(message, octets, new_id, at, call)
+
+
+def _refused(status: int, why: str, ref: str, dialect: Dialect) -> Finding:
+    answer = Response(ref, str(status), dialect=dialect)
+    return Finding(ERROR, reply=reply_of(answer), reason=STATUS_NUMBER[status], error=why, answer=answer)
 
 
 def _request(request: Request, octets: bytes, new_id: Callable[[], str], at: datetime, call: Call) -> Finding:
     alarm = read_alarm(request, octets, alarm_id=new_id(), received_at=at)
     answer = reply_to(request, Status.OK, call if wants_call(request) else None)
-    return Finding(HEARTBEAT if request.is_heartbeat else ALARM, alarm, answer=answer)
+    return Finding(HEARTBEAT if request.is_heartbeat else ALARM, alarm, reply_of(answer), answer=answer)

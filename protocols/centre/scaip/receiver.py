@@ -145,6 +145,10 @@ class Receiver:
         """Octets of a message on a stream that is not whole yet."""
         return self._agent.pending(flow)
 
+    def is_duplicate(self, event: AlarmReceived, now: float) -> bool:
+        """Whether the alarm counts as seen now. A caller that stores slowly asks again before it shows an alarm."""
+        return self._seen.holds(event.key, now)
+
     def answer(
         self,
         event: AlarmReceived | Heartbeat | Bad,
