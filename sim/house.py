@@ -89,6 +89,8 @@ class House:
     """One house in one data folder. ``units`` real units, numbered from 1; every second speaks MQTT, the others CoAP.
 
     ``server_command`` is what runs the fleet server; a test may name another program that composes it differently.
+    ``pipe_of(unit)`` chooses other pipes; ``coap_addresses`` is where units are told that the server is, in place of
+    where it is: a path in between, or a first address that is dead.
     """
 
     folder: Path
@@ -97,6 +99,8 @@ class House:
     heartbeat_s: int = 10
     server_command: Sequence[str] = (sys.executable, "-m", "livlina", "serve")
     unit_type: str = "social"
+    pipe_of: Callable[[int], str] | None = None
+    coap_addresses: Sequence[tuple[str, int]] | None = None
     postgres: EmbeddedPostgres = field(init=False)
     fleet: UnitFleet = field(init=False)
     _server: subprocess.Popen[bytes] | None = field(default=None, init=False)
@@ -149,7 +153,7 @@ class House:
         await self._register(await asyncio.to_thread(open_authority, self.settings))
         await self.start_centre()
         await self.start_server()
-        await self.fleet.start({unit: self.flash(unit) for unit in range(1, self.units + 1)})
+        await self.fleet.start(self.flashes())
 
     async def stop(self) -> None:
         """Stops every process that was started here, units first. May be called at any time."""
@@ -276,14 +280,20 @@ class House:
 
     def pipe(self, unit: int) -> str:
         """Which pipe a unit of this house uses."""
+        if self.pipe_of is not None:
+            return self.pipe_of(unit)
         return "mqtt" if unit % 2 else "coap"
+
+    def flashes(self) -> dict[int, Path]:
+        """Every unit's flash."""
+        return {unit: self.flash(unit) for unit in range(1, self.units + 1)}
 
     def _way(self, unit: int) -> Way:
         return {
             "profile": 1,
             "heartbeat_s": self.heartbeat_s,
             "pipes": [self.pipe(unit)],
-            "coap_addresses": [("127.0.0.1", self.ports.coap)],
+            "coap_addresses": list(self.coap_addresses or [("127.0.0.1", self.ports.coap)]),
             "mqtt_address": ("127.0.0.1", self.ports.mqtt, self.settings.tls_name),
         }
 
