@@ -3,120 +3,234 @@
 One pass of the main loop lets time pass for brain and pipes, shows the lamp, feeds the watchdog and sleeps until the
 next of their times, or until something has changed. A press does not wait for that loop: the task that waits for the
 contact handles it at once, journal first.
+
+With an exhausted heap: before a press is handled there is room for it (`ports.ballast`). Should memory fail all the
+same, the ballast goes, and the button's own small machine, which allocates nothing, tells whether a press is owed: it
+is made directly, or put on flash by `journal.emergency`, and then the unit resets and sends it after its restart.
 """
 
 import asyncio
 
-from firmware.core import stages
+from firmware.core import records, stages
+from firmware.core.events import FAULT_HEAP, FAULT_JOURNAL, FAULT_KEPT
+from firmware.core.press import Contact
+from firmware.core.profiles import OWN
+from firmware.ports import breadcrumbs
 from firmware.ports.console import say
 from protocols.wire import messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
-    from firmware.core.press import Contact
     from firmware.core.unit import Unit
+    from firmware.ports.ballast import Ballast
     from firmware.ports.clock import Clock
     from firmware.ports.journal import Journal
+    from firmware.ports.kept import Kept
     from firmware.ports.pins import Contact as Pin
     from firmware.ports.pins import Outputs
     from firmware.ports.sealer import Sealer
-    from firmware.ports.watchdog import Watchdog
+    from firmware.supervisor import Supervisor
+
+OWED_MS = 10000
+"""For so long after a press the button's own machine counts, when memory has failed meanwhile."""
+LEVELS_MS = 60000
+"""How often the battery is looked at."""
 
 
 class Driver:
-    """`proven()` is called at the first verified receipt: the unit has shown that it works.
-
-    `pipes` is empty at first: call `add` for each, then `run`.
-    """
+    """`pipes` (by name) is empty at first: call `add` for each, then `run`. `sensors`, `cellular` and `radio` (of the
+    pendants) are set before `run` where the unit has them."""
 
     def __init__(
         self,
         unit: "Unit",
         journal: "Journal",
+        kept: "Kept",
         sealer: "Sealer",
         clock: "Clock",
-        watchdog: "Watchdog",
-        contact: "Contact",
+        supervisor: "Supervisor",
+        ballast: "Ballast",
         pin: "Pin",
         outputs: "Outputs",
-        proven: "Callable[[], None]",
+        pipes: "dict[str, Any]",
     ) -> None:
-        self._unit = unit
+        self.unit = unit
+        self.sensors: "Any" = None
+        self.cellular: "Any" = None
+        self.radio: "Any" = None
+        self.rest: "Any" = None
+        self.pipes = pipes
+        self.crumbs = supervisor.crumbs
         self._journal = journal
+        self._kept = kept
         self._sealer = sealer
         self._clock = clock
-        self._watchdog = watchdog
-        self._contact = contact
+        self._supervisor = supervisor
+        self._ballast = ballast
         self._pin = pin
         self._outputs = outputs
-        self._proven = proven
-        self._heard = False
-        self._pipes: "dict[str, Any]" = {}
+        self._order: "list[str]" = []
+        self._waiting: "list[tuple[Any, ...]]" = []
+        self._over_modem: "list[str]" = []
         self._changed = asyncio.Event()
         self._stage = stages.OFF
         self._stage_since = 0
+        self._open = False
+        self._levels_due = 0
+        self._sentinel = Contact()
+        self._owed: "int | None" = None
+        self._doubt: "int | None" = None
+        self._on_edge = self._edge
 
-    def add(self, pipe: "Any") -> None:
+    def add(self, pipe: "Any", over_modem: bool = False) -> None:
         """One more way to the fleet."""
-        self._pipes[pipe.name] = pipe
+        self.pipes[pipe.name] = pipe
+        self._order.append(pipe.name)
+        if hasattr(pipe, "mark"):
+            # A pipe of datagrams only waits; one with a connection must get on.
+            pipe.mark = self._supervisor.task(pipe.name)
+        if over_modem:
+            self._over_modem.append(pipe.name)
+
+    def later(self, event: "tuple[Any, ...]") -> None:
+        """Something that is to be handled once the unit runs."""
+        self._waiting.append(event)
+
+    # What the ports tell.
 
     def on_frame(self, pipe: "Any", frame: bytes) -> None:
         """A frame has come down a pipe. Nothing in it counts before it has been opened with our key."""
         message = self._sealer.open(frame)
         if isinstance(message, messages.Receipt):
-            if not self._heard:
-                self._heard = True
-                self._proven()
-            self.feed(("receipt", message.items, message.time))
-            return
-        if message is not None:
-            # Genuine, but nothing that this unit can obey.
-            self._sealer.refuse("type")
-        self.feed(("refused",))
+            if pipe is not None and pipe.name in self._over_modem:
+                self.tell(("receipt",))
+            self._receipt(message)
+        elif isinstance(message, messages.Command) and pipe is not None:
+            self.crumbs.drop(breadcrumbs.COMMAND, message.kind & 0xFFFF)
+            self.feed(("command", message))
+        else:
+            if message is not None:
+                # Genuine, but nothing that this unit can obey; a command that came by SMS for example.
+                self._sealer.refuse("type")
+            self.feed(("refused",))
+
+    def _receipt(self, message: "messages.Receipt") -> None:
+        self._supervisor.receipt()
+        if message.time is not None:
+            self.tell(("clock", message.time))
+        self.feed(("receipt", message.items, message.time))
 
     def on_change(self, pipe: "Any") -> None:
         """A pipe has come up or gone down."""
         self.feed(("pipe", pipe.name, pipe.up))
 
+    def on_sensor(self, event: "tuple[Any, ...]") -> None:
+        """A sensor has something to say; an edge comes with the ticks of its interrupt."""
+        if event[0] == "edge":
+            event = ("edge", event[1], event[2], self._clock.at(event[3]))
+            self._ballast.room()
+        self.feed(event)
+
+    def on_pendant(self, frame: bytes) -> None:
+        """The hub's radio has heard something of a pendant's length."""
+        self._ballast.room()
+        self.feed(("pendant", frame))
+
+    def on_cellular(self, event: "tuple[Any, ...]") -> None:
+        """The modem's part has something to say."""
+        if event[0] == "frame":
+            # A sealed frame that came by SMS: only a receipt counts.
+            self.on_frame(None, event[1])
+        elif event[0] == "wake":
+            self.feed(("heartbeat",))
+        elif event[0] not in ("bearer", "energy"):
+            self.feed(event)
+
+    def tell(self, event: "tuple[Any, ...]") -> None:
+        """Tell the modem's part, if there is one."""
+        if self.cellular is not None:
+            self.cellular.tell(event)
+
     def feed(self, event: "tuple[Any, ...]") -> None:
         """Let the brain handle an event, and carry out what it orders."""
         now = self._clock.now()
-        self._carry_out(self._unit.handle(event, now))
+        try:
+            self._carry_out(self.unit.handle(event, now))
+        except MemoryError as error:
+            self._relieve(error)
+            if event[0] == "edge":
+                # The contact's machine may have missed it; to be told twice changes nothing.
+                self._carry_out(self.unit.handle(event, now))
         self._changed.set()
+
+    # What the brain orders.
 
     def _carry_out(self, actions: "list[tuple[Any, ...]]") -> None:
         unsent = []
         for action in actions:
-            if action[0] == "journal":
+            name = action[0]
+            if name == "journal":
                 self._record(action[1])
-            elif action[0] == "send":
+            elif name == "send":
                 if not self._send(action[1], action[2], action[3], action[4]):
                     unsent.append(("unsent", action[2], action[1]))
-            elif action[0] == "lamp":
+            elif name == "lamp":
                 self._stage = action[1]
                 self._stage_since = self._clock.now()
                 self._show(self._stage_since)
+            elif name == "keep":
+                self._keep(action[1], action[2])
+            elif name == "cellular":
+                self._order_modem(action[1])
+            elif name == "reboot":
+                self._supervisor.restart()
         for event in unsent:
-            self._carry_out(self._unit.handle(event, self._clock.now()))
+            self._carry_out(self.unit.handle(event, self._clock.now()))
 
-    def _record(self, record: "dict[int, int]") -> None:
+    def _record(self, record: "dict[int, Any]") -> None:
         """Put a record on flash. Flash that refuses, or a full heap, is counted and stops no alarm."""
         try:
             self._journal.append(record)
-        except (OSError, MemoryError) as error:
+        except MemoryError:
+            # Once more behind the ballast; if that fails too, whoever called knows what is owed.
+            if not self._ballast.release():
+                raise
+            self._journal.append(record)
+        except OSError as error:
             say("journal:", error)
+            self._fault(FAULT_JOURNAL, "journal refused")
+        if record[records.TYPE] == records.PRESS and record[records.INPUT] == OWN:
+            self._owed = None
+
+    def _keep(self, name: str, value: "Any") -> None:
+        if not self._kept.save(name, value):
+            self._fault(FAULT_KEPT, name)
+
+    def _fault(self, code: int, text: str) -> None:
+        """Tell it once the present orders are carried out."""
+        self.later(("fault", code, text))
 
     def _send(self, name: str, key: "object", message: "messages.Message", urgent: bool) -> bool:
         """Whether the frame is on its way; what has no key is asked again soon and need not be."""
-        pipe = self._pipes[name]
+        pipe = self.pipes[name]
         if urgent and not pipe.up:
             pipe.hurry()
             return False
         sent = pipe.send(key, self._sealer.seal(message.encode()), urgent)
+        if sent and isinstance(message, messages.Heartbeat) and name in self._over_modem:
+            self.tell(("asked",))
         return sent or key is None
+
+    def _order_modem(self, event: "tuple[Any, ...]") -> None:
+        if event[0] == "policy":
+            # Loaded by units with a modem only.
+            from firmware.core.sim_choice import Policy
+
+            value = event[1]
+            event = ("policy", Policy(value[0], tuple(value[1]), tuple([tuple(row) for row in value[2]])))
+        self.tell(event)
 
     def _show(self, now: int) -> "int | None":
         """Set lamp and motor; when they change next."""
@@ -124,49 +238,115 @@ class Driver:
         self._outputs.show(bits)
         return None if left is None else now + left
 
-    def _edges(self) -> None:
-        for closed, ticks in self._pin.take():
-            if self._contact.edge(closed, self._clock.at(ticks)):
-                self._pressed()
-        self._changed.set()
+    # The button.
 
-    def _pressed(self) -> None:
-        self.feed(("pressed", 0, messages.KIND_MANUAL))
+    def _edge(self, closed: bool, ticks: int) -> None:
+        at = self._clock.at(ticks)
+        if self._sentinel.edge(closed, at):
+            self._owed = at
+        self.feed(("edge", OWN, closed, at))
+
+    def _edges(self) -> None:
+        self._ballast.room()
+        self._pin.drain(self._on_edge)
 
     async def _watch_contact(self) -> None:
         while True:
             await self._pin.wait()
             self._edges()
+            # The turn that settles the contact comes in its time.
+            self._changed.set()
+
+    def _relieve(self, error: BaseException) -> None:
+        """Memory has failed in the middle of something. Raises it again when there is no way on but a restart."""
+        released = self._ballast.release()
+        self._doubt = self._clock.now() + OWED_MS
+        self.crumbs.drop(breadcrumbs.HEAP_LOW, 0)
+        if not released:
+            self.last_words()
+            raise error
+        self._fault(FAULT_HEAP, "heap exhausted")
+
+    def last_words(self) -> None:
+        """The unit is about to reset: a press that is owed goes on flash, with no memory at all."""
+        if self._owed is not None:
+            self._owed = None
+            seq = self.unit.take_seq()
+            if self._journal.emergency(self.unit.boot, seq, messages.KIND_MANUAL, OWN):
+                self.crumbs.drop(breadcrumbs.EMERGENCY, seq)
+        self._ballast.release()
+
+    def _make_owed(self, now: int) -> None:
+        """A press that was established while memory failed, and that the brain has not made since, is made now."""
+        if self._owed is not None and now >= self._owed + OWED_MS:
+            # Part of a run, or a hold that was too short: the journal need not have it.
+            self._owed = None
+        if self._doubt is not None and now >= self._doubt:
+            self._doubt = None
+        if self._doubt is not None and self._owed is not None:
+            self._owed = None
+            self._carry_out(self.unit.handle(("owed", OWN), now))
+
+    # The main loop.
 
     def _turn(self) -> int:
         """Do what is due; for how many ms there is nothing to do."""
+        self._edges()
         now = self._clock.now()
-        self._watchdog.feed(now)
-        if self._contact.timeout(now):
-            self._pressed()
-        self._carry_out(self._unit.handle(("time",), now))
+        if self._sentinel.timeout(now):
+            self._owed = now
+        self._carry_out(self.unit.handle(("time",), now))
+        self._make_owed(now)
+        while self._waiting:
+            self._carry_out(self.unit.handle(self._waiting.pop(0), now))
+        waiting = self.unit.urgent()
+        if waiting != self._open:
+            self._open = waiting
+            self.tell(("alarm", waiting))
+        self._supervisor.turn(now, self.unit.is_open())
+        self._look(now)
         # What was just done took time; a lamp must not be shown as of before its stage began.
         now = self._clock.now()
-        due = [self._watchdog.next_wakeup(), self._unit.next_wakeup(now), self._contact.next_wakeup(), self._show(now)]
-        for name in sorted(self._pipes):
-            pipe = self._pipes[name]
+        due = [self._supervisor.next_wakeup(), self.unit.next_wakeup(now), self._sentinel.next_wakeup()]
+        due.append(self._show(now))
+        if self.sensors is not None:
+            due.append(self._levels_due)
+        for name in self._order:
+            pipe = self.pipes[name]
             pipe.timeout(now)
             due.append(pipe.next_wakeup(now))
         return max(0, min([at for at in due if at is not None]) - self._clock.now())
 
+    def _look(self, now: int) -> None:
+        """The battery now and then, and a new ballast when the heap can spare one."""
+        if now < self._levels_due:
+            return
+        self._levels_due = now + LEVELS_MS
+        self._ballast.restore()
+        if self.sensors is not None:
+            self._carry_out(self.unit.handle(("battery", self.sensors.battery(), self.sensors.battery_mv()), now))
+
     async def run(self) -> None:
         """Never returns. An exception in any task is for the composition root's handler."""
         now = self._clock.now()
-        for name in sorted(self._pipes):
-            if self._pipes[name].up:
-                self._carry_out(self._unit.handle(("pipe", name, True), now))
-        self._carry_out(self._unit.start(now))
+        for name in self._order:
+            if self.pipes[name].up:
+                self._carry_out(self.unit.handle(("pipe", name, True), now))
+        self._carry_out(self.unit.start(now))
         asyncio.create_task(self._watch_contact())
-        for name in sorted(self._pipes):
-            asyncio.create_task(self._pipes[name].run())
+        if self.cellular is not None:
+            asyncio.create_task(self.cellular.run())
+        if self.radio is not None:
+            asyncio.create_task(self.radio.run())
+        for name in self._order:
+            asyncio.create_task(self.pipes[name].run())
         while True:
             self._changed.clear()
-            idle = self._turn()
+            try:
+                idle = self._turn()
+            except MemoryError as error:
+                self._relieve(error)
+                idle = 0
             try:
                 await asyncio.wait_for_ms(self._changed.wait(), idle)
             except asyncio.TimeoutError:

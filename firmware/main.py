@@ -13,22 +13,27 @@ import sys
 
 import cryptolib
 import machine
-from board import BEARER
 
 from firmware import boot
+from firmware.bearers import Builder, Ways, cellular
+from firmware.core import obey, profiles, reboot
+from firmware.core.events import FAULT_CONFIG, FAULT_CRASH
 from firmware.core.heartbeat import SPREAD_MS, Heartbeat
-from firmware.core.press import Contact
-from firmware.core.unit import Unit
+from firmware.core.unit import Means, Unit
 from firmware.driver import Driver
-from firmware.ports import identity, pins
+from firmware.gauge import Gauge
+from firmware.ports import breadcrumbs, identity, past, pins
+from firmware.ports.ballast import Ballast
+from firmware.ports.breadcrumbs import Crumbs
 from firmware.ports.clock import Clock
 from firmware.ports.console import say
 from firmware.ports.counters import Counters
 from firmware.ports.flash import Flash
 from firmware.ports.journal import Journal
+from firmware.ports.kept import Kept
 from firmware.ports.sealer import Sealer
 from firmware.ports.watchdog import Watchdog
-from protocols.wire import messages
+from firmware.supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +41,7 @@ if TYPE_CHECKING:
 
 VERSION = "0.1.0"
 _ECB = 1
+_KEPT = ("command", "drill", "heartbeat", "pendants", "policy")
 
 
 def _sha256(data: bytes) -> bytes:
@@ -51,78 +57,30 @@ def _below(bound: int) -> int:
     return random.randrange(bound) if bound > 1 else 0  # noqa: S311 - see above
 
 
-class _Gauge:
-    """What the unit says of itself in a heartbeat."""
+def _pendants(setup: "profiles.Setup", kept: "Any", now: int) -> "Any":
+    if not setup.pendants:
+        return None
+    from firmware.core.pendants import Pendants
 
-    def __init__(self, config: identity.Config, clock: Clock) -> None:
-        self._config = config
-        self._clock = clock
-        self._lowest = None
-
-    def measure(self) -> "tuple[dict[str, Any], dict[int, Any]]":
-        gc.collect()
-        free = gc.mem_free()
-        self._lowest = free if self._lowest is None else min(self._lowest, free)
-        status = {
-            messages.STATUS_VERSION: VERSION,
-            messages.STATUS_PROFILE: self._config.profile,
-            messages.STATUS_REBOOT: machine.reset_cause(),
-            messages.STATUS_HEAP_LOW: self._lowest,
-            messages.STATUS_UPTIME: self._clock.now() // 1000,
-            messages.STATUS_CLOCK: self._clock.unix(),
-        }
-        return {}, status
+    return Pendants(setup.pendants, _sha256, kept, now)
 
 
-def _coap_pipes(config: identity.Config, clock: Clock, driver: Driver) -> "list[Any]":
-    from firmware.ports.udp import CoapPipe
-    from protocols.wire.coap_client import Client
-
-    made = []
-    for number, (host, port) in enumerate(config.coap):
-        # An alarm that finds no answer holds one place; heartbeats go on beside it.
-        client = Client(_below(0x10000), int.from_bytes(os.urandom(4), "big"), nstart=2)
-        made.append(CoapPipe(_name("coap", number), host, port, client, clock, _below, driver.on_frame))
-    return made
+def _setup(config: identity.Config, safe: bool) -> "profiles.Setup":
+    """What kind of unit this is. In safe mode it is a button and nothing else."""
+    setup = profiles.read(config.fields)
+    setup.faults += config.faults
+    if safe:
+        setup.pendants = []
+        setup.inputs = [one for one in setup.inputs if one.code == profiles.OWN]
+    return setup
 
 
-def _mqtt_pipe(
-    flash: Flash, config: identity.Config, unit_id: str, clock: Clock, driver: Driver, unit: Unit, spread: int
-) -> "Any":
-    # Only units that use TLS pay for it.
-    from firmware.ports import tls
-    from firmware.ports.mqtt import MqttPipe
-    from protocols.wire.mqtt_client import Client
-
-    files = [flash.read(path) or b"" for path in (identity.CA_FILE, identity.CERTIFICATE_FILE, identity.KEY_FILE)]
-    settings = tls.context(files[0], files[1], files[2])
-    keepalive = max(30, min(1200, config.interval + config.interval // 4))
-    client = Client(unit_id, keepalive, (("u/" + unit_id + "/down", 1),))
-    return MqttPipe(
-        "mqtt",
-        config.mqtt,
-        client,
-        settings,
-        "u/" + unit_id + "/up",
-        clock,
-        _below,
-        spread,
-        driver.on_frame,
-        driver.on_change,
-        unit.urgent,
-    )
-
-
-def _name(kind: str, number: int) -> str:
-    return kind if number == 0 else kind + str(number + 1)
-
-
-def _names(config: identity.Config) -> "list[str]":
-    """The pipes' names in preferred order; every CoAP address is a pipe of its own."""
-    names = []
-    for kind in config.pipes:
-        names += [_name(kind, number) for number in range(len(config.coap) if kind == "coap" else 1)]
-    return names
+def _arm(journal: Journal, boot_number: int) -> None:
+    try:
+        journal.arm(boot_number)
+    except OSError as error:
+        # Flash refuses: the press that needs this would be refused as well.
+        say("journal:", error)
 
 
 def build(flash: Flash, spread: int) -> Driver:
@@ -132,50 +90,84 @@ def build(flash: Flash, spread: int) -> Driver:
     config = identity.Config(flash)
     # Before anything that takes time: a press while the journal is read, or the TLS keys, is a press.
     button = pins.Contact()
-    if boot.safe(flash) and config.coap:
-        config.pipes = ["coap"]
+    why = boot.reason(flash, machine)
+    safe = boot.safe(flash)
+    setup = _setup(config, safe)
+    crumbs = Crumbs(flash)
+    crumbs.drop(breadcrumbs.BOOT, why)
     counters = Counters(flash, os.urandom)
     journal = Journal(flash)
     entries = journal.load()
-    heartbeat = Heartbeat(config.interval, _below, spread)
-    gauge = _Gauge(config, clock)
-    unit = Unit(
-        counters.boot, _names(config), _below, heartbeat, entries, gauge.measure, clock.unix, BEARER, clock.now()
+    _arm(journal, counters.boot)
+    kept = Kept(flash)
+    known = {name: kept.load(name) for name in _KEPT}
+    now = clock.now()
+    ways = Ways(config, safe)
+    gauge = Gauge(VERSION, setup.profile.code, why, clock, journal)
+    pipes: "dict[str, Any]" = {}
+    means = Means(
+        _below, gauge.measure, clock.unix, lambda name: pipes[name].bearer, lambda key: past.knows(flash, key)
     )
+    unit = Unit(
+        counters.boot,
+        ways.names,
+        setup,
+        means,
+        Heartbeat(setup.heartbeat, _below, spread),
+        now,
+        entries,
+        journal.items,
+        known,
+        _pendants(setup, known["pendants"], now),
+        0 if config.modem is None else config.modem[2],
+        ways.radios,
+        ways.last_resort,
+    )
+    supervisor = Supervisor(flash, machine, Watchdog(), crumbs, safe, now)
     driver = Driver(
         unit,
         journal,
+        kept,
         Sealer(me, counters, _sha256, _ecb),
         clock,
-        Watchdog(),
-        Contact(),
+        supervisor,
+        Ballast(),
         button,
         pins.Outputs(),
-        lambda: boot.proven(flash),
+        pipes,
     )
+    if config.modem is not None:
+        policy = obey.policy(known["policy"])
+        driver.cellular = gauge.cellular = cellular(config, kept, clock, _below, policy, driver.on_cellular)
     unit_id = "%08x" % me.unit
-    for kind in config.pipes:
-        if kind == "coap":
-            for pipe in _coap_pipes(config, clock, driver):
-                driver.add(pipe)
-        else:
-            driver.add(_mqtt_pipe(flash, config, unit_id, clock, driver, unit, spread))
-    gc.collect()
-    say("unit", unit_id, "boot", counters.boot, "open", len(entries), "heap free", gc.mem_free())
+    Builder(flash, config, unit_id, clock, _below, spread, driver).build(ways, driver.cellular)
+    for key, text in setup.faults:
+        driver.later(("fault", FAULT_CONFIG, str(key) + ": " + text))
+    if why >= reboot.UNKNOWN_ERROR:
+        driver.later(("fault", FAULT_CRASH, reboot.name(why)))
+    say("unit", unit_id, "boot", counters.boot, "open", len(entries), "heap free", gauge.look())
     return driver
 
 
 def run(spread: int = SPREAD_MS) -> None:
     """Never returns. `spread` bounds the random delays (ms) at boot; a press that waits ignores them."""
     flash = Flash()
+    made: "list[Driver]" = []
 
     def failed(loop: "Any", context: "dict[str, Any]") -> None:
-        sys.print_exception(context["exception"])
-        boot.crashed(flash)
-        machine.reset()
+        error = context["exception"]
+        try:
+            if made:
+                made[0].last_words()
+            sys.print_exception(error)  # type: ignore[attr-defined]
+            gc.collect()
+            boot.crashed(flash, error, made[0].crumbs if made else None)
+        finally:
+            machine.reset()
 
     asyncio.get_event_loop().set_exception_handler(failed)
     try:
-        asyncio.run(build(flash, spread).run())
+        made.append(build(flash, spread))
+        asyncio.run(made[0].run())
     except Exception as error:  # noqa: BLE001 - reported, counted and answered by a reset
         failed(None, {"exception": error})

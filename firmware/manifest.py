@@ -1,8 +1,28 @@
 """What is shipped on a unit: these files, compiled by mpy-cross, and nothing else. Read by builders, not shipped."""
 
 _WIRE = ("cbor", "ccm", "seal", "messages", "coap", "coap_client", "mqtt", "mqtt_client", "courier")
-_CORE = ("alarm", "book", "heartbeat", "press", "reboot", "records", "stages", "unit")
+_CORE = (
+    "alarm",
+    "book",
+    "cancel",
+    "contact",
+    "drill",
+    "events",
+    "heartbeat",
+    "locate",
+    "obey",
+    "pendants",
+    "presses",
+    "press",
+    "profiles",
+    "reboot",
+    "records",
+    "stages",
+    "unit",
+    "vitals",
+)
 _PORTS = (
+    "ballast",
     "breadcrumbs",
     "clock",
     "console",
@@ -13,6 +33,7 @@ _PORTS = (
     "journal",
     "kept",
     "mqtt",
+    "past",
     "pins",
     "sealer",
     "sockets",
@@ -24,6 +45,7 @@ _PORTS = (
 FILES = (
     ("protocols/__init__.py", "protocols/wire/__init__.py", "firmware/__init__.py", "firmware/core/__init__.py")
     + ("firmware/ports/__init__.py", "firmware/boot.py", "firmware/driver.py", "firmware/main.py")
+    + ("firmware/bearers.py", "firmware/gauge.py", "firmware/supervisor.py")
     + tuple(["protocols/wire/" + name + ".py" for name in _WIRE])
     + tuple(["firmware/core/" + name + ".py" for name in _CORE])
     + tuple(["firmware/ports/" + name + ".py" for name in _PORTS])

@@ -3,6 +3,9 @@
 `build_firmware(target)` gives a folder for MicroPython's search path (`search_path`). It holds `firmware/` and
 `protocols/wire/` as listed in firmware/manifest.py, and `shims/` with the simulated board. Sources are copied instead
 of compiled when the interpreter reads another .mpy version than the cross compiler writes.
+
+`heap(target)` is the heap of a simulated unit. On a board the code lies in flash, frozen or in a ROM file system, and
+the heap holds data; here the code is loaded into the heap, so its size comes on top of the `DATA_KB` that a board has.
 """
 
 from __future__ import annotations
@@ -22,6 +25,19 @@ ROOT = Path(__file__).resolve().parents[1]
 SHIMS = Path(__file__).resolve().parent / "shims"
 _MPY_VERSION = 6
 _MPY_SUB_VERSION = 3
+DATA_KB = 100
+"""What a unit has for data. On a machine with longer words the same objects take as much more."""
+_CODE = "code"
+_CODE_SCRIPT = """
+import gc, sys
+gc.collect()
+before = gc.mem_alloc()
+for name in sys.argv[1:]:
+    __import__(name)
+gc.collect()
+word = 8 if sys.maxsize >> 32 else 4
+print(gc.mem_alloc() - before, word)
+"""
 _VERSION_SCRIPT = "import sys; print(sys.implementation._mpy)"
 
 
@@ -100,11 +116,35 @@ def build_firmware(target: Path) -> Path:
             else:
                 (new / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, new / name.with_suffix(".py"))
+        (new / _CODE).write_text(_measure_code(new))
         with contextlib.suppress(OSError):
             new.rename(made)
     if not made.exists():
         raise BuildError(f"{made} could not be put in place; is {target} writable?")
     return made
+
+
+def _measure_code(build: Path) -> str:
+    """Bytes of heap that the code takes, and bytes of a word, as the interpreter tells."""
+    names = [name[:-3].replace("/", ".") for name in FILES if not name.endswith("__init__.py")]
+    done = subprocess.run(  # noqa: S603 - the interpreter that was named
+        [*interpreter(), "-X", "heapsize=16M", "-c", _CODE_SCRIPT, *names],
+        env={**os.environ, "MICROPYPATH": search_path(build)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise BuildError(f"the firmware cannot be imported: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def code_bytes(target: Path) -> int:
+    """Bytes of heap that all of a build's code takes where it is not in flash."""
+    return int((target / _CODE).read_text().split()[0])
+
+
+def heap(target: Path, more_kb: int = 0) -> str:
+    """The value of `-X heapsize=` for a unit of this build; `more_kb` for what only a test puts into it."""
+    code, word = (int(part) for part in (target / _CODE).read_text().split())
+    return f"{(DATA_KB + more_kb) * word // 4 + -(-code // 1024)}K"
 
 
 def shipped_bytes(target: Path) -> int:

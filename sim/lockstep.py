@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Any
 
 from fleet.store.postgres_child import ties_to_parent
-from sim.firmware_build import build_firmware, interpreter, search_path
+from sim.firmware_build import build_firmware, heap, interpreter, search_path
 from sim.lamp import LampReader
 from sim.modem.clock import SteppedClock
 from sim.modem.path import Address, Flights
@@ -39,8 +39,8 @@ RESET_S = 1.0
 """From a reset to the first instruction."""
 EPOCH = 1_790_000_000
 """Unix seconds at time 0."""
-HEAP = "106wK"
-"""A unit's 100wK, and what virtual_time.py itself takes of a heap: the firmware has the room that it has elsewhere."""
+CLOCK_KB = 6
+"""What virtual_time.py itself takes of a heap comes on top: the firmware has the room that it has elsewhere."""
 COMMAND = "import firmware.main; firmware.main.run({spread})"
 _INSTALL = "import virtual_time; virtual_time.install(); "
 FINGER_S = 0.05
@@ -159,7 +159,7 @@ class VirtualUnit:
         }  # fmt: skip
         with (self.folder / "console.log").open("ab") as console:
             self._process = subprocess.Popen(  # noqa: S603 - the interpreter of the units
-                [*interpreter(), "-X", f"heapsize={HEAP}", "-c", self._command],
+                [*interpreter(), "-X", f"heapsize={self._world.heap}", "-c", self._command],
                 cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=console, stderr=console,
                 start_new_session=True,
                 preexec_fn=ties_to_parent(signal.SIGKILL),  # noqa: PLW1509 - safe: see there
@@ -331,7 +331,9 @@ class LockStep:
         self.on_lamp: Callable[[int, str], None] | None = None
         self.steps = 0
         self.patience_s = float(PATIENCE_S)
-        self.path = search_path(build_firmware(build))
+        made = build_firmware(build)
+        self.path = search_path(made)
+        self.heap = heap(made, CLOCK_KB)
         self._rigs: list[Rig] = []
 
     def __enter__(self) -> LockStep:

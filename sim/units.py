@@ -22,7 +22,7 @@ from pathlib import Path
 from firmware.core import profiles, stages
 from sim import board as boards
 from sim.board import BUTTON, Board
-from sim.firmware_build import ROOT, build_firmware, search_path
+from sim.firmware_build import ROOT, build_firmware, heap, search_path
 from sim.flash_journal import JournalEntry, read_journal
 from sim.lamp import LampReader
 from sim.shims.board import PINS
@@ -106,7 +106,8 @@ class UnitFleet:
         await self._wait_present([self._boards[unit] for unit in folders])
 
     async def _open(self, count: int) -> None:
-        self._path = search_path(await asyncio.to_thread(build_firmware, self._build_folder))
+        made = await asyncio.to_thread(build_firmware, self._build_folder)
+        self._path = search_path(made)
         self._address = f"livlina-{secrets.token_hex(8)}"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
@@ -114,7 +115,7 @@ class UnitFleet:
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._hear)
         spread = self._spread_ms if self._spread_ms is not None else max(1000, count * 40)
         self._zygote = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "sim.zygote", str(spread),
+            sys.executable, "-m", "sim.zygote", str(spread), heap(made),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT, env=dict(os.environ),
             # The interpreter turns a Ctrl-C at the terminal into an end of the unit: units are not to hear it.
             start_new_session=True,

@@ -25,8 +25,6 @@ import sys
 import traceback
 from typing import Any, NoReturn
 
-HEAP = "100wK"
-"""What 100 kB hold on a 32-bit board, on any word size."""
 CONSOLE = "console.log"
 LONGEST_CONSOLE = 64 * 1024
 LONGEST_FILE = 4 * 1024 * 1024
@@ -37,9 +35,9 @@ EXIT_FOLDER = 73
 _PR_SET_PDEATHSIG = 1
 
 
-def arguments(program: str, spread: int) -> list[str]:
-    """The command line of one unit."""
-    return [program, "-X", f"heapsize={HEAP}", "-c", COMMAND.format(spread=spread)]
+def arguments(program: str, spread: int, heap: str) -> list[str]:
+    """The command line of one unit; `heap` is sim.firmware_build.heap's."""
+    return [program, "-X", f"heapsize={heap}", "-c", COMMAND.format(spread=spread)]
 
 
 def _console() -> int:
@@ -51,8 +49,8 @@ def _console() -> int:
 class Zygote:
     """Forks, kills and reaps. `run_main` runs an interpreter's command line in this process, or None for `program`."""
 
-    def __init__(self, program: str | None, spread: int) -> None:
-        self._command = arguments(program or "micropython", spread)
+    def __init__(self, program: str | None, spread: int, heap: str) -> None:
+        self._command = arguments(program or "micropython", spread, heap)
         self._parent = os.getpid()
         self._prctl = ctypes.CDLL(None).prctl
         self._null = os.open(os.devnull, os.O_RDONLY)
@@ -149,7 +147,7 @@ class Zygote:
 
 def main() -> None:
     """Serve until standard input ends."""
-    zygote = Zygote(os.environ.get("MICROPYTHON") or None, int(sys.argv[1]))
+    zygote = Zygote(os.environ.get("MICROPYTHON") or None, int(sys.argv[1]), sys.argv[2])
     awake, wake = os.pipe()
     os.set_blocking(wake, False)
     os.set_blocking(awake, False)

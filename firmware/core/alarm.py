@@ -1,8 +1,11 @@
 """The presses that are open on this unit: how old, how often, how far, and what the wearer is shown.
 
 Pure. A press is open until somebody has taken it (or nobody asks for it any more). It never decides when something is
-sent: that is the courier's. It never drops an open press: when `MOST` are not stored, further presses are counted into
-the newest of them.
+sent: that is the courier's. It never counts presses: that is `core.contact`'s, except that it never drops an open press
+either: when `MOST` are not stored, further presses are counted into the newest of them.
+
+A press whose cancel window is open is here and in the journal already, so that a restart makes it a press; it is only
+not sent yet. A silent press and a drill that nobody pressed are never shown.
 """
 
 from firmware.core import records, stages
@@ -10,7 +13,7 @@ from protocols.wire import messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     Key = tuple[int, int]
 
@@ -24,45 +27,60 @@ COUNTED = 255
 """Numbers that only count are not told beyond this: it keeps frames short (docs/wire.md, Sizes)."""
 FIRST_AGE = 60
 """Age (s) at which an undelivered press first has its age put into the journal; then at every doubling."""
+LATE = 300
+"""A press that is this old (s) when it is sent says that it is late."""
+MOST_INPUTS = 255
+NO_INPUT = 0xFFFF
+"""In place of an input: a drill that nobody's finger made, and that names none on the wire."""
+
+
+def wire_input(code: int) -> int:
+    """The input on the wire of an input of this unit: sensors of its own are the unit's own, 0."""
+    return code if code <= MOST_INPUTS or code == NO_INPUT else 0
 
 
 class Press:
-    """One open press. `since` is when it was made, or when this boot began if an earlier boot made it."""
+    """One open press. `since` is when it was made, or when this boot began if an earlier boot made it; `code` is the
+    input as core.contact names it; `window` while it may still be taken back."""
 
-    __slots__ = ("base", "count", "input", "key", "kind", "mark", "since", "stage")
+    __slots__ = ("base", "code", "count", "flags", "key", "kind", "mark", "shown", "since", "stage", "window")
 
-    def __init__(self, key: "Key", kind: int, input_code: int, count: int, since: int) -> None:
+    def __init__(self, key: "Key", kind: int, code: int, flags: int, count: int, since: int) -> None:
         self.key = key
         self.kind = kind
-        self.input = input_code
+        self.code = code
+        self.flags = flags
         self.count = count
         self.since = since
         self.base = -1
         self.stage = 0
         self.mark = FIRST_AGE
+        self.window = False
+        self.shown = not flags & messages.ALARM_SILENT and code != NO_INPUT
 
     def age(self, now: int) -> int:
         """Seconds since the press; at least that if an earlier boot made it."""
-        return max(self.base, 0) + (now - self.since) // 1000
+        return max(self.base, 0) + max(now - self.since, 0) // 1000
 
 
 class Alarms:
-    """The open presses of one unit in one boot. `entries` are the journal's open entries, oldest first."""
+    """The open presses of one unit in one boot. `entries` are the journal's open entries, oldest first; `flags(kind,
+    input)` gives the flags of a press that an earlier boot has made: they are not in the journal."""
 
-    def __init__(self, entries: "Iterable[records.Entry]", now: int) -> None:
+    def __init__(self, entries: "Iterable[records.Entry]", flags: "Callable[[int, int], int]", now: int) -> None:
         self.open: "list[Press]" = []
         self._newest: "Press | None" = None
         self._taken_at = 0
-        self._last: "dict[int, Press]" = {}
         for entry in entries:
-            one = Press((entry.boot, entry.seq), entry.kind, entry.input, entry.count, now)
+            told = flags(entry.kind, entry.input)
+            one = Press((entry.boot, entry.seq), entry.kind, entry.input, told, entry.count, now)
             one.base = entry.age
             one.stage = entry.stage
             while one.mark <= one.base:
                 one.mark *= 2
             self.open.append(one)
-            self._newest = one
-            self._last[one.input] = one
+            if one.shown:
+                self._newest = one
 
     def find(self, key: "Key") -> "Press | None":
         """The open press with this key."""
@@ -71,23 +89,41 @@ class Alarms:
                 return one
         return None
 
-    def press(self, key: "Key", kind: int, input_code: int, clock: int, now: int) -> "tuple[Press, dict[int, int]]":
-        """A press of an input. The open press that it is now part of (its key differs from `key` when it was counted
-        into an older one), and the record that goes into the journal."""
-        last = self._last.get(input_code)
-        count = 1
-        if last is not None and last.stage < messages.TAKEN and now - last.since < REPEAT_MS:
-            count = last.count + 1
-        waiting = [one for one in self.open if not one.stage]
+    def waiting(self) -> bool:
+        """Whether a press is on its way that is not stored yet."""
+        return any([not one.stage and not one.window for one in self.open])
+
+    def window(self, code: int) -> "Press | None":
+        """The press of this input that may still be taken back."""
+        for one in self.open:
+            if one.window and one.code == code:
+                return one
+        return None
+
+    def press(
+        self, key: "Key", kind: int, code: int, flags: int, count: int, clock: int, since: int
+    ) -> "tuple[Press, dict[int, int]]":
+        """A press of an input, made at `since`, the `count`th of its run. The open press that it is now part of (its
+        key differs from `key` when it was counted into an older one), and the record that goes into the journal."""
+        waiting = [one for one in self.open if not one.stage and not one.window]
         if len(waiting) >= MOST:
             one = waiting[-1]
-            one.count += 1
-            return one, records.counted(one.key[0], one.key[1], one.count)
-        one = Press(key, kind, input_code, count, now)
+            return one, self.count(one, max(count, one.count + 1))
+        one = Press(key, kind, code, flags, count, since)
         self.open.append(one)
-        self._newest = one
-        self._last[input_code] = one
-        return one, records.press(key[0], key[1], kind, input_code, count, clock)
+        if one.shown:
+            self._newest = one
+        return one, records.press(key[0], key[1], kind, wire_input(code), count, clock)
+
+    def count(self, one: Press, count: int) -> "dict[int, int]":
+        """Further presses are part of this one. The record for the journal."""
+        one.count = count
+        return records.counted(one.key[0], one.key[1], count)
+
+    def pend(self, one: Press) -> bool:
+        """This new press may still be taken back. False if it was counted into one that is on its way."""
+        one.window = one is self.open[-1] and not one.stage and one.count == 1
+        return one.window
 
     def reached(self, key: "Key", stage: int, now: int) -> "dict[int, int] | None":
         """A verified receipt has shown this stage. The record for the journal, or None if it is no news."""
@@ -108,24 +144,41 @@ class Alarms:
             return None
         self.open.remove(one)
         if one is self._newest:
-            self._newest = None
+            shown = [other for other in self.open if other.shown]
+            self._newest = shown[-1] if one.window and shown else None
         return records.closed(key[0], key[1])
 
     def message(
-        self, one: Press, attempt: int, now: int, clock: int, echo: "int | None", bearer: "int | None"
+        self,
+        one: Press,
+        attempt: int,
+        now: int,
+        clock: int,
+        echo: "int | None",
+        bearer: "int | None",
+        battery: "int | None" = None,
+        stuck: bool = False,
     ) -> messages.Alarm:
         """What is sent for a press, as of now."""
-        flags = messages.ALARM_AGE_IS_LOWER_BOUND if one.base >= 0 else None
+        age = one.age(now)
+        flags = one.flags
+        if one.base >= 0:
+            flags |= messages.ALARM_AGE_IS_LOWER_BOUND
+        if stuck:
+            flags |= messages.ALARM_STUCK
+        if age >= LATE:
+            flags |= messages.ALARM_LATE
         return messages.Alarm(
             boot=one.key[0],
             seq=one.key[1],
             kind=one.kind,
-            input=one.input,
+            input=None if one.code == NO_INPUT else wire_input(one.code),
             count=min(one.count, COUNTED),
-            age=one.age(now),
+            age=age,
             attempt=min(attempt, COUNTED),
             bearer=bearer,
-            flags=flags,
+            battery=battery,
+            flags=flags or None,
             echo=echo,
             clock=clock,
         )
@@ -145,6 +198,8 @@ class Alarms:
         one = self._newest
         if one is None:
             return stages.OFF
+        if one.window:
+            return stages.CANCELLABLE
         if one.stage >= messages.TAKEN:
             return stages.TAKEN if now - self._taken_at < stages.TAKEN_MS else stages.OFF
         if one.stage:
@@ -153,7 +208,7 @@ class Alarms:
 
     def _undelivered(self) -> int:
         """When the newest press, or an older one that waits with it, counts as not delivered."""
-        oldest = min([one.since for one in self.open if not one.stage])
+        oldest = min([one.since for one in self.open if not one.stage and not one.window and one.shown])
         at = oldest + stages.NOT_DELIVERED_MS
         newest = self._newest
         if newest is not None and newest.since != oldest:
@@ -166,7 +221,7 @@ class Alarms:
         one = self._newest
         if one is not None and one.stage >= messages.TAKEN:
             due.append(self._taken_at + stages.TAKEN_MS)
-        elif one is not None and not one.stage:
+        elif one is not None and not one.stage and not one.window:
             due.append(self._undelivered())
         due = [at for at in due if at > now]
         return min(due) if due else None

@@ -10,9 +10,9 @@ Events: ("edge", code, closed); ("press", code) of an input without a contact he
 ("cancel", code, duress); ("taken", code) when somebody has taken the case; ("time",).
 
 Actions: ("pending", code, ms) opens a cancel window: it belongs in the journal before it is shown, and a window that a
-restart finds open is a press; ("pressed", code, kind, flags, count, age) with `count` presses so far in this run and
-`age` seconds since its first; ("cancelled", code); ("stuck", code, why) and ("released", code) are events about the
-input and no alarms.
+restart finds open is a press; ("pressed", code, kind, flags, count, age, ago) with `count` presses so far in this run,
+`age` seconds since its first and `ago` since its last; ("cancelled", code); ("stuck", code, why) and ("released", code)
+are events about the input and no alarms.
 
 What one input may say, so that neither a panicking wearer is muted nor a broken contact heard all night: the first
 press of a run at once; repeats at once up to `BURST`, refilled by one every `QUIET_MS`; then the count every
@@ -99,10 +99,7 @@ class Input:
         self._window = None
         actions.append(("cancelled", self.code))
         if duress:
-            age = (now - self._first) // 1000
-            actions.append(
-                ("pressed", self.code, messages.KIND_DURESS, self.flags | messages.ALARM_SILENT, self._count, age)
-            )
+            actions.append(self._pressed(messages.KIND_DURESS, self.flags | messages.ALARM_SILENT, now))
             self._said = now
         self._count = self._told = 0
         return actions
@@ -114,6 +111,16 @@ class Input:
             self._count -= self._told
             self._told = 0
         return actions + self._tell(now)
+
+    def resume(self, count: int, age: int, now: int) -> None:
+        """An earlier boot has told `count` presses, `age` ms ago at least, that nobody has taken: the count goes on."""
+        if age < REPEAT_MS and count > self._count:
+            self._count = self._told = count
+            self._first = self._last = now - age
+
+    def _pressed(self, kind: int, flags: int, now: int) -> "tuple[Any, ...]":
+        age, ago = (now - self._first) // 1000, (now - self._last) // 1000
+        return ("pressed", self.code, kind, flags, self._count, age, ago)
 
     def time(self, now: int) -> "Actions":
         """Let time pass."""
@@ -205,8 +212,7 @@ class Input:
                 self._tokens = max(self._tokens - 1, 0)
             self._told = self._count
             self._said = now
-            age = (now - self._first) // 1000
-            actions.append(("pressed", self.code, self.kind, self.flags, self._count, age))
+            actions.append(self._pressed(self.kind, self.flags, now))
         if self.stuck != self._flag_told and now >= self._flag_due(now):
             self._flag_told = self.stuck
             self._flag_at = self._said = now
@@ -227,6 +233,10 @@ class Inputs:
     def stuck(self) -> "list[int]":
         """Codes of the inputs that are stuck now."""
         return sorted([one.code for one in self._inputs.values() if one.stuck])
+
+    def find(self, code: int) -> "Input | None":
+        """The input with this code."""
+        return self._inputs.get(code)
 
     def handle(self, event: "tuple[Any, ...]", now: int) -> "Actions":
         """What is to be done now that this has happened. An input that is not there changes nothing."""

@@ -22,6 +22,8 @@ SOCIAL, PERSONAL, TRACKER, CAMERA, TECHNICAL = 1, 2, 3, 4, 5
 OWN = 0
 """The unit's own button; 1 and more are pendants. The codes below stand for sensors; on the wire their input is 0."""
 MAN_DOWN, DURESS = 300, 301
+CANCEL = 302
+"""A contact that is no input: it takes back what may be taken back (core.cancel)."""
 
 # When the modem may sleep so deep that nothing reaches the unit (power saving mode).
 PSM_NEVER, PSM_OFF_DUTY, PSM_ALWAYS = 0, 1, 2
@@ -30,7 +32,7 @@ LI_ION, LI_MNO2 = 0, 1
 
 MOST_PENDANTS = 16
 LONGEST_CANCEL = 60000
-LEAST_HEARTBEAT = 5  # for demonstrations; an operator's rules want 5 min or more from a unit on battery
+LEAST_HEARTBEAT = 1  # for demonstrations; an operator's rules want 5 min or more from a unit on battery
 _MANUAL = messages.KIND_MANUAL
 _SILENT = messages.ALARM_SILENT
 

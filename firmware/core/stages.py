@@ -4,8 +4,8 @@ The stages differ by pattern and not by colour alone: a blinking, a two-coloured
 short or one long vibration. Pure: times are milliseconds since the stage began. Never touches a pin.
 """
 
-OFF, TRYING, STORED, ACCEPTED, TAKEN, NOT_DELIVERED = 0, 1, 2, 3, 4, 5
-NAMES = ("off", "trying", "stored", "accepted", "taken", "not_delivered")
+OFF, TRYING, STORED, ACCEPTED, TAKEN, NOT_DELIVERED, CANCELLABLE = 0, 1, 2, 3, 4, 5, 6
+NAMES = ("off", "trying", "stored", "accepted", "taken", "not_delivered", "cancellable")
 
 RED, GREEN, BLUE, VIBRATION = 1, 2, 4, 8
 """Bits of an output: the three colours of the lamp, and the vibration motor."""
@@ -19,6 +19,22 @@ PATTERNS = (
     (((BLUE, 0),), ((VIBRATION, 150), (0, 150), (VIBRATION, 150)), 0),
     (((GREEN, 0),), ((VIBRATION, 700),), 0),
     (((RED, 0),), ((VIBRATION, 400), (0, 200), (VIBRATION, 400), (0, 200), (VIBRATION, 400)), 10000),
+    # It becomes an alarm unless its wearer takes it back: felt every second.
+    (((RED | BLUE, 250), (0, 250)), ((VIBRATION, 200),), 1000),
+)
+
+# (stage, what happens, stage after): how the shown press's stages follow one another (firmware/README.md).
+TRANSITIONS = (
+    (OFF, "press", TRYING),
+    (OFF, "press with a cancel window", CANCELLABLE),
+    (CANCELLABLE, "taken back", OFF),
+    (CANCELLABLE, "its end, or a second press", TRYING),
+    (TRYING, "15 s without stored (sending goes on)", NOT_DELIVERED),
+    (TRYING, "receipt 1", STORED),
+    (NOT_DELIVERED, "receipt 1", STORED),
+    (STORED, "receipt 2", ACCEPTED),
+    (ACCEPTED, "receipt 3", TAKEN),
+    (TAKEN, "60 s", OFF),
 )
 
 NOT_DELIVERED_MS = 15000

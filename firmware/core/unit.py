@@ -1,20 +1,29 @@
 """The unit's brain: events in, actions out, in the order in which they must be carried out.
 
-Pure: `handle(event, now)` with `now` in milliseconds since boot. It owns the one sequence number per boot, the open
-presses, the courier and the heartbeat. It never touches flash, a key or a socket, and it never raises for anything that
-came from outside.
+Pure: `handle(event, now)` with `now` in milliseconds since boot. It owns the one sequence number per boot and the
+courier, and joins the parts: presses (`core.presses`), what else waits (`core.events`), commands (`core.obey`), the
+heartbeat and the search. It never touches flash, a key or a socket, and it never raises for anything that came from
+outside.
 
-Events: ("pressed", input, kind), ("receipt", items, time) of a receipt that was opened and verified,
-("refused",) for a down frame that was not, ("pipe", name, up), ("unsent", key, pipe) when a pipe could not take a
-frame, ("time",) to let time pass.
+Events: those of `core.presses` ("edge", "press", "pendant"), ("owed", code) for a press that was nearly lost;
+("receipt", items, time) and ("command", command) that were opened and verified, ("refused",) for a down frame that was
+not; ("pipe", name, up), ("unsent", key, pipe) when a pipe could not take a frame; ("report", kind, data), ("position",
+data), ("mains", lost), ("charging", on), ("worn", on), ("battery", percent, mV), ("fault", code, text) of the ports;
+("heartbeat",) and ("status",) when one is wanted; ("time",) to let time pass.
 
-Actions: ("journal", record) is to be on flash before the next action is carried out; ("send", pipe, key, message,
-urgent) builds no bytes that may be kept: seal with a fresh counter and send; ("lamp", stage) of core.stages.
+Actions: ("journal", record) is to be on flash before the next action is carried out; ("keep", name, value) likewise;
+("send", pipe, key, message, urgent) builds no bytes that may be kept: seal with a fresh counter and send; ("lamp",
+stage) of core.stages; ("cellular", event) for the modem; ("reboot",).
 """
 
-from firmware.core.alarm import COUNTED, Alarms
+from firmware.core import events, obey
+from firmware.core.alarm import COUNTED
+from firmware.core.events import Faults, Reports
+from firmware.core.locate import Locate
+from firmware.core.presses import Presses
+from firmware.core.vitals import Vitals
 from protocols.wire import messages
-from protocols.wire.courier import ALARM, HEARTBEAT, Courier
+from protocols.wire.courier import ALARM, FAULT, HEARTBEAT, Courier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,122 +31,249 @@ if TYPE_CHECKING:
     from typing import Any
 
     from firmware.core.heartbeat import Heartbeat
+    from firmware.core.pendants import Pendants
+    from firmware.core.profiles import Setup
     from firmware.core.records import Entry
 
     Actions = list[tuple[Any, ...]]
+    Key = tuple[int, int]
 
-STATUS_EVERY_MS = 86400000
-"""The full status goes with the first heartbeat after boot and then daily."""
 _LONGEST_JITTER_MS = 60000
+REBOOT_MS = 10000
+"""A reboot on command waits so long for its answer's receipt; the answer is on flash all the same."""
+MOST_OVER = 32
+"""Presses of this boot that are over and remembered, so that a challenge about one is answered without the flash."""
+
+
+class Means:
+    """What the brain is given to look at the world: `random(n)` gives 0..n-1; `measure()` two dicts, what a heartbeat
+    says of the unit now (fields of messages.Heartbeat) and the full status; `wall()` the unit's own clock (unix s);
+    `bearer(pipe)` as in messages; `past(key)` whether the journal has this press as one that is over."""
+
+    def __init__(
+        self,
+        random: "Callable[[int], int]",
+        measure: "Callable[[], tuple[dict[str, Any], dict[int, Any]]]",
+        wall: "Callable[[], int]",
+        bearer: "Callable[[str], int | None]",
+        past: "Callable[[Key], bool]",
+    ) -> None:
+        self.random = random
+        self.measure = measure
+        self.wall = wall
+        self.bearer = bearer
+        self.past = past
 
 
 class Unit:
     """One boot of one unit.
 
-    `boot` is this boot's number; `pipes` are names in preferred order; `random(n)` gives an integer in 0..n-1;
-    `heartbeat` is core.heartbeat's plan; `entries` are the journal's open presses; `measure()` gives two dicts: what a
-    heartbeat says of the unit now (fields of messages.Heartbeat) and the full status; `wall()` gives the unit's own
-    clock (unix s); `bearer` as in messages.
+    `boot` is this boot's number; `pipes` are names in preferred order; `entries` and `items` are the journal's open
+    presses and waiting messages; `kept` are values kept by name; `slots` is how many SIMs there are, 0 without a modem;
+    `radios` and `last_resort` are the courier's.
     """
 
     def __init__(
         self,
         boot: int,
         pipes: "Sequence[str]",
-        random: "Callable[[int], int]",
+        setup: "Setup",
+        means: Means,
         heartbeat: "Heartbeat",
-        entries: "Iterable[Entry]",
-        measure: "Callable[[], tuple[dict[str, Any], dict[int, Any]]]",
-        wall: "Callable[[], int]",
-        bearer: "int | None",
         now: int,
+        entries: "Iterable[Entry]" = (),
+        items: "Iterable[tuple[int, int, int, bytes]]" = (),
+        kept: "dict[str, Any] | None" = None,
+        pendants: "Pendants | None" = None,
+        slots: int = 0,
+        radios: "Sequence[object]" = (),
+        last_resort: "Sequence[str]" = (),
     ) -> None:
+        kept = kept or {}
         self.boot = boot
-        self.heartbeat = heartbeat
         self.refused = 0
         self._seq = 0
-        self._alarms = Alarms(entries, now)
+        self._means = means
+        self._presses = Presses(
+            setup, entries, pendants, kept.get("drill"), means.random, self.take_key, means.wall, now
+        )
+        self._alarms = self._presses.alarms
+        self._reports = Reports(items, now)
+        self._faults = Faults()
+        self._locate = Locate(setup.profile.position)
+        self._vitals = Vitals(setup, heartbeat, kept.get("heartbeat"), now)
+        drilled = [one.code for one in setup.inputs]
+        self._commands = obey.Commands(setup, slots, kept.get("command"), self._state, drilled)
         jitter = min(_LONGEST_JITTER_MS, heartbeat.interval * 250)
-        self._courier = Courier(pipes, random, jitter=jitter)
-        self._measure = measure
-        self._wall = wall
-        self._bearer = bearer
+        self._courier = Courier(
+            pipes, means.random, others=events.MOST + 1, jitter=jitter, radios=radios, last_resort=last_resort
+        )
         self._echo: "int | None" = None
         self._lamp = 0
-        self._report: "tuple[int, int] | None" = None
-        self._status_due = now
-        self._status_in: "tuple[int, int] | None" = None
-        self._full: "list[tuple[int, int]]" = []
+        self._report: "Key | None" = None
+        self._full: "list[Key]" = []
+        self._over: "list[Key]" = []
+        self._looking = False
+        self._reboot: "tuple[Key, int] | None" = None
 
     def start(self, now: int) -> "Actions":
         """Take up what the last boot has left, and plan the first heartbeat."""
-        self.heartbeat.start(now)
+        self._vitals.start(now)
         actions: "Actions" = []
         for one in list(self._alarms.open):
-            actions += self._translate(self._courier.submit(one.key, ALARM, now, one.stage), now)
-        return actions + self._show(now)
+            actions += self._translate(self._courier.submit(one.key, ALARM, now, one.stage, late=True), now)
+        for waiting in list(self._reports.waiting):
+            actions += self._translate(self._courier.submit(waiting.key, waiting.priority, now), now)
+        # What an earlier boot has left takes its turn now, the newest first.
+        actions += self._translate(self._courier.timeout(now), now)
+        return actions + self._surplus() + self._show(now)
 
     def urgent(self) -> bool:
         """Whether a press is not stored yet."""
-        return any([not one.stage for one in self._alarms.open])
+        return self._alarms.waiting()
+
+    def is_open(self) -> bool:
+        """Whether a press is open: not taken yet, or still in its cancel window."""
+        return bool(self._alarms.open)
 
     def handle(self, event: "tuple[Any, ...]", now: int) -> "Actions":
-        """What is to be done now that this has happened."""
+        """What is to be done now that this has happened. An event nobody knows only lets time pass."""
         name = event[0]
-        if name == "pressed":
-            actions = self._pressed(event[1], event[2], now)
-        elif name == "receipt":
-            actions = self._receipt(event[1], event[2], now)
-        elif name == "pipe":
-            change = self._courier.pipe_up if event[2] else self._courier.pipe_down
-            actions = self._translate(change(event[1], now), now)
-        elif name == "unsent":
-            actions = self._translate(self._courier.failed(event[1], event[2], now), now)
-        else:
-            actions = []
-            if name == "refused":
-                self.refused += 1
+        actions: "Actions" = []
+        if name in ("edge", "press", "pendant"):
+            actions = self._carry_out(self._presses.handle(event, now), now)
+        elif name != "time":
+            # One method per event; a chain of comparisons would be as long as this class.
+            handler = getattr(self, "_on_" + name, None)
+            if handler is not None:
+                actions = handler(event, now)
         return actions + self._time(now) + self._show(now)
 
     def next_wakeup(self, now: int) -> "int | None":
         """When ("time",) is to be handled next."""
-        due = [self.heartbeat.due, self._courier.next_wakeup(now), self._alarms.next_wakeup(now)]
+        due = [self._vitals.next_wakeup(), self._courier.next_wakeup(now), self._presses.next_wakeup(now)]
+        due.append(self._locate.next_wakeup() if self._looking else None)
+        if self._reboot is not None:
+            due.append(self._reboot[1])
         known = [at for at in due if at is not None]
         return min(known) if known else None
 
-    def _key(self) -> "tuple[int, int]":
+    def interval(self) -> int:
+        """Seconds between heartbeats now."""
+        return self._vitals.next_due()
+
+    def take_seq(self) -> int:
+        """The next sequence number, for who has no memory for more."""
+        self._seq += 1
+        return self._seq
+
+    def take_key(self) -> "Key":
+        """The next (boot, seq)."""
         self._seq += 1
         return self.boot, self._seq
 
-    def _pressed(self, input_code: int, kind: int, now: int) -> "Actions":
-        key = self._key()
-        one, record = self._alarms.press(key, kind, input_code, self._wall(), now)
-        actions: "Actions" = [("journal", record)]
-        # The wearer sees that the press was noticed before the radio is used.
-        actions += self._show(now)
-        return actions + self._translate(self._courier.submit(one.key, ALARM, now), now)
+    # What happens, one method per event.
 
-    def _receipt(self, items: "Sequence[tuple[int, int, int]]", time: "int | None", now: int) -> "Actions":
+    def _on_owed(self, event: "tuple[Any, ...]", now: int) -> "Actions":
+        return self._carry_out(self._presses.owed(event[1], now), now)
+
+    def _on_refused(self, event: "tuple[Any, ...]", now: int) -> "Actions":
+        self.refused += 1
+        return []
+
+    def _on_pipe(self, event: "tuple[Any, ...]", now: int) -> "Actions":
+        change = self._courier.pipe_up if event[2] else self._courier.pipe_down
+        return self._translate(change(event[1], now), now)
+
+    def _on_unsent(self, event: "tuple[Any, ...]", now: int) -> "Actions":
+        return self._translate(self._courier.failed(event[1], event[2], now), now)
+
+    def _on_report(self, event: "tuple[Any, ...]", now: int) -> "Actions":
+        return self._event(event[1], event[2], None, now)
+
+    def _on_fault(self, event: "tuple[Any, ...]", now: int) -> "Actions":
+        data = self._faults.note(event[1], event[2], now)
+        return [] if data is None else self._event(messages.EVENT_FAULT, data, None, now)
+
+    def _on_position(self, event: "tuple[Any, ...]", now: int) -> "Actions":
+        if not self._locate.takes(now):
+            return []
+        return self._event(messages.EVENT_POSITION, event[1], self._locate.about(), now)
+
+    def _on_heartbeat(self, event: "tuple[Any, ...]", now: int) -> "Actions":
+        self._vitals.soon(now)
+        return []
+
+    def _on_status(self, event: "tuple[Any, ...]", now: int) -> "Actions":
+        self._vitals.changed(now)
+        return []
+
+    def _vital(self, event: "tuple[Any, ...]", now: int) -> "Actions":
+        told = self._vitals.handle(event, now)
+        return [] if told is None else self._event(told[0], told[1], None, now)
+
+    _on_mains = _on_charging = _on_worn = _on_battery = _vital
+
+    def _on_receipt(self, event: "tuple[Any, ...]", now: int) -> "Actions":
+        time = event[2]
         if time is not None:
             self._echo = time if self._echo is None else max(self._echo, time)
         actions: "Actions" = []
-        for boot, seq, stage in items:
+        for boot, seq, stage in event[1]:
             key = (boot, seq)
             actions += self._translate(self._courier.receipt(key, stage, now), now)
+            actions += self._consumed(key)
             if key == self._report:
                 self._report = None
-            if key == self._status_in:
-                self._status_in = None
-                self._status_due = now + STATUS_EVERY_MS
+            self._vitals.receipt(key, now)
         return actions
 
+    def _on_command(self, event: "tuple[Any, ...]", now: int) -> "Actions":
+        command = event[1]
+        outcome = self._commands.handle(command, bool(self._alarms.open))
+        if outcome is None:
+            return []
+        result, data, effects = outcome
+        key = self.take_key()
+        answer = messages.Answer(boot=key[0], seq=key[1], number=command.number, result=result, data=data)
+        actions: "Actions" = [one for one in effects if one[0] == "keep"]
+        actions += self._wait(key, FAULT, answer, True, now)
+        for effect in effects:
+            name = effect[0]
+            if name == "drill":
+                self._presses.drill.open(effect[1], now)
+            elif name == "status":
+                self._vitals.ask(now)
+            elif name == "heartbeat":
+                self._vitals.plan(effect[1], effect[2], now)
+            elif name == "search":
+                self._locate.search(effect[1], effect[2], now)
+            elif name == "reboot":
+                self._reboot = (key, now + REBOOT_MS)
+            elif name == "cellular":
+                actions.append(effect)
+        return actions
+
+    # Time, and what it brings.
+
     def _time(self, now: int) -> "Actions":
-        actions: "Actions" = [("journal", record) for record in self._alarms.ages(now)]
-        if self.heartbeat.due is not None and now >= self.heartbeat.due:
-            self._report = self._key()
-            self.heartbeat.sent(now)
+        actions = self._carry_out(self._presses.handle(("time",), now), now)
+        if self._vitals.due(now):
+            self._report = self.take_key()
+            self._vitals.sent(now)
             actions += self._translate(self._courier.submit(self._report, HEARTBEAT, now), now)
-        return actions + self._translate(self._courier.timeout(now), now)
+        wanted = self._locate.wanted(now)
+        if wanted != self._looking:
+            self._looking = wanted
+            actions.append(("cellular", ("locate", wanted)))
+        actions += self._translate(self._courier.timeout(now), now)
+        if self._reboot is not None:
+            key, at = self._reboot
+            if now >= at or self._reports.find(key) is None:
+                self._reboot = None
+                if not self._alarms.open:
+                    actions.append(("reboot",))
+        return actions
 
     def _show(self, now: int) -> "Actions":
         lamp = self._alarms.lamp(now)
@@ -146,32 +282,102 @@ class Unit:
         self._lamp = lamp
         return [("lamp", lamp)]
 
+    # The parts' orders as actions of the unit.
+
+    def _carry_out(self, orders: "Actions", now: int) -> "Actions":
+        """The presses' orders."""
+        actions: "Actions" = []
+        for order in orders:
+            name = order[0]
+            if name == "submit":
+                actions += self._translate(self._courier.submit(order[1], ALARM, now), now)
+            elif name == "show":
+                actions += self._show(now)
+            elif name == "event":
+                actions += self._event(order[1], order[2], order[3], now)
+            elif name == "fault":
+                actions += self._on_fault(order, now)
+            elif name == "forget":
+                self._courier.forget(order[1])
+                self._remember(order[1])
+            else:
+                actions.append(order)
+        return actions
+
+    def _event(self, kind: int, data: "dict[int, Any]", about: "Key | None", now: int) -> "Actions":
+        """Something to tell the fleet; on flash first."""
+        key = self.take_key()
+        message = messages.Event(
+            boot=key[0],
+            seq=key[1],
+            kind=kind,
+            age=0,
+            about_boot=None if about is None else about[0],
+            about_seq=None if about is None else about[1],
+            data=data or None,
+        )
+        # A search's positions are worth nothing an hour later, and flash wears.
+        keep = kind != messages.EVENT_POSITION or about is not None
+        return self._wait(key, events.priority(kind), message, keep, now)
+
+    def _wait(self, key: "Key", priority: int, message: "messages.Message", keep: bool, now: int) -> "Actions":
+        try:
+            record = self._reports.add(key, priority, message, keep, now)
+        except messages.MessageError:
+            # A port told something that fits no message of ours.
+            self.refused += 1
+            return []
+        actions: "Actions" = [] if record is None else [("journal", record)]
+        actions += self._surplus()
+        return actions + self._translate(self._courier.submit(key, priority, now), now)
+
+    def _surplus(self) -> "Actions":
+        """Give up what is too much."""
+        actions: "Actions" = []
+        for one in self._reports.surplus():
+            self._courier.forget(one.key)
+            actions += self._consumed(one.key)
+        return actions
+
+    def _consumed(self, key: "Key") -> "Actions":
+        record = self._reports.done(key)
+        return [] if record is None else [("journal", record)]
+
     def _translate(self, orders: "Actions", now: int) -> "Actions":
-        """The courier's orders as actions of the unit."""
+        """The courier's orders."""
         actions: "Actions" = []
         for order in orders:
             name = order[0]
             if name == "send":
-                message = self._message(order[1], order[2], now)
-                if message is not None:
+                message = self._message(order[1], order[2], order[3], now)
+                if message is None:
+                    actions += self._consumed(order[1])
+                    self._courier.forget(order[1])
+                else:
                     actions.append(("send", order[3], order[1], message, self._alarms.find(order[1]) is not None))
             elif name == "query":
                 actions.append(("send", order[2], None, messages.Query(open=order[1]), False))
             elif name == "stage":
                 actions += self._reached(order[1], order[2], now)
+            elif name == "give_up":
+                actions += self._consumed(order[1])
             elif name == "forgotten":
                 record = self._alarms.close(order[1])
                 if record is not None:
                     actions.append(("journal", record))
+                self._remember(order[1])
             elif name == "full" and order[1] not in self._full:
                 self._full.append(order[1])
         return actions
 
-    def _reached(self, key: "tuple[int, int]", stage: int, now: int) -> "Actions":
-        record = self._alarms.reached(key, stage, now)
-        if record is None:
+    def _reached(self, key: "Key", stage: int, now: int) -> "Actions":
+        actions = self._carry_out(self._presses.reached(key, stage, now), now)
+        if not actions:
             return []
-        actions: "Actions" = [("journal", record)]
+        if stage >= messages.TAKEN:
+            self._remember(key)
+        else:
+            self._locate.stored(key, now)
         # There may be room at the courier now for presses that found none; the freshest goes first.
         waiting, self._full = self._full, []
         for one in reversed(waiting):
@@ -179,25 +385,40 @@ class Unit:
         self._full.reverse()
         return actions
 
-    def _message(self, key: "tuple[int, int]", attempt: int, now: int) -> "messages.Message | None":
+    def _remember(self, key: "Key") -> None:
+        self._over.append(key)
+        self._over = self._over[-MOST_OVER:]
+
+    def _state(self, key: "Key") -> int:
+        """What a challenge about a press is answered."""
+        if self._alarms.find(key) is not None:
+            return obey.OPEN
+        return obey.OVER if key in self._over or self._means.past(key) else obey.NOT_MINE
+
+    def _message(self, key: "Key", attempt: int, pipe: str, now: int) -> "messages.Message | None":
+        bearer = self._means.bearer(pipe)
         one = self._alarms.find(key)
         if one is not None:
-            return self._alarms.message(one, attempt, now, self._wall(), self._echo, self._bearer)
+            wall = self._means.wall()
+            stuck = self._presses.stuck(one)
+            return self._alarms.message(one, attempt, now, wall, self._echo, bearer, self._vitals.battery, stuck)
+        waiting = self._reports.find(key)
+        if waiting is not None:
+            return self._reports.message(waiting, now)
         if key != self._report:
             return None
-        fields, status = self._measure()
-        if now >= self._status_due:
-            # It goes with every heartbeat until one of them has its receipt.
-            fields["status"] = status
-            self._status_in = key
+        fields, status = self._means.measure()
+        pendants = self._presses.pendants
+        refused = self.refused + self._commands.refused + (0 if pendants is None else pendants.refused)
+        fields = self._vitals.fields(key, fields, status, now)
+        fields["bearer"] = bearer
         return messages.Heartbeat(
             boot=key[0],
             seq=key[1],
-            next_due=self.heartbeat.next_due(),
-            bearer=self._bearer,
+            next_due=self._vitals.next_due(),
             attempts=min(attempt, COUNTED),
             open=min(len(self._alarms.open), COUNTED),
-            refused=min(self.refused, COUNTED),
+            refused=min(refused, COUNTED),
             echo=self._echo,
             **fields,
         )

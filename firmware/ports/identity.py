@@ -2,7 +2,9 @@
 
 `identity.cbor` is `{1: unit, 2: key generation, 3: master secret (16 bytes)}`. `config.cbor` is `{1: profile code,
 2: heartbeat interval (s), 3: [pipe, ...] in preferred order, 4: [[host, port], ...] for CoAP,
-5: [host, port, name in the server's certificate] for MQTT}`; 4 and 5 are only needed by the pipes that 3 names.
+5: [host, port, name in the server's certificate] for MQTT, ? 10: [dialect, access point, slots] of a modem that carries
+4 and 5, ? 11: the fleet's number for SMS}`; 4 and 5 are only needed by the pipes that 3 names. 6 to 9 are
+core.profiles'.
 """
 
 from protocols.wire import cbor
@@ -16,6 +18,7 @@ CONFIG_FILE = "config.cbor"
 CA_FILE = "ca.der"
 CERTIFICATE_FILE = "cert.der"
 KEY_FILE = "key.der"
+DIALECTS = ("bg95", "sim7080g", "gm02s")
 
 
 class IdentityError(ValueError):
@@ -65,27 +68,55 @@ def _is_address(value: object, length: int) -> bool:
     )
 
 
-class Config:
-    """`profile`, `interval` (s), `pipes`, `coap` (list of (host, port)), `mqtt` (host, port, name) or None.
+def _is_modem(value: object) -> bool:
+    """[dialect, access point, slots]."""
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and value[0] in DIALECTS
+        and isinstance(value[1], str)
+        and value[2] in (1, 2)
+    )
 
-    Raises IdentityError.
+
+class Config:
+    """How this unit reaches the fleet; what kind of unit it is, core.profiles.read makes of `fields`.
+
+    `pipes` (kinds in preferred order), `coap` (list of (host, port)), `mqtt` (host, port, name) or None, `modem`
+    (dialect, access point, slots) or None, `sms` (the fleet's number) or None. What does not fit is left out and listed
+    in `faults` as (key, what is wrong): a unit with one way left must alarm. Raises IdentityError if none is left.
     """
 
     def __init__(self, flash: "Flash") -> None:
-        fields = _fields(flash, CONFIG_FILE)
-        self.profile = fields.get(1)
-        self.interval = fields.get(2)
-        self.pipes = fields.get(3)
+        self.fields = fields = _fields(flash, CONFIG_FILE)
+        self.faults: "list[tuple[int, str]]" = []
         coap = fields.get(4, [])
+        rows = coap if isinstance(coap, list) else [coap]
+        self.coap = [(row[0], row[1]) for row in rows if _is_address(row, 2)]
+        self._note(4, len(self.coap) == len(rows), "no address of CoAP")
         mqtt = fields.get(5)
-        _need(isinstance(self.profile, int), CONFIG_FILE, "profile")
-        _need(isinstance(self.interval, int) and 0 < self.interval <= 604800, CONFIG_FILE, "heartbeat interval")
-        _need(isinstance(self.pipes, list) and len(self.pipes) > 0, CONFIG_FILE, "pipes")
-        for pipe in self.pipes:
-            _need(pipe in ("coap", "mqtt"), CONFIG_FILE, "pipes")
-        _need(isinstance(coap, list) and all([_is_address(one, 2) for one in coap]), CONFIG_FILE, "CoAP addresses")
-        _need("coap" not in self.pipes or len(coap) > 0, CONFIG_FILE, "CoAP addresses")
-        _need(mqtt is None or _is_address(mqtt, 3), CONFIG_FILE, "MQTT address")
-        _need("mqtt" not in self.pipes or mqtt is not None, CONFIG_FILE, "MQTT address")
-        self.coap = [(host, port) for host, port in coap]
-        self.mqtt = None if mqtt is None else tuple(mqtt)
+        self.mqtt = tuple(mqtt) if _is_address(mqtt, 3) else None
+        self._note(5, mqtt is None or self.mqtt is not None, "no address of MQTT")
+        modem = fields.get(10)
+        self.modem = tuple(modem) if _is_modem(modem) else None
+        self._note(10, modem is None or self.modem is not None, "no modem")
+        sms = fields.get(11)
+        self.sms = sms if isinstance(sms, str) and sms else None
+        self._note(11, sms is None or self.sms is not None, "no number")
+        named = fields.get(3)
+        ways = {"coap": len(self.coap) > 0, "mqtt": self.mqtt is not None}
+        self.pipes: "list[str]" = []
+        for kind in named if isinstance(named, list) else []:
+            if isinstance(kind, str) and ways.get(kind) and kind not in self.pipes:
+                self.pipes.append(kind)
+            else:
+                self._note(3, False, "no such pipe")
+        if not self.pipes:
+            # Whatever has an address is better than a unit that is silent.
+            self._note(3, False, "no pipe named")
+            self.pipes = [kind for kind in ("coap", "mqtt") if ways[kind]]
+        _need(len(self.pipes) > 0, CONFIG_FILE, "an address of CoAP or MQTT")
+
+    def _note(self, key: int, right: bool, text: str) -> None:
+        if not right:
+            self.faults.append((key, text))

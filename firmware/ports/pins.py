@@ -13,6 +13,10 @@ from board import PINS
 
 from firmware.core.stages import BLUE, GREEN, RED, VIBRATION
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 RING = 64
 """Edges kept between two looks. Of more than these the latest count, so that a press at the end of a storm is seen."""
 
@@ -45,21 +49,20 @@ class Contact:
         """Until there are edges to take."""
         await self._flag.wait()
 
-    def take(self) -> "list[tuple[bool, int]]":
-        """The edges since the last call as (closed, ticks_ms), oldest first, ending with the present level."""
-        edges = []
+    def drain(self, handler: "Callable[[bool, int], None]") -> None:
+        """Hand over the edges since the last call as (closed, ticks_ms), oldest first, ending with the present level.
+        Allocates nothing, and an edge counts as handed over before the handler has it."""
         while self._read < self._written:
             # Looked at each time: the interrupt may go on writing meanwhile.
             self._read = max(self._read, self._written - RING)
             at = self._read % RING
-            self._last = bool(self._closed[at])
-            edges.append((self._last, self._ticks[at]))
             self._read += 1
+            self._last = bool(self._closed[at])
+            handler(self._last, self._ticks[at])
         closed = not self._pin.value()
         if closed != self._last:
             self._last = closed
-            edges.append((closed, time.ticks_ms()))
-        return edges
+            handler(closed, time.ticks_ms())
 
 
 class Outputs:

@@ -35,7 +35,7 @@ def told(seen, code=0):
 
 def test_a_tap_is_told_at_once_with_its_kind_and_flags():
     inputs = Inputs([Input(0, messages.KIND_PULL_CORD, flags=messages.ALARM_SILENT)])
-    assert play(inputs, tap(1000), 5000) == [(1020, "pressed", 0, messages.KIND_PULL_CORD, messages.ALARM_SILENT, 1, 0)]
+    assert play(inputs, tap(1000), 5000) == [(1020, "pressed", 0, messages.KIND_PULL_CORD, messages.ALARM_SILENT, 1, 0, 0)]
 
 
 def test_hold_time():
@@ -70,14 +70,14 @@ def test_a_cancel_window_ends_in_a_press_unless_it_is_cancelled():
 
 def test_whoever_presses_again_does_not_want_it_cancelled():
     seen = play(Inputs([Input(0, cancel=8000)]), tap(0) + tap(2000), 20000)
-    assert seen == [(20, "pending", 0, 8000), (2020, "pressed", 0, messages.KIND_MANUAL, 0, 2, 2)]
+    assert seen == [(20, "pending", 0, 8000), (2020, "pressed", 0, messages.KIND_MANUAL, 0, 2, 2, 0)]
 
 
 def test_a_forced_cancel_looks_the_same_and_sends_a_silent_alarm():
     script = tap(0) + [(3000, ("cancel", 0, True))]
     seen = play(Inputs([Input(0, cancel=8000)]), script, 20000)
     assert seen[1] == (3000, "cancelled", 0)
-    assert seen[2] == (3000, "pressed", 0, messages.KIND_DURESS, messages.ALARM_SILENT, 1, 2)
+    assert seen[2] == (3000, "pressed", 0, messages.KIND_DURESS, messages.ALARM_SILENT, 1, 2, 2)
     assert len(seen) == 3
 
 
@@ -92,7 +92,7 @@ def test_a_silent_input_shows_no_window_and_an_endless_hold_is_refused():
 
 def test_repeats_carry_count_and_age_until_somebody_takes_the_case():
     seen = play(Inputs([Input(0)]), tap(0) + tap(60000) + [(70000, ("taken", 0))] + tap(80000), 100000)
-    assert [event[5:] for event in seen] == [(1, 0), (2, 60), (1, 0)]
+    assert [event[5:7] for event in seen] == [(1, 0), (2, 60), (1, 0)]
     ten_minutes_apart = play(Inputs([Input(0)]), tap(0) + tap(600000), 700000)
     assert [event[5] for event in ten_minutes_apart] == [1, 1]
 
@@ -166,7 +166,7 @@ def test_a_chattering_contact_is_stuck_too():
 
 def test_a_pendants_press_and_an_unknown_input():
     inputs = Inputs([Input(3)])
-    assert inputs.handle(("press", 3), 5) == [("pressed", 3, messages.KIND_MANUAL, 0, 1, 0)]
+    assert inputs.handle(("press", 3), 5) == [("pressed", 3, messages.KIND_MANUAL, 0, 1, 0, 0)]
     assert inputs.handle(("press", 4), 6) == []
     try:
         Inputs([Input(3), Input(3)])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.firmware_build import build_firmware, interpreter, search_path, shipped_bytes
+from sim.firmware_build import build_firmware, code_bytes, heap, interpreter, search_path, shipped_bytes
 
 HERE = Path(__file__).parent
 RUNNER = HERE.parent / "both" / "unit_runner.py"
@@ -21,7 +21,7 @@ def build(tmp_path_factory):
 def run(build, folder, name, flash):
     suffix = ".mpy" if list(build.rglob("*.mpy")) else ".py"
     return subprocess.run(
-        [*interpreter(), "-X", "heapsize=100wK", str(RUNNER), name, suffix],
+        [*interpreter(), "-X", f"heapsize={heap(build)}", str(RUNNER), name, suffix],
         env={**os.environ, "MICROPYPATH": f"{search_path(build)}:{folder}:{HERE}", "TEST_FLASH": str(flash)},
         capture_output=True,
         text=True,
@@ -46,5 +46,5 @@ def test_the_runner_fails_when_it_must(build, tmp_path):
 
 def test_firmware_sizes(build):
     """Printed for the README: what the unit's flash holds of ours."""
-    print(f"firmware and protocols: {shipped_bytes(build)} bytes of .mpy")
+    print(f"firmware and protocols: {shipped_bytes(build)} bytes of .mpy; {code_bytes(build)} bytes of heap if loaded")
     assert 0 < shipped_bytes(build)

@@ -1,10 +1,12 @@
 """The pure cores: contact, lamp patterns, open presses, heartbeat and the brain that joins them."""
 
-from firmware.core import records, stages
+from firmware.core import profiles, records, stages
 from firmware.core.alarm import MOST, Alarms
+from firmware.core.drill import EVERY_S
 from firmware.core.heartbeat import Heartbeat
 from firmware.core.press import Contact
-from firmware.core.unit import STATUS_EVERY_MS, Unit
+from firmware.core.unit import Means, Unit
+from firmware.core.vitals import STATUS_EVERY_MS
 from protocols.wire import messages
 
 
@@ -58,10 +60,14 @@ def test_stages_differ_by_pattern_and_never_end_early():
 
 def brain(entries=(), interval=300, pipes=("coap",), now=0):
     heartbeat = Heartbeat(interval, lambda bound: bound - 1, 1000)
-    status = {messages.STATUS_VERSION: "1"}
-    return Unit(
-        5, pipes, lambda bound: 0, heartbeat, entries, lambda: ({}, dict(status)), lambda: 1700000000, None, now
+    means = Means(
+        lambda bound: 0,
+        lambda: ({}, {messages.STATUS_VERSION: "1"}),
+        lambda: 1700000000,
+        lambda pipe: None,
+        lambda key: False,
     )
+    return Unit(5, pipes, profiles.read({1: 1, 2: interval}), means, heartbeat, now, entries, kept={"drill": EVERY_S})
 
 
 def kinds(actions):
@@ -76,7 +82,7 @@ def started(entries=()):
 
 def test_the_journal_comes_before_the_lamp_and_the_lamp_before_the_radio():
     unit, _ = started()
-    actions = unit.handle(("pressed", 0, 1), 100)
+    actions = unit.handle(("press", 0), 100)
     assert kinds(actions) == ["journal", "lamp", "send"]
     assert actions[0][1] == records.press(5, 1, 1, 0, 1, 1700000000)
     _, pipe, key, message, urgent = actions[2]
@@ -87,7 +93,7 @@ def test_the_journal_comes_before_the_lamp_and_the_lamp_before_the_radio():
 
 def test_age_and_attempt_travel_and_stages_are_written_before_they_are_shown():
     unit, _ = started()
-    unit.handle(("pressed", 0, 1), 0)
+    unit.handle(("press", 0), 0)
     sent = []
     now = 0
     while len(sent) < 4:
@@ -106,10 +112,10 @@ def test_age_and_attempt_travel_and_stages_are_written_before_they_are_shown():
 
 def test_not_delivered_at_15_s_and_a_new_press_is_noticed():
     unit, _ = started()
-    unit.handle(("pressed", 0, 1), 0)
+    unit.handle(("press", 0), 0)
     assert not [one for one in unit.handle(("time",), 14999) if one[0] == "lamp"]
     assert ("lamp", stages.NOT_DELIVERED) in unit.handle(("time",), 15000)
-    again = unit.handle(("pressed", 0, 1), 20000)
+    again = unit.handle(("press", 0), 20000)
     assert ("lamp", stages.TRYING) in again
     assert ("lamp", stages.NOT_DELIVERED) in unit.handle(("time",), 22000)
     seq = again[0][1][records.SEQ]
@@ -118,7 +124,7 @@ def test_not_delivered_at_15_s_and_a_new_press_is_noticed():
 
 def test_the_taken_lamp_goes_out_after_60_s():
     unit, _ = started()
-    unit.handle(("pressed", 0, 1), 0)
+    unit.handle(("press", 0), 0)
     unit.handle(("receipt", [(5, 1, 3)], None), 1000)
     assert unit.next_wakeup(1000) <= 61000
     assert ("lamp", stages.OFF) in unit.handle(("time",), 61000)
@@ -145,7 +151,7 @@ def test_a_stored_press_of_an_earlier_boot_is_asked_for():
 
 def test_the_age_goes_into_the_journal_now_and_then():
     unit, _ = started()
-    unit.handle(("pressed", 0, 1), 0)
+    unit.handle(("press", 0), 0)
     written = []
     now = 0
     while now < 1000000:
@@ -179,10 +185,10 @@ def test_heartbeats_repeat_the_status_until_it_is_receipted_and_carry_the_echo()
 
 
 def test_more_presses_than_can_be_held_are_counted_and_none_is_dropped():
-    alarms = Alarms([], 0)
+    alarms = Alarms([], lambda kind, code: 0, 0)
     written = []
     for seq in range(1, MOST + 11):
-        written.append(alarms.press((1, seq), 1, 0, 0, seq)[1])
+        written.append(alarms.press((1, seq), 1, 0, 0, seq, 0, seq)[1])
     assert len(alarms.open) == MOST
     assert alarms.open[-1].count == MOST + 10
     assert written[-1] == records.counted(1, MOST, MOST + 10)
@@ -195,7 +201,7 @@ def test_more_presses_than_can_be_held_are_counted_and_none_is_dropped():
 def test_pressing_on_without_a_network_takes_no_more_memory():
     unit, _ = started()
     for number in range(3 * MOST):
-        unit.handle(("pressed", 0, 1), number * 200)
+        unit.handle(("owed", 0), number * 200)
     assert len(unit._full) <= MOST
 
 
@@ -204,7 +210,7 @@ def test_64_unstored_presses_all_go_out_in_the_end():
     now = 0
     for _ in range(MOST):
         now += 200
-        unit.handle(("pressed", 0, 1), now)
+        unit.handle(("owed", 0), now)
     heard = {}
     while len(heard) < MOST and now < 3600000:
         actions = unit.handle(("time",), now)

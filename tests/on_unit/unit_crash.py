@@ -12,8 +12,13 @@ from firmware.ports.flash import Flash
 class Failing:
     """A unit whose run, or a task beside it, fails."""
 
+    crumbs = None
+
     def __init__(self, beside):
         self.beside = beside
+
+    def last_words(self):
+        pass
 
     async def run(self):
         if self.beside:

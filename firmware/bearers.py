@@ -1,0 +1,176 @@
+"""Makes the unit's ways to the fleet from its configuration: the board's own network, or a modem.
+
+Part of the composition root: what a unit does not use is not even loaded, since a library that lies in memory is paid
+for by every unit. Opens nothing.
+"""
+
+import os
+
+from board import BEARER
+
+from firmware.ports import identity
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from firmware.driver import Driver
+    from firmware.ports.clock import Clock
+    from firmware.ports.flash import Flash
+    from firmware.ports.identity import Config
+    from firmware.ports.kept import Kept
+
+SMS = "sms"
+_MODEM = "modem"
+_OWN = "board"
+
+
+def _name(kind: str, number: int) -> str:
+    return kind if number == 0 else kind + str(number + 1)
+
+
+class Ways:
+    """Which ways there are. `names` in preferred order; every CoAP address is a pipe of its own. `radios` and
+    `last_resort` are the courier's. In safe mode only the first CoAP address counts, if there is one."""
+
+    def __init__(self, config: "Config", safe: bool) -> None:
+        self.kinds = list(config.pipes)
+        self.coap = config.coap
+        if safe and config.coap:
+            self.kinds = ["coap"]
+            self.coap = config.coap[:1]
+        self.names: "list[str]" = []
+        for kind in self.kinds:
+            self.names += [_name(kind, number) for number in range(len(self.coap) if kind == "coap" else 1)]
+        self.radios: "list[object]" = [_MODEM if config.modem is not None else _OWN for _ in self.names]
+        self.last_resort: "list[str]" = []
+        if config.modem is not None and config.sms is not None:
+            self.names.append(SMS)
+            self.radios.append(_MODEM)
+            self.last_resort.append(SMS)
+
+
+class Builder:
+    """Makes the pipes. `random(n)` gives 0..n-1; `spread` bounds the first pause of a connection (ms)."""
+
+    def __init__(
+        self,
+        flash: "Flash",
+        config: "Config",
+        unit_id: str,
+        clock: "Clock",
+        random: "Callable[[int], int]",
+        spread: int,
+        driver: "Driver",
+    ) -> None:
+        self._flash = flash
+        self._config = config
+        self._unit_id = unit_id
+        self._clock = clock
+        self._random = random
+        self._spread = spread
+        self._driver = driver
+
+    def build(self, ways: Ways, cellular: "Any") -> None:
+        """Add the ways to the driver, over the modem if there is one."""
+        for kind in ways.kinds:
+            if kind == "coap":
+                for number, (host, port) in enumerate(ways.coap):
+                    self._add(self._coap(_name(kind, number), host, port, cellular), cellular)
+            else:
+                self._add(self._mqtt(cellular), cellular)
+        for name in ways.last_resort:
+            self._add(cellular.sms_pipe(name, self._config.sms, self._driver.on_change), cellular)
+
+    def _add(self, pipe: "Any", cellular: "Any") -> None:
+        self._driver.add(pipe, cellular is not None)
+
+    def _coap(self, name: str, host: str, port: int, cellular: "Any") -> "Any":
+        from protocols.wire.coap_client import Client
+
+        # An alarm that finds no answer holds one place; heartbeats go on beside it.
+        client = Client(self._random(0x10000), int.from_bytes(os.urandom(4), "big"), nstart=2)
+        on_frame = self._driver.on_frame
+        if cellular is not None:
+            return cellular.coap_pipe(name, host, port, client, on_frame, self._driver.on_change, self._random)
+        from firmware.ports.udp import CoapPipe
+
+        pipe = CoapPipe(name, host, port, client, self._clock, self._random, on_frame)
+        pipe.bearer = BEARER
+        return pipe
+
+    def _mqtt(self, cellular: "Any") -> "Any":
+        from firmware.ports import tls
+        from firmware.ports.mqtt import MqttPipe
+        from protocols.wire.mqtt_client import Client
+
+        paths = (identity.CA_FILE, identity.CERTIFICATE_FILE, identity.KEY_FILE)
+        files = [self._flash.read(path) or b"" for path in paths]
+        settings = tls.context(files[0], files[1], files[2])
+        interval = self._driver.unit.interval()
+        keepalive = max(30, min(1200, interval + interval // 4))
+        client = Client(self._unit_id, keepalive, (("u/" + self._unit_id + "/down", 1),))
+        pipe = MqttPipe(
+            "mqtt",
+            self._config.mqtt,
+            client,
+            settings,
+            "u/" + self._unit_id + "/up",
+            self._clock,
+            self._random,
+            self._spread,
+            self._driver.on_frame,
+            self._driver.on_change,
+            self._driver.unit.urgent,
+            *([] if cellular is None else [cellular.stream]),
+        )
+        pipe.bearer = BEARER if cellular is None else cellular.bearer
+        return pipe
+
+
+def cellular(
+    config: "Config",
+    kept: "Kept",
+    clock: "Clock",
+    random: "Callable[[int], int]",
+    policy: "Sequence[Any] | None",
+    on_event: "Callable[[tuple[Any, ...]], None]",
+) -> "Any":
+    """The modem's part of this unit. `policy` is what core.obey.policy gives, or None."""
+    import board
+    import machine
+
+    from firmware.core.sim_choice import Policy
+    from firmware.modem.bearer import Cellular
+    from firmware.ports.uart import Uart, Wires
+
+    pins = [board.PINS.get(name) for name in ("modem_power", "modem_key", "modem_mux")]
+    made = [None if pin is None else machine.Pin(pin, machine.Pin.OUT, value=0) for pin in pins]
+    name, access_point, slots = config.modem
+    return Cellular(
+        _dialect(name),
+        Uart(machine.UART(board.MODEM_UART)),
+        Wires(made[0], made[1], made[2]),
+        clock,
+        random,
+        kept,
+        access_point,
+        slots,
+        Policy() if policy is None else Policy(policy[0], tuple(policy[1]), tuple([tuple(row) for row in policy[2]])),
+        on_event,
+    )
+
+
+def _dialect(name: str) -> "Any":
+    if name == "bg95":
+        from firmware.modem.bg95 import Bg95
+
+        return Bg95()
+    if name == "sim7080g":
+        from firmware.modem.sim7080g import Sim7080g
+
+        return Sim7080g()
+    from firmware.modem.gm02s import Gm02s
+
+    return Gm02s()

@@ -1,0 +1,71 @@
+"""Drills: which press is a test, and when the unit tests its own way to the fleet.
+
+Pure. A drill is an alarm of kind 9 with the flag test. It goes the whole way of a press, and its answer shows at the
+lamp. What it proves depends on who made it, and the message says so:
+
+* with an input, it was made by a finger: it proves that button, the bearer, and (to its wearer) the lamp;
+* without an input nobody pressed: it proves the bearer alone, and shows nothing.
+
+By a finger: the fleet's command opens a window of `WINDOW_MS` in which the next press of that input is the test, or the
+pendant itself sends a test frame. Only one press is: a second one, any press under duress, and every press after a
+stuck contact's flag is a real alarm. Nothing but a command opens a window, and no window survives a restart.
+Without a finger: every `EVERY_S`, at a time that chance spreads over the fleet.
+
+It never decides how a drill travels. Kept over restarts: the seconds until the next one.
+"""
+
+from protocols.wire import messages
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+WINDOW_MS = 120000
+EVERY_S = 30 * 86400
+"""A month: Swedish practice for the whole way of a social alarm."""
+FIRST_S = 86400
+SAVE_MS = 6 * 3600000
+GIVE_UP_MS = 3600000
+"""A drill without a finger is followed for so long. If it is not stored by then it has failed, and a fault is told."""
+
+
+class Drill:
+    """`state` is what was kept last, or None; `random(n)` gives 0..n-1."""
+
+    def __init__(self, state: "Any", random: "Callable[[int], int]", now: int) -> None:
+        self._random = random
+        self._windows: "dict[int, int]" = {}
+        known = isinstance(state, int) and not isinstance(state, bool) and 0 <= state <= EVERY_S
+        # Within the month, wherever the fleet's others are; the first day is the installer's, who presses himself.
+        left = state if known else FIRST_S + random(EVERY_S - FIRST_S)
+        self._due = now + left * 1000
+        self._saved = now
+
+    def open(self, code: int, now: int) -> None:
+        """The fleet has ordered a drill: the next press of this input is the test."""
+        self._windows[code] = now + WINDOW_MS
+
+    def takes(self, code: int, kind: int, stuck: bool, now: int) -> bool:
+        """Whether this press is the test that was ordered. Whatever it is, the window is over."""
+        until = self._windows.pop(code, None)
+        return until is not None and now < until and kind != messages.KIND_DURESS and not stuck
+
+    def due(self, now: int) -> bool:
+        """Whether a drill without a finger is due now; the next one is planned."""
+        if now < self._due:
+            return False
+        self._due = now + (EVERY_S - self._random(EVERY_S // 10)) * 1000
+        self._saved = now - SAVE_MS
+        return True
+
+    def keep(self, now: int) -> "int | None":
+        """What is to be kept now, or None if it is not time yet."""
+        if now < self._saved + SAVE_MS:
+            return None
+        self._saved = now
+        return max(self._due - now, 0) // 1000
+
+    def next_wakeup(self) -> int:
+        """When `due` or `keep` has something to say."""
+        return min(self._due, self._saved + SAVE_MS)
