@@ -56,6 +56,11 @@ def test_no_call_that_fails_once_loses_what_was_acknowledged(build):
     assert nothing_lost(result)
 
 
+def test_no_second_cut_in_the_boot_after_the_first_loses_it_either(build):
+    result = run(build, "power_cut.py", "twice", "400")
+    assert nothing_lost(result)
+
+
 def test_negative_control_fat_loses_what_was_acknowledged(build):
     result = run(build, "power_cut.py", "fat", "7")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -98,9 +103,9 @@ def test_what_writing_costs_the_flash(build):
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("mode", ["littlefs", "refused", "fat"])
+@pytest.mark.parametrize("mode", ["littlefs", "twice", "refused", "fat"])
 def test_power_cut_at_every_call(build, mode):
-    result = run(build, "power_cut.py", mode, "1")
+    result = run(build, "power_cut.py", mode, "20" if mode == "twice" else "1")
     assert result.returncode == 0, result.stdout + result.stderr
     if mode != "fat":
         assert nothing_lost(result)
