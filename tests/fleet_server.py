@@ -96,10 +96,21 @@ class Unit:
         key, _ = seal.derive(sha256, self.secret, self.kid, seal.DOWN)
         return seal.seal_down(Aead(key), secrets.token_bytes(13), message.encode())
 
-    def open(self, frame: bytes) -> messages.Receipt:
+    def open_down(self, frame: bytes) -> messages.Message:
+        """Whatever the fleet says: a receipt or a command."""
         key, _ = seal.derive(sha256, self.secret, self.kid, seal.DOWN)
         message = messages.decode(seal.open_down(Aead(key), seal.parse(frame)))
+        assert isinstance(message, messages.Message)
+        return message
+
+    def open(self, frame: bytes) -> messages.Receipt:
+        message = self.open_down(frame)
         assert isinstance(message, messages.Receipt)
+        return message
+
+    def command(self, frame: bytes) -> messages.Command:
+        message = self.open_down(frame)
+        assert isinstance(message, messages.Command)
         return message
 
     def items(self, frame: bytes) -> list[tuple[int, int, int]]:
@@ -227,10 +238,17 @@ class Scene:
 
 @asynccontextmanager
 async def served(
-    database: FreshDatabase, folder: Path, *, units: int = 2, certificates: bool = False, **more: Any
+    database: FreshDatabase,
+    folder: Path,
+    *,
+    units: int = 2,
+    certificates: bool = False,
+    hooks: bool = False,
+    **more: Any,
 ) -> AsyncIterator[Scene]:
-    """The ingest over this database, with units 1..``units``; ``more`` goes to Ingest."""
-    settings = Settings(data=folder, coap_port=free_port(), mqtt_port=free_port())
+    """The ingest over this database, with units 1..``units``; ``hooks`` opens the SMS door; ``more`` goes to Ingest."""
+    hooks_port = free_port() if hooks else None
+    settings = Settings(data=folder, coap_port=free_port(), mqtt_port=free_port(), hooks_port=hooks_port)
     authority = CertificateAuthority.open(settings.authority_folder)
     settings.tls_folder.mkdir(exist_ok=True)
     certificate, key = authority.issue_server(["127.0.0.1", settings.tls_name])

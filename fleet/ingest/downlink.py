@@ -32,11 +32,12 @@ MOST_FRAMES: Final = 4
 _PAUSE_S: Final = 1.0
 
 Push = Callable[[bytes], None]
+Tell = Callable[[list[Item]], None]
 
 
 class Downlink:
     """Pushes stages. ``here`` gives the way to a unit that this process can reach at once, ``at`` the way to an
-    address out of the database; `run` must be running."""
+    address out of the database, ``by_sms`` that to a unit which was heard by SMS; `run` must be running."""
 
     def __init__(
         self,
@@ -46,12 +47,14 @@ class Downlink:
         *,
         here: Callable[[int], Push | None],
         at: Callable[[str], Push | None],
+        by_sms: Callable[[int], Tell | None],
     ) -> None:
         self._pool = pool
         self._directory = directory
         self._receipts = receipts
         self._here = here
         self._at = at
+        self._by_sms = by_sms
         self._wanted: dict[int, None] = {}
         self._gap = False
         self._wake = asyncio.Event()
@@ -101,13 +104,16 @@ class Downlink:
                     way = self._at(row["address"])
                     if way is not None:
                         ways[row["unit_id"]] = way
-            if not ways:
+            tells = {unit: tell for unit in units if (tell := self._by_sms(unit)) is not None}
+            if not ways and not tells:
                 return
             items: dict[int, list[Item]] = {}
-            for press in await recent_stages(connection, ways):
+            for press in await recent_stages(connection, {**ways, **tells}):
                 items.setdefault(press.key.unit, []).append((press.key.boot, press.key.seq, press.stage))
         for unit, known in items.items():
-            keys = await self._keys(unit)
+            if unit in tells:
+                tells[unit](known[:MOST_ITEMS])
+            keys = await self._keys(unit) if unit in ways else None
             if keys is not None:
                 self._send(keys, known[: MOST_FRAMES * MOST_ITEMS], ways[unit])
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
 
 import psycopg
 
@@ -18,14 +20,15 @@ FLUSH_S = 1.0
 
 
 class Drops:
-    """Counters in memory, added to ``ingest_drops`` at most once a second in one statement.
+    """Counters in memory, added to ``ingest_drops`` of the present day at most once a second in one statement.
 
     Reasons are words from our own code, never from the outside, so the table stays small. Counting never waits,
     never fails and never touches the database; what could not be written yet is written later.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, clock: Callable[[], datetime]) -> None:
         self._pool = pool
+        self._clock = clock
         self._total: Counter[tuple[str, str]] = Counter()
         self._owed: Counter[tuple[str, str]] = Counter()
 
@@ -53,6 +56,7 @@ class Drops:
             return
         rows = sorted(owed.items())
         columns = {
+            "day": self._clock().astimezone(UTC).date(),
             "transport": [transport for (transport, _), _ in rows],
             "reason": [reason for (_, reason), _ in rows],
             "dropped": [dropped for _, dropped in rows],

@@ -21,15 +21,16 @@ from fleet.alarms.store import stages
 from fleet.ingest.database import reported
 from fleet.ingest.drops import Drops
 from fleet.ingest.open_frame import Refusal, open_frame, parse_frame
+from fleet.ingest.orders import Orders
 from fleet.ingest.outcome import Arrived, Outcome, Refused, Reply, Stored, Unavailable, Way
 from fleet.ingest.presses import PressCommit, Pressed
-from fleet.ingest.readings import Kept, ReadingCommit
+from fleet.ingest.readings import Kept, Read, ReadingCommit
 from fleet.ingest.receipts import Item, Receipts
 from fleet.registry.directory import Directory, Found, Miss, UnitKeys
 from fleet.store.batch import Batcher, Overloaded
 from fleet.store.borrow import borrow
 from fleet.store.pool import Pool
-from protocols.wire.messages import STORED, Alarm, Query
+from protocols.wire.messages import STORED, Alarm, Heartbeat, Query
 from protocols.wire.seal import Envelope
 
 log = logging.getLogger("livlina.ingest")
@@ -51,6 +52,9 @@ MOST_PRESSES: Final = 200
 class Intake:
     """Takes frames from every door. ``heard`` is told of each fresh frame and its way, once that is committed.
 
+    ``orders`` sends the command that goes out behind a receipt; ``owed`` is told when a report has left something for
+    a case.
+
     ``acknowledge`` exists for one purpose: "before_commit" answers before anything is stored, so that a test of
     durability can show that it would notice. No setting leads to it.
     """
@@ -65,6 +69,8 @@ class Intake:
         reading_pool: Pool,
         clock: Callable[[], datetime],
         heard: Callable[[int, Way], None],
+        orders: Orders,
+        owed: Callable[[], None],
         acknowledge: Acknowledge = "after_commit",
     ) -> None:
         self._directory = directory
@@ -73,6 +79,8 @@ class Intake:
         self._alarm_pool = alarm_pool
         self._clock = clock
         self._heard = heard
+        self._orders = orders
+        self._owed = owed
         self._before_commit = acknowledge == "before_commit"
         self._looked_up = 0
         self._settling = asyncio.Event()
@@ -81,7 +89,7 @@ class Intake:
         self.presses: Batcher[Arrived, Pressed] = Batcher(
             reported("presses", PressCommit(alarm_pool)), most=MOST_PRESSES
         )
-        self.readings: Batcher[Arrived, Kept | psycopg.Error] = Batcher(
+        self.readings: Batcher[Arrived, Read | psycopg.Error] = Batcher(
             reported("readings", ReadingCommit(reading_pool)), most=MOST_READINGS, linger=READINGS_LINGER_S
         )
         self.queries: Batcher[Arrived, list[Item]] = Batcher(
@@ -175,7 +183,8 @@ class Intake:
             self._of_unit[_place(arrived)] += 1
             asked.add_done_callback(partial(self._asked, arrived, reply))
         else:
-            read = self.readings.submit(arrived)
+            # Faults and answers before signs of life, should these have to wait.
+            read = self.readings.submit(arrived, first=not isinstance(message, Heartbeat))
             self._of_unit[_place(arrived)] += 1
             read.add_done_callback(partial(self._read, arrived, reply))
 
@@ -189,27 +198,29 @@ class Intake:
             return
         if not fate.double and not behind:
             self._heard(arrived.opened.keys.unit, arrived.way)
-        self._stored(arrived, [(fate.key.boot, fate.key.seq, fate.stage)], reply)
+        items = [(fate.key.boot, fate.key.seq, fate.stage)]
+        self._stored(arrived, items, reply, presses=items, fresh=not (fate.double and behind))
         self._sign_of_life(arrived)
 
     def _asked(self, arrived: Arrived, reply: Reply, done: asyncio.Future[list[Item]]) -> None:
         if self._settled(arrived, done, reply):
-            self._stored(arrived, done.result(), reply)
+            self._stored(arrived, done.result(), reply, presses=done.result())
             self._sign_of_life(arrived)
 
-    def _read(self, arrived: Arrived, reply: Reply, done: asyncio.Future[Kept | psycopg.Error]) -> None:
+    def _read(self, arrived: Arrived, reply: Reply, done: asyncio.Future[Read | psycopg.Error]) -> None:
         if not self._settled(arrived, done, reply):
             return
-        kept = done.result()
-        if isinstance(kept, psycopg.Error):
-            log.error("a message of unit %08x cannot be stored: %s", arrived.opened.keys.unit, type(kept).__name__)
+        read = done.result()
+        if isinstance(read, psycopg.Error):
+            log.error("a message of unit %08x cannot be stored: %s", arrived.opened.keys.unit, type(read).__name__)
             self._refuse("not_storable", arrived.way, reply)
-        elif kept is Kept.STALE:
-            self._refuse(kept.value, arrived.way, reply)
+        elif read.kept is Kept.STALE:
+            self._refuse(read.kept.value, arrived.way, reply)
         else:
-            if kept is not Kept.DOUBLE:
+            if read.kept is not Kept.DOUBLE:
                 self._heard(arrived.opened.keys.unit, arrived.way)
             self._stored(arrived, [(arrived.opened.message.boot, arrived.opened.message.seq, STORED)], reply)
+            self._follow(arrived, read)
 
     def _sign_of_life(self, arrived: Arrived) -> None:
         """Notes counter and presence with the heartbeats: never in the alarm's transaction, and nobody waits for it."""
@@ -219,9 +230,22 @@ class Intake:
             return
         noted.add_done_callback(partial(self._noted, arrived))
 
-    def _noted(self, arrived: Arrived, done: asyncio.Future[Kept | psycopg.Error]) -> None:
-        if not done.cancelled() and done.exception() is None and done.result() in (Kept.FRESH, Kept.AGAIN):
+    def _noted(self, arrived: Arrived, done: asyncio.Future[Read | psycopg.Error]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            return
+        read = done.result()
+        if isinstance(read, psycopg.Error):
+            return
+        if read.kept in (Kept.FRESH, Kept.AGAIN):
             self._heard(arrived.opened.keys.unit, arrived.way)
+        self._follow(arrived, read)
+
+    def _follow(self, arrived: Arrived, read: Read) -> None:
+        """What goes out behind the receipt, and what the report has left to do."""
+        if read.owed:
+            self._owed()
+        if read.waiting is not None:
+            self._orders.follow(arrived.opened.keys, arrived.opened.generation, arrived.way, read.waiting)
 
     def _settled(self, arrived: Arrived, done: asyncio.Future[Any], reply: Reply) -> bool:
         """Lets go of the unit's place in the queue; False where the commit failed and the sender must send again."""
@@ -235,8 +259,17 @@ class Intake:
             return False
         return True
 
-    def _stored(self, arrived: Arrived, items: Sequence[Item], reply: Reply) -> None:
-        reply(Stored(self._receipts.seal(arrived.opened.keys, arrived.opened.generation, items)))
+    def _stored(
+        self,
+        arrived: Arrived,
+        items: Sequence[Item],
+        reply: Reply,
+        *,
+        presses: Sequence[Item] = (),
+        fresh: bool = False,
+    ) -> None:
+        receipt = self._receipts.seal(arrived.opened.keys, arrived.opened.generation, items)
+        reply(Stored(receipt, tuple(presses), fresh))
 
     def _refuse(self, reason: str, way: Way, reply: Reply) -> None:
         self._drops.count(way.transport, reason)

@@ -10,8 +10,8 @@ from fleet.ingest.open_frame import Opened
 
 
 class Way(NamedTuple):
-    """How a frame came in. ``unit`` is the identity that the channel itself has proven, None where it proves none;
-    ``peer`` is the address that a datagram came from, None for a connection."""
+    """How a frame came in: coap, mqtt or sms. ``unit`` is the identity that the channel itself has proven, None where
+    it proves none; ``peer`` is the address that a datagram came from, None for a connection."""
 
     transport: str
     unit: int | None = None
@@ -27,9 +27,15 @@ class Arrived(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """It is committed; ``receipt`` is the sealed frame that says so."""
+    """It is committed; ``receipt`` is the sealed frame that says so.
+
+    ``presses`` are (boot, seq, stage) of the presses that the frame was about, ``fresh`` whether it was no recording:
+    what a receipt that costs money is made of.
+    """
 
     receipt: bytes
+    presses: tuple[tuple[int, int, int], ...] = ()
+    fresh: bool = False
 
 
 class Refused(NamedTuple):

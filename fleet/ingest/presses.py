@@ -77,7 +77,7 @@ def press_of(arrived: Arrived, *, behind: bool) -> Press:
         flags=flags & INT_MAX,
         clock=alarm.clock,
         marks=marks,
-        priority=decide.priority_of(unit.unit_type, kind),
+        priority=decide.priority_of(unit.unit_type, kind, flags),
         raw=opened.raw,
     )
 

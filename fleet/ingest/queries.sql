@@ -2,7 +2,7 @@
 
 -- name: add_drops
 INSERT INTO ingest_drops AS d (day, transport, reason, dropped)
-SELECT (now() AT TIME ZONE 'UTC')::date, t.transport, t.reason, t.dropped
+SELECT %(day)s, t.transport, t.reason, t.dropped
 FROM unnest(%(transport)s::text[], %(reason)s::text[], %(dropped)s::bigint[]) AS t(transport, reason, dropped)
 ORDER BY t.transport, t.reason
 ON CONFLICT (day, transport, reason) DO UPDATE SET dropped = d.dropped + excluded.dropped;
@@ -30,15 +30,15 @@ WHERE EXISTS (SELECT 1 FROM readings r WHERE r.unit_id = a.unit_id AND r.boot = 
 -- name: keep_readings
 -- A heartbeat that is sent again after midnight has the key of the day before: hence the look at that day.
 INSERT INTO readings (day, unit_id, boot, seq, municipality_id, received_at, next_due_s, transport, bearer, battery,
-                      signal, attempts, flags, open_presses, refused, operator, radio)
+                      signal, attempts, flags, open_presses, refused, operator, radio, status)
 SELECT (t.received_at AT TIME ZONE 'UTC')::date, t.*
 FROM unnest(
     %(unit_id)s::bigint[], %(boot)s::bigint[], %(seq)s::bigint[], %(municipality_id)s::int[],
     %(received_at)s::timestamptz[], %(next_due_s)s::bigint[], %(transport)s::text[], %(bearer)s::int[],
     %(battery)s::int[], %(signal)s::int[], %(attempts)s::int[], %(flags)s::int[], %(open_presses)s::int[],
-    %(refused)s::bigint[], %(operator)s::bigint[], %(radio)s::int[]
+    %(refused)s::bigint[], %(operator)s::bigint[], %(radio)s::int[], %(status)s::bytea[]
 ) AS t(unit_id, boot, seq, municipality_id, received_at, next_due_s, transport, bearer, battery, signal, attempts,
-       flags, open_presses, refused, operator, radio)
+       flags, open_presses, refused, operator, radio, status)
 WHERE NOT EXISTS (SELECT 1 FROM readings r WHERE r.unit_id = t.unit_id AND r.boot = t.boot AND r.seq = t.seq
                   AND r.day = %(day_before)s)
 ON CONFLICT DO NOTHING
@@ -62,24 +62,57 @@ WHERE k.unit_id = a.unit_id AND k.generation = a.generation AND k.counter_high <
 
 -- name: keep_states
 -- The present state of units: what a message does not say stays as it was, what is older changes nothing.
-INSERT INTO unit_states AS s (unit_id, municipality_id, seen_at, due_at, boot, seq, transport, address, bearer, battery,
-                              signal, flags, status, status_at)
-SELECT t.unit_id, t.municipality_id, t.seen_at, t.due_at, t.boot, t.seq, t.transport, t.address, t.bearer, t.battery,
-       t.signal, t.flags, t.status, CASE WHEN t.status IS NOT NULL THEN t.seen_at END
+INSERT INTO unit_states AS s (
+    unit_id, municipality_id, seen_at, due_at, boot, seq, transport, address, bearer, battery, signal, flags,
+    attempts, open_presses, refused, operator, radio
+)
+SELECT
+    t.unit_id, t.municipality_id, t.seen_at, t.due_at, t.boot, t.seq, t.transport, t.address, t.bearer, t.battery,
+    t.signal, t.flags, t.attempts, t.open_presses, t.refused, t.operator, t.radio
 FROM unnest(
     %(unit_id)s::bigint[], %(municipality_id)s::int[], %(seen_at)s::timestamptz[], %(due_at)s::timestamptz[],
     %(boot)s::bigint[], %(seq)s::bigint[], %(transport)s::text[], %(address)s::text[], %(bearer)s::int[],
-    %(battery)s::int[], %(signal)s::int[], %(flags)s::int[], %(status)s::bytea[]
-) AS t(unit_id, municipality_id, seen_at, due_at, boot, seq, transport, address, bearer, battery, signal, flags, status)
+    %(battery)s::int[], %(signal)s::int[], %(flags)s::int[], %(attempts)s::int[], %(open_presses)s::int[],
+    %(refused)s::bigint[], %(operator)s::bigint[], %(radio)s::int[]
+) AS t(
+    unit_id, municipality_id, seen_at, due_at, boot, seq, transport, address, bearer, battery, signal, flags,
+    attempts, open_presses, refused, operator, radio
+)
 ORDER BY t.unit_id
 ON CONFLICT (unit_id) DO UPDATE SET
-    seen_at = excluded.seen_at, due_at = coalesce(excluded.due_at, s.due_at),
-    boot = coalesce(excluded.boot, s.boot), seq = coalesce(excluded.seq, s.seq),
-    transport = excluded.transport, address = excluded.address,
-    bearer = coalesce(excluded.bearer, s.bearer), battery = coalesce(excluded.battery, s.battery),
-    signal = coalesce(excluded.signal, s.signal), flags = coalesce(excluded.flags, s.flags),
-    status = coalesce(excluded.status, s.status), status_at = coalesce(excluded.status_at, s.status_at)
+    seen_at = excluded.seen_at, transport = excluded.transport, address = excluded.address,
+    due_at = coalesce(excluded.due_at, s.due_at), boot = coalesce(excluded.boot, s.boot),
+    seq = coalesce(excluded.seq, s.seq), bearer = coalesce(excluded.bearer, s.bearer),
+    battery = coalesce(excluded.battery, s.battery), signal = coalesce(excluded.signal, s.signal),
+    flags = coalesce(excluded.flags, s.flags), attempts = coalesce(excluded.attempts, s.attempts),
+    open_presses = coalesce(excluded.open_presses, s.open_presses), refused = coalesce(excluded.refused, s.refused),
+    operator = coalesce(excluded.operator, s.operator), radio = coalesce(excluded.radio, s.radio)
 WHERE excluded.seen_at >= s.seen_at;
+
+-- name: keep_statuses
+-- A status lies beside the state, field by field; the row is there, keep_states has made it in this transaction.
+UPDATE unit_states s SET
+    status = t.status, status_at = t.at,
+    version = coalesce(t.version, s.version), profile = coalesce(t.profile, s.profile),
+    reboot = coalesce(t.reboot, s.reboot), heap_low = coalesce(t.heap_low, s.heap_low),
+    temperature = coalesce(t.temperature, s.temperature), battery_mv = coalesce(t.battery_mv, s.battery_mv),
+    supply_mv = coalesce(t.supply_mv, s.supply_mv), iccid1 = coalesce(t.iccid1, s.iccid1),
+    iccid2 = coalesce(t.iccid2, s.iccid2), cell = coalesce(t.cell, s.cell), tac = coalesce(t.tac, s.tac),
+    last_cause = coalesce(t.last_cause, s.last_cause), psm_active = coalesce(t.psm_active, s.psm_active),
+    psm_tau = coalesce(t.psm_tau, s.psm_tau), edrx = coalesce(t.edrx, s.edrx),
+    journal = coalesce(t.journal, s.journal), uptime = coalesce(t.uptime, s.uptime),
+    modem = coalesce(t.modem, s.modem), imei = coalesce(t.imei, s.imei), clock = coalesce(t.clock, s.clock)
+FROM unnest(
+    %(unit_id)s::bigint[], %(at)s::timestamptz[], %(status)s::bytea[], %(version)s::text[], %(profile)s::bigint[],
+    %(reboot)s::bigint[], %(heap_low)s::bigint[], %(temperature)s::int[], %(battery_mv)s::int[],
+    %(supply_mv)s::int[], %(iccid1)s::text[], %(iccid2)s::text[], %(cell)s::bigint[], %(tac)s::int[],
+    %(last_cause)s::bigint[], %(psm_active)s::bigint[], %(psm_tau)s::bigint[], %(edrx)s::bigint[],
+    %(journal)s::bytea[], %(uptime)s::bigint[], %(modem)s::text[], %(imei)s::text[], %(clock)s::bigint[]
+) AS t(
+    unit_id, at, status, version, profile, reboot, heap_low, temperature, battery_mv, supply_mv, iccid1, iccid2,
+    cell, tac, last_cause, psm_active, psm_tau, edrx, journal, uptime, modem, imei, clock
+)
+WHERE s.unit_id = t.unit_id AND (s.status_at IS NULL OR s.status_at <= t.at);
 
 -- name: addresses
 -- Where CoAP units were last heard from, for a process that has not heard them itself.
@@ -115,6 +148,28 @@ DELETE FROM mqtt_sessions WHERE unit_id = ANY (%(units)s::bigint[]);
 UPDATE mqtt_sessions s SET subscribed = t.subscribed
 FROM unnest(%(unit_id)s::bigint[], %(subscribed)s::boolean[]) AS t(unit_id, subscribed)
 WHERE s.unit_id = t.unit_id;
+
+-- name: owe_effects
+INSERT INTO case_effects (municipality_id, unit_id, effect, boot, seq, input, at)
+SELECT u.municipality_id, t.*
+FROM unnest(%(unit_id)s::bigint[], %(effect)s::text[], %(boot)s::bigint[], %(seq)s::bigint[], %(input)s::bigint[],
+            %(at)s::timestamptz[]) AS t(unit_id, effect, boot, seq, input, at)
+JOIN units u USING (unit_id);
+
+-- name: claim_effect
+SELECT effect_id, unit_id, effect, boot, seq, input, at FROM case_effects
+WHERE failed_at IS NULL OR failed_at <= %(before)s
+ORDER BY effect_id LIMIT 1 FOR UPDATE SKIP LOCKED;
+
+-- name: effect_done
+DELETE FROM case_effects WHERE effect_id = %(effect_id)s;
+
+-- name: effect_failed
+UPDATE case_effects SET failed_at = %(at)s WHERE effect_id = %(effect_id)s;
+
+-- name: unit_state
+SELECT s.*, u.unit_type, u.state AS registered, u.municipality_id AS municipality
+FROM units u LEFT JOIN unit_states s USING (unit_id) WHERE u.unit_id = %(unit_id)s;
 
 -- name: partitions_ahead
 SELECT livlina_partitions_ahead(7) AS made;

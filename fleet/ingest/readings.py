@@ -9,16 +9,19 @@ so there the key alone decides.
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Sequence
 from datetime import UTC, timedelta
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 
+from fleet.ingest.commands import Random, Waiting, challenge_unproven, take_waiting
 from fleet.ingest.database import commit_apart
 from fleet.ingest.outcome import Arrived
 from fleet.ingest.presses import INT_MAX, counters, is_behind
+from fleet.ingest.reports import STATUS_COLUMNS, encoded_status, note_reports, status_columns
 from fleet.store.borrow import borrow
 from fleet.store.pool import Connection, Pool, fetch_all
 from fleet.store.sql_file import read_statements
@@ -30,6 +33,8 @@ SQL = read_statements("fleet.ingest")
 
 ANSWER_KIND: Final = -Answer.TYPE
 """Answers to commands lie among the events under this kind, which no event on the wire can have."""
+
+SMS: Final = "sms"
 
 Key = tuple[int, int, int]
 
@@ -47,24 +52,76 @@ class Kept(Enum):
     STALE = "stale_counter"
 
 
+class Read(NamedTuple):
+    """A frame's committed fate; the command that its unit gets now, if one waits; whether a case is owed something."""
+
+    kept: Kept
+    waiting: Waiting | None = None
+    owed: bool = False
+
+
 class ReadingCommit:
-    """Commits batches of frames of all types; of alarms and queries only the sign of life, never the press."""
+    """Commits batches of frames of all types; of alarms and queries only the sign of life, never the press.
 
-    def __init__(self, pool: Pool) -> None:
+    ``random`` gives that many unpredictable bytes, for challenges.
+    """
+
+    def __init__(self, pool: Pool, random: Random = secrets.token_bytes) -> None:
         self._pool = pool
+        self._random = random
 
-    async def __call__(self, arrived: Sequence[Arrived]) -> Sequence[Kept | psycopg.Error]:
+    async def __call__(self, arrived: Sequence[Arrived]) -> Sequence[Read | psycopg.Error]:
         """The fate of each frame, committed. Raises one of database.AWAY: then none may be acknowledged."""
         async with borrow(self._pool) as connection:
 
-            async def commit(part: Sequence[Arrived]) -> Sequence[Kept]:
+            async def commit(part: Sequence[Arrived]) -> Sequence[Read]:
                 async with connection.transaction():
-                    return await _commit(connection, part)
+                    kept = await _keep(connection, part)
+                    return await _follow(connection, part, kept, self._random)
 
             return await commit_apart(commit, arrived)
 
 
-async def _commit(connection: Connection, arrived: Sequence[Arrived]) -> list[Kept]:
+class _Kept(NamedTuple):
+    """What became of each frame of a batch, which reports were stored just now, and whether a case is owed."""
+
+    fates: list[Kept]
+    owed: bool
+
+
+async def _follow(connection: Connection, arrived: Sequence[Arrived], kept: _Kept, random: Random) -> list[Read]:
+    """The commands that go out behind this batch, each behind the last frame of its unit that may carry one.
+
+    A press whose freshness is not proven is challenged here: it is committed, and nobody waits for this. Commands are
+    never sent by SMS.
+    """
+    if not arrived:
+        return []
+    at = max(item.at for item in arrived)
+    behind: dict[int, int] = {}
+    fresh: dict[int, bool] = {}
+    unproven = set()
+    for place, (item, fate) in enumerate(zip(arrived, kept.fates, strict=True)):
+        unit = item.opened.keys.unit
+        proven = fate in (Kept.FRESH, Kept.AGAIN)
+        alarm = isinstance(item.opened.message, Alarm)
+        if alarm and not proven:
+            unproven.add(unit)
+        if item.way.transport != SMS and (proven or alarm):
+            behind[unit] = place
+            fresh[unit] = proven or fresh.get(unit, False)
+    if unproven:
+        await challenge_unproven(connection, sorted(unproven), at=at, random=random)
+    waiting = await take_waiting(connection, fresh, at=at)
+    return [
+        Read(
+            fate, waiting.get(item.opened.keys.unit) if behind.get(item.opened.keys.unit) == place else None, kept.owed
+        )
+        for place, (item, fate) in enumerate(zip(arrived, kept.fates, strict=True))
+    ]
+
+
+async def _keep(connection: Connection, arrived: Sequence[Arrived]) -> _Kept:
     high = await counters(connection, arrived, lock=True)
     behind = [is_behind(item, high) for item in arrived]
     known = await _known(connection, [item for item, late in zip(arrived, behind, strict=True) if late])
@@ -78,21 +135,25 @@ async def _commit(connection: Connection, arrived: Sequence[Arrived]) -> list[Ke
         kept.append(Kept.FRESH)
         candidates.append(item)
     if not candidates:
-        return kept
+        return _Kept(kept, False)
     stored = await _keep_readings(connection, candidates) | await _keep_events(connection, candidates)
     fresh: list[Arrived] = []
+    reports: list[Arrived] = []
     for place, item in enumerate(arrived):
         if kept[place] is not Kept.FRESH:
             continue
         if isinstance(item.opened.message, (Heartbeat, Event, Answer)):
-            if _key(item) not in stored:
+            if _key(item) in stored:
+                reports.append(item)
+            else:
                 kept[place] = Kept.AGAIN if item.opened.kid_context is None else Kept.DOUBLE
             stored.discard(_key(item))  # the same key a second time in one batch is a double
         if kept[place] is not Kept.DOUBLE:
             fresh.append(item)
     await _raise_counters(connection, fresh)
     await _keep_states(connection, fresh)
-    return kept
+    owed = await note_reports(connection, reports, at=max(item.at for item in arrived))
+    return _Kept(kept, owed)
 
 
 def _key(arrived: Arrived) -> Key:
@@ -134,6 +195,7 @@ async def _keep_readings(connection: Connection, arrived: Sequence[Arrived]) -> 
         "refused": [beat.refused for beat in said],
         "operator": [beat.operator for beat in said],
         "radio": [_int(beat.radio) for beat in said],
+        "status": [encoded_status(item) for item in beats],
         "day_before": min(item.at for item in beats).astimezone(UTC).date() - timedelta(days=1),
     }
     return _keys(await fetch_all(connection, SQL["keep_readings"], columns))
@@ -196,6 +258,22 @@ async def _keep_states(connection: Connection, fresh: Sequence[Arrived]) -> None
     if states:
         rows = list(states.values())
         await connection.execute(SQL["keep_states"], {name: [row[name] for row in rows] for name in rows[0]})
+    await _keep_statuses(connection, fresh)
+
+
+async def _keep_statuses(connection: Connection, fresh: Sequence[Arrived]) -> None:
+    """The statuses among these, field by field; of several of one unit the later fills in over the earlier."""
+    found: dict[int, dict[str, Any]] = {}
+    for item in fresh:
+        encoded = encoded_status(item)
+        if encoded is not None:
+            unit = item.opened.keys.unit
+            row = {"unit_id": unit, "at": item.at, "status": encoded, **status_columns(item.opened.message.status)}
+            found[unit] = found.get(unit, {}) | {name: value for name, value in row.items() if value is not None}
+    if found:
+        names = ("unit_id", "at", "status", *STATUS_COLUMNS)
+        columns = {name: [row.get(name) for row in found.values()] for name in names}
+        await connection.execute(SQL["keep_statuses"], columns)
 
 
 def _state_row(arrived: Arrived) -> dict[str, Any]:
@@ -216,7 +294,11 @@ def _state_row(arrived: Arrived) -> dict[str, Any]:
         "battery": told.battery if told else None,
         "signal": beat.signal if beat else None,
         "flags": (_int(beat.flags) or 0) if beat else None,
-        "status": cbor.encode(beat.status) if beat and beat.status is not None else None,
+        "attempts": _int(beat.attempts) if beat else None,
+        "open_presses": _int(beat.open) if beat else None,
+        "refused": beat.refused if beat else None,
+        "operator": beat.operator if beat else None,
+        "radio": _int(beat.radio) if beat else None,
     }
 
 

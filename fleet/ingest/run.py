@@ -1,25 +1,32 @@
-"""The front doors as one thing to start and stop: composes pools, directory, commit loops, doors and downlink."""
+"""The front doors as one thing to start and stop: composes pools, directory, commit loops, doors and downlinks."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
 import psycopg
 
-from fleet.ingest.coap_door import CoapDoor
+from fleet.ingest.coap_door import CoapDoor, Peer
+from fleet.ingest.commands import challenge_unproven
 from fleet.ingest.downlink import Downlink, Push
 from fleet.ingest.drops import SQL, Drops
+from fleet.ingest.effects import Effects
 from fleet.ingest.intake import Acknowledge, Intake
 from fleet.ingest.listen import Listener, units_in
 from fleet.ingest.mqtt_door import MqttDoor
 from fleet.ingest.mqtt_sessions import MqttSessions
+from fleet.ingest.orders import Orders
 from fleet.ingest.outcome import Way
 from fleet.ingest.receipts import Receipts
+from fleet.ingest.sms_door import SmsDoor
+from fleet.ingest.sms_gateways import Gateways
+from fleet.ingest.sms_receipts import SmsReceipts
 from fleet.registry.directory import Directory
 from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
@@ -31,6 +38,8 @@ log = logging.getLogger("livlina.ingest")
 PARTITIONS_EVERY_S: Final = 24 * 3600.0
 PARTITIONS_RETRY_S: Final = 60.0
 DRAIN_S: Final = 3.0
+CHALLENGES_EVERY_S: Final = 60.0
+"""A press that a crash has left without its challenge is found after this."""
 
 
 def _utc_now() -> datetime:
@@ -38,7 +47,7 @@ def _utc_now() -> datetime:
 
 
 class Ingest:
-    """Both front doors. Nothing is opened before ``start``; ``stop`` ends everything that ``start`` began.
+    """All front doors. Nothing is opened before ``start``; ``stop`` ends everything that ``start`` began.
 
     It starts without the database and outlives its absence: nothing is acknowledged meanwhile. ``acknowledge`` is the
     negative control of the durability tests (see Intake) and not to be had by a setting. ``clock`` gives the server's
@@ -61,10 +70,19 @@ class Ingest:
         self._reading_pool = make_pool(database_url, "ingest", size=1, name="readings")
         self._session_pool = make_pool(database_url, "ingest", size=1, name="sessions")
         self._side_pool = make_pool(database_url, "ingest", size=1, name="downlink")
-        self._pools = (self._alarm_pool, self._lookup_pool, self._reading_pool, self._session_pool, self._side_pool)
-        self._drops = Drops(self._side_pool)
+        self._effect_pool = make_pool(database_url, "ingest", size=1, name="effects")
+        self._pools = (
+            self._alarm_pool, self._lookup_pool, self._reading_pool, self._session_pool, self._side_pool,
+            self._effect_pool,
+        )  # fmt: skip
+        self._clock = clock
+        self._drops = Drops(self._side_pool, clock)
         self._directory = Directory(self._lookup_pool, box)
         receipts = Receipts(self._directory, lambda: int(clock().timestamp()))
+        self._effects = Effects(self._effect_pool, clock)
+        self._orders = Orders(
+            self._side_pool, self._directory, receipts, clock=clock, by=self._back_by, connected=self._connected
+        )
         self._intake = Intake(
             self._directory,
             receipts,
@@ -73,16 +91,28 @@ class Ingest:
             reading_pool=self._reading_pool,
             clock=clock,
             heard=self._heard,
+            orders=self._orders,
+            owed=self._effects.owed,
             acknowledge=acknowledge,
         )
         self._sessions = MqttSessions(self._session_pool)
         self._coap = CoapDoor(self._intake.take, self._drops)
         self._mqtt: MqttDoor | None = None
-        self._downlink = Downlink(self._side_pool, self._directory, receipts, here=self._here, at=self._at)
-        channels = {"livlina_units": self._units_changed, "livlina_stages": self._stages_grew}
+        gateways = Gateways(self._lookup_pool)
+        self._sms_receipts = SmsReceipts(self._directory, receipts, gateways, box, self._drops)
+        self._sms = SmsDoor(self._intake.take, gateways, self._drops, self._sms_receipts.told)
+        self._downlink = Downlink(
+            self._side_pool, self._directory, receipts, here=self._here, at=self._at, by_sms=self._sms_receipts.way_to
+        )
+        channels = {
+            "livlina_units": self._units_changed,
+            "livlina_stages": self._stages_grew,
+            "livlina_commands": self._commands_wait,
+        }
         self._listener = Listener(database_url, channels, self._missed)
         self._tasks: list[asyncio.Task[None]] = []
         self._broken = asyncio.Event()
+        self._stopping = False
 
     async def start(self) -> None:
         """Opens the doors. Raises OSError for a port that cannot be had, TlsFolderError for missing certificates."""
@@ -103,7 +133,11 @@ class Ingest:
             self._listener.run(),
             self._drops.run(),
             self._mqtt.run(),
+            self._orders.run(),
+            self._effects.run(),
+            self._sms_receipts.run(),
             self._partitions(),
+            self._challenges(),
         )
         self._tasks = [asyncio.create_task(loop) for loop in loops]
         for task in self._tasks:
@@ -111,6 +145,11 @@ class Ingest:
         try:
             await self._coap.start(self._settings.listen, self._settings.coap_port)
             await self._mqtt.start(self._settings.listen, self._settings.mqtt_port)
+            if self._settings.hooks_port is not None:
+                await self._sms.start(self._settings.hooks_listen, self._settings.hooks_port)
+                watching = asyncio.create_task(self._sms.watch())
+                watching.add_done_callback(self._loop_ended)
+                self._tasks.append(watching)
         except BaseException:
             await self.stop()
             raise
@@ -120,6 +159,8 @@ class Ingest:
         self._coap.stop()
         if self._mqtt is not None:
             await self._mqtt.stop()
+        self._stopping = True
+        await self._sms.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 await self._intake.drain()
@@ -150,6 +191,11 @@ class Ingest:
         return self._mqtt.address if self._mqtt is not None else ("", 0)
 
     @property
+    def hooks_address(self) -> tuple[str, int]:
+        """Host and port of the SMS door; ("", 0) where no setting opens it."""
+        return self._sms.address
+
+    @property
     def listening(self) -> asyncio.Event:
         """Set while notifications of the database arrive."""
         return self._listener.listening
@@ -166,6 +212,9 @@ class Ingest:
             "queries": intake.queries.items,
             "unit_lookups": self._directory.queries,
             "pushed": self._downlink.pushed,
+            "commands_sent": self._orders.sent,
+            "case_effects": self._effects.done,
+            "sms_receipts": self._sms_receipts.sent,
             "mqtt_units": len(self._mqtt.units) if self._mqtt is not None else 0,
         }
         for (transport, reason), dropped in sorted(self._drops.totals.items()):
@@ -176,18 +225,31 @@ class Ingest:
         if way.peer is not None:
             self._coap.heard(unit, way.peer)
 
-    def _here(self, unit: int) -> Push | None:
+    def _connected(self, unit: int) -> Push | None:
         connection = self._mqtt.connection_of(unit) if self._mqtt is not None else None
-        if connection is not None:
-            return connection.push
+        return connection.push if connection is not None else None
+
+    def _here(self, unit: int) -> Push | None:
+        connected = self._connected(unit)
+        if connected is not None:
+            return connected
         peer = self._coap.address_of(unit)
-        return (lambda frame: self._coap.push(peer, frame)) if peer is not None else None
+        return self._to(peer) if peer is not None else None
+
+    def _back_by(self, unit: int, way: Way) -> Push | None:
+        """The way back to a unit by which its frame came; no command ever goes by SMS."""
+        if way.peer is not None:
+            return self._to(way.peer)
+        return self._connected(unit) if way.unit is not None else None
+
+    def _to(self, peer: Peer) -> Push:
+        return lambda frame: self._coap.push(peer, frame)
 
     def _at(self, address: str) -> Push | None:
         host, _, port = address.rpartition(" ")
         if not host or not port.isdigit():
             return None
-        return lambda frame: self._coap.push((host, int(port)), frame)
+        return self._to((host, int(port)))
 
     def _units_changed(self, payload: str) -> None:
         units = units_in(payload)
@@ -199,6 +261,9 @@ class Ingest:
     def _stages_grew(self, payload: str) -> None:
         self._downlink.want(units_in(payload))
 
+    def _commands_wait(self, payload: str) -> None:
+        self._orders.want(units_in(payload))
+
     def _missed(self) -> None:
         self._directory.distrust()
         self._downlink.want_open()
@@ -206,7 +271,7 @@ class Ingest:
             self._mqtt.recheck()
 
     def _loop_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled():
+        if not task.cancelled() and not self._stopping:
             log.critical("a loop of the front doors has ended", exc_info=task.exception())
             self._broken.set()
 
@@ -221,3 +286,13 @@ class Ingest:
                 log.warning("partitions are made later: %s", type(error).__name__)
                 pause = PARTITIONS_RETRY_S
             await asyncio.sleep(pause)
+
+    async def _challenges(self) -> None:
+        """Makes up for challenges that a crash has kept from being queued; the usual ones are queued with the press."""
+        while True:
+            await asyncio.sleep(CHALLENGES_EVERY_S)
+            try:
+                async with borrow(self._side_pool) as connection, connection.transaction():
+                    await challenge_unproven(connection, None, at=self._clock(), random=secrets.token_bytes)
+            except (*AWAY, psycopg.Error) as error:
+                log.warning("challenges are queued later: %s", type(error).__name__)

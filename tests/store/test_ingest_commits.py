@@ -60,7 +60,7 @@ def test_an_odd_press_goes_through_and_is_marked(database: FreshDatabase, tmp_pa
         ({"kind": None}, {"field_dropped"}),
         ({"kind": 77}, {"unknown_kind"}),
         ({"kind": 0xFFFFFFFF}, {"unknown_kind", "field_dropped"}),
-        ({"flags": 0xFFFFFFFF}, {"age_lower_bound", "field_dropped", "silent"}),
+        ({"flags": 0xFFFFFFFF}, {"age_lower_bound", "field_dropped", "silent", "stuck", "late"}),
         ({"input": 0xFFFFFFFF, "count": 0xFFFFFFFF, "attempt": 0xFFFFFFFF, "bearer": 0xFFFFFFFF}, {"field_dropped"}),
         ({"age": 0xFFFFFFFF, "clock": 0xFFFFFFFF}, {"late", "clock_wrong"}),
         ({"extra": {99: b"new"}}, {"field_unknown"}),
@@ -214,8 +214,9 @@ def test_the_state_of_a_unit_is_what_it_last_said(database: FreshDatabase, tmp_p
             await door.ask(scene.unit.seal(heartbeat(1, status=status, flags=3, next_due=600)))
             await door.ask(scene.unit.seal(messages.Heartbeat(boot=1, seq=2, next_due=60, battery=12)))
             await door.ask(scene.unit.seal(alarm(3, battery=11, flags=4)))
-            query = "SELECT seq, battery, signal, flags, status, transport FROM unit_states"
-            await scene.until(lambda: scene.rows(query) == [(3, 11, -80, 0, cbor.encode(status), "coap")], query)
+            query = "SELECT seq, battery, signal, flags, status, version, temperature, transport FROM unit_states"
+            state = (3, 11, -80, 0, cbor.encode(status), "1.2", -45, "coap")
+            await scene.until(lambda: scene.rows(query) == [state], query)
             due = scene.value("SELECT due_at FROM unit_states")
             assert timedelta(0) < due - datetime.now(UTC) <= timedelta(seconds=60), "an alarm promises no next sign"
             assert scene.value("SELECT counter_high FROM unit_keys WHERE unit_id = 1") == 3
