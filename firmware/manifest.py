@@ -12,17 +12,21 @@ _CORE = (
     "locate",
     "obey",
     "pendants",
+    "power",
     "presses",
     "press",
     "profiles",
     "reboot",
     "records",
+    "rest",
+    "power",
     "stages",
     "unit",
     "vitals",
 )
 _PORTS = (
     "ballast",
+    "ble",
     "breadcrumbs",
     "clock",
     "console",
@@ -36,6 +40,8 @@ _PORTS = (
     "past",
     "pins",
     "sealer",
+    "sleep",
+    "sensors",
     "sockets",
     "tls",
     "udp",
@@ -45,7 +51,7 @@ _PORTS = (
 FILES = (
     ("protocols/__init__.py", "protocols/wire/__init__.py", "firmware/__init__.py", "firmware/core/__init__.py")
     + ("firmware/ports/__init__.py", "firmware/boot.py", "firmware/driver.py", "firmware/main.py")
-    + ("firmware/bearers.py", "firmware/gauge.py", "firmware/supervisor.py")
+    + ("firmware/bearers.py", "firmware/gauge.py", "firmware/supervisor.py", "firmware/repose.py")
     + tuple(["protocols/wire/" + name + ".py" for name in _WIRE])
     + tuple(["firmware/core/" + name + ".py" for name in _CORE])
     + tuple(["firmware/ports/" + name + ".py" for name in _PORTS])

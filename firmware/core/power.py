@@ -25,7 +25,8 @@ STATES = {
     "modem off": (0, "its supply is cut"),
     "modem psm": (9, "SIM7000 data sheet"),
     "modem edrx": (1000, "SIM7000 data sheet, sleep between paging occasions"),
-    "modem idle": (11000, "SIM7000 data sheet"),
+    # What firmware.modem tells from waking to PSM, without saying what the radio does meanwhile.
+    "modem idle": (14700, "boaks, Thingy:91: 0.35 mWh in 22 s at 3.9 V, sending included; SIM7000 data sheet: 11 mA"),
     "modem connected": (100000, "RRC connected 100-360 mA: monogoto, lower end; the share of TX is counted apart"),
     "modem tx": (167000, "SIM7000 data sheet, 23 dBm"),
     # The others.
@@ -100,6 +101,82 @@ class Ledger:
         self._since[consumer] = now
 
 
+# Consumer in a state -> the state it falls into by itself, and after how many ms without an exchange: a modem that
+# listens sleeps between paging occasions once the network has let it go (22 s: boaks, Thingy:91), and the processor
+# dozes between events (AWAKE_MS of the model).
+FALLS = {"modem idle": ("modem edrx", 22000), "cpu awake": ("cpu light sleep", 2000)}
+
+
+class EnergyBook:
+    """The ledger of one boot, with what falls by itself, and its sums over all boots.
+
+    `mv` as in `Ledger`; `remembered` is what `remember` gave before a deep sleep of `slept` ms, or None. Events besides
+    the ledger's: ("exchange",) when something is sent or received; ("rest",) ends a wake and ("wake",) begins one; the
+    first begins at once. Attributes: `last` (ms, uJ) of the last whole wake or None, `wakes` and `spent` (uJ) over all
+    boots that remember each other, as of the last wake's end.
+    """
+
+    def __init__(self, mv: int, now: int, remembered: "Any" = None, slept: int = 0) -> None:
+        self.ledger = Ledger(mv, now)
+        self.last: "tuple[int, int] | None" = None
+        self.wakes = 0
+        self.spent = 0
+        if isinstance(remembered, list) and len(remembered) == 4 and all([isinstance(n, int) for n in remembered]):
+            self.wakes, self.spent = remembered[0], remembered[1]
+            self.last = (remembered[2], remembered[3])
+            asleep = STATES["cpu deep sleep"][0] + STATES["modem psm"][0]
+            self.spent += asleep * slept * mv // 1000000
+        self._exchange = now
+        self._states: "dict[str, str]" = {}
+        self._fallen: "list[str]" = []
+        self.handle(("state", "cpu", "awake"), now)
+        self.handle(("wake",), now)
+
+    def handle(self, event: "tuple[Any, ...]", now: int) -> "list[tuple[Any, ...]]":
+        """Take note of something; [("spent", ms, uJ)] at the end of a wake."""
+        self._fall(now)
+        if event[0] == "state":
+            self._states[event[1]] = event[2]
+            self._rise(now)
+        elif event[0] == "exchange":
+            self._rise(now)
+        elif event[0] == "wake":
+            self._rise(now)
+            self.ledger.handle(event, now)
+        elif event[0] == "rest":
+            made = self.ledger.handle(("sleep",), now)
+            for _, ms, spent in made:
+                self.last = (ms, spent)
+                self.wakes += 1
+                self.spent += spent
+            return made
+        return []
+
+    def next_wakeup(self, now: int) -> "int | None":
+        """Never: what falls by itself is found when something is noted."""
+        return None
+
+    def _rise(self, now: int) -> None:
+        """Whatever had fallen is up again."""
+        self._exchange = now
+        self._fallen = []
+        for consumer in self._states:
+            self.ledger.handle(("state", consumer, self._states[consumer]), now)
+
+    def _fall(self, now: int) -> None:
+        for consumer in self._states:
+            after = FALLS.get(consumer + " " + self._states[consumer])
+            if after is not None and consumer not in self._fallen and now >= self._exchange + after[1]:
+                self._fallen.append(consumer)
+                self.ledger.handle(("state", consumer, after[0].split(" ", 1)[1]), self._exchange + after[1])
+
+    def remember(self, now: int) -> "list[int]":
+        """What is to survive a deep sleep; ends the wake if it has not ended."""
+        self.handle(("rest",), now)
+        last = self.last or (0, 0)
+        return [self.wakes, self.spent, last[0], last[1]]
+
+
 # Energy of one whole exchange over LTE-M, in uJ (1 uWh = 3600 uJ). boaks, docu/POWERCONSUMPTION.md, nRF9160, PPK2.
 UWH = 3600
 EXCHANGE_SHORT = 150 * UWH  # request and response, 10 s of RRC inactivity, no active time
@@ -122,6 +199,15 @@ CHEMISTRIES = (
 # worse, as the same page says. Unconfirmed for the cells of any unit of ours.
 COLD = ((690, 820, 1000), (770, 910, 1000))
 
+# Chemistry -> (mV of one cell at rest, percent left), highest first, between them in straight lines.
+CURVES = (
+    # Zephyr's battery sample (Adafruit 2000 mAh LiPo under load: nearly linear to 3.55 V with 15/16 of its life, then
+    # down to 3.1 V); 4.1 V for full as its boards with a divider have it.
+    ((4100, 100), (3550, 6), (3100, 0)),
+    # From memory, unconfirmed: flat at 2.9 V, so that a percentage says little before the end.
+    ((3000, 100), (2900, 80), (2700, 30), (2500, 10), (2000, 0)),
+)
+
 DAY_S = 86400
 _PSM_OFF_DUTY = 1  # of core.profiles, which is not loaded here for one number
 _LIPO = 0
@@ -137,6 +223,18 @@ def capacity(mah: int, mv: int, chemistry: int, celsius: int = 20) -> int:
     else:
         part = max(low + (freezing - low) * (celsius + 20) // 20, 0)
     return mah * mv * 3600 * CHEMISTRIES[chemistry][1] * part // 1000000
+
+
+def percent(mv: int, chemistry: int) -> int:
+    """What is left of a battery at this voltage, 0 to 100."""
+    curve = CURVES[chemistry]
+    if mv >= curve[0][0]:
+        return 100
+    for i in range(1, len(curve)):
+        (above, more), (below, less) = curve[i - 1], curve[i]
+        if mv >= below:
+            return less + (more - less) * (mv - below) // (above - below)
+    return 0
 
 
 def self_discharge(mah: int, chemistry: int) -> int:

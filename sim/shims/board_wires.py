@@ -18,7 +18,7 @@ nobody touches it. `levels` (u8) are those of pins 0 to 7, bit n is pin n.
 
 What the world does to a board lasts while its processor restarts: `LIVLINA_INPUTS` ("pin=level,...") and `LIVLINA_ADC`
 ("channel=raw,...") say how it finds the wires at power-up, `LIVLINA_HELD` ("mask,levels") which outputs deep sleep has
-kept as they were, `LIVLINA_RTC` (hex) what its memory has kept.
+kept as they were, `LIVLINA_RTC` (hex) what its memory has kept. `LIVLINA_FLASH` names an image that is its flash.
 
 Nothing polls: one asyncio task sleeps in the kernel until a datagram comes, so an idle board costs no time at all.
 """
@@ -178,3 +178,6 @@ class _Flag:
 asyncio.ThreadSafeFlag = _Flag
 
 BOARD = Board()
+
+if os.getenv("LIVLINA_FLASH"):
+    import flash_image  # noqa: F401 - the import puts the flash in place, before anything is read from it

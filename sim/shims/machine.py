@@ -107,7 +107,6 @@ class Pin:
         else:
             pulled = value if value is not None else (1 if pull == self.PULL_UP else 0)
             BOARD.set(number, BOARD.inputs.get(number, pulled))
-            BOARD.pins[number] = self
 
     def init(
         self,
@@ -137,6 +136,8 @@ class Pin:
     def irq(self, handler=None, trigger: int = IRQ_FALLING | IRQ_RISING) -> None:
         self._handler = handler
         self._trigger = trigger
+        # One handler a pin, whatever objects there are of it.
+        BOARD.pins[self.number] = self
 
     def interrupt(self, level: int) -> None:
         """The wire has changed from outside."""

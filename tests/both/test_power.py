@@ -9,6 +9,7 @@ from firmware.core.power import (
     FLOOR_UA,
     LIPO_UA,
     STATES,
+    EnergyBook,
     Ledger,
     capacity,
     daily,
@@ -124,3 +125,54 @@ def test_the_order_of_looking_changes_nothing():
     for now in range(0, 5000, 7):
         one.total(now)
     assert one.total(5000) == other.total(5000) == 40000 * 5000
+
+
+def test_the_percentage_of_a_battery_follows_its_curve():
+    assert [power.percent(mv, 0) for mv in (4300, 4100, 3825, 3550, 3325, 3100, 2000, 0)] == [
+        100, 100, 53, 6, 3, 0, 0, 0
+    ]  # fmt: skip
+    for chemistry in range(len(CHEMISTRIES)):
+        left = [power.percent(mv, chemistry) for mv in range(1500, 4500, 10)]
+        assert left == sorted(left) and left[0] == 0 and left[-1] == 100
+
+
+def uj(*parts):
+    return sum([STATES[name][0] * ms for name, ms in parts]) * 3900 // 1000000
+
+
+def test_a_book_counts_a_wake_with_what_falls_by_itself():
+    book = EnergyBook(3900, 0)
+    book.handle(("state", "modem", "idle"), 0)
+    book.handle(("exchange",), 5000)
+    made = book.handle(("rest",), 40000)
+    # The processor is awake for 2 s twice, the modem is held for 22 s after the last exchange.
+    expected = uj(
+        ("cpu awake", 4000), ("cpu light sleep", 36000), ("modem idle", 27000), ("modem edrx", 13000)
+    )  # fmt: skip
+    assert made == [("spent", 40000, expected)] and book.last == (40000, expected)
+    assert book.handle(("rest",), 50000) == [], "a wake ends once"
+    book.handle(("state", "modem", "psm"), 50000)
+    book.handle(("wake",), 60000)
+    assert book.handle(("rest",), 61000) == [("spent", 1000, uj(("cpu awake", 1000), ("modem psm", 1000)))]
+    assert book.wakes == 2 and book.spent == expected + book.last[1]
+    assert book.ledger.unknown == 0 and book.next_wakeup(61000) is None
+
+
+def test_looking_often_changes_no_book():
+    one, other = EnergyBook(3900, 0), EnergyBook(3900, 0)
+    for book, step in ((one, 100), (other, 7000)):
+        book.handle(("state", "modem", "idle"), 0)
+        for now in range(0, 70000, step):
+            book.handle(("look",), now)
+        book.handle(("rest",), 70000)
+    assert one.last == other.last
+
+
+def test_a_book_survives_deep_sleep_and_no_nonsense():
+    book = EnergyBook(3900, 0)
+    kept = book.remember(10000)
+    again = EnergyBook(3900, 0, kept, 3600000)
+    assert again.wakes == 1 and again.last == book.last
+    assert again.spent == book.spent + 14 * 3600000 * 3900 // 1000000
+    for nonsense in (None, [], [1, 2, 3], ["a", 1, 2, 3], {1: 2}, 7):
+        assert EnergyBook(3900, 0, nonsense, 1000).wakes == 0
