@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from fleet.settings import Settings, SettingsError
+from livlina import field_commands
 from livlina.centre_decode import centre_decode, centre_schema
 from livlina.scenario import scenario
 
@@ -27,6 +28,7 @@ app.add_typer(municipality_app, name="municipality")
 app.add_typer(unit_app, name="unit")
 app.add_typer(operator_app, name="operator")
 app.add_typer(centre_app, name="centre")
+field_commands.register(app, unit_app)
 app.command()(scenario)
 centre_app.command("decode")(centre_decode)
 centre_app.command("schema")(centre_schema)
