@@ -6,7 +6,13 @@ import asyncio
 import shutil
 from dataclasses import dataclass
 
-PACKAGES = {"mosquitto_pub": "mosquitto-clients", "mosquitto_sub": "mosquitto-clients", "coap-client": "libcoap3-bin"}
+PACKAGES = {
+    "mosquitto_pub": "mosquitto-clients",
+    "mosquitto_sub": "mosquitto-clients",
+    "coap-client": "libcoap3-bin",
+    "sipp": "sip-tester",
+    "kamailio": "kamailio kamailio-tls-modules",
+}
 
 
 def find_program(name: str, *others: str) -> str:

@@ -19,7 +19,6 @@ from protocols.centre.scaip.sip_message import escape_user
 log = logging.getLogger("livlina.sip")
 
 Ending = Delivered | Refused | Failed
-LISTENING_NOWHERE = 5060
 
 
 def token() -> str:
@@ -71,16 +70,29 @@ class ScaipClient:
         )
         self._sockets = SipSockets(self, clock=self._clock, tls=tls, tls_name=tls_name or host)
         self._flow: Flow | None = None
+        self._opening = asyncio.Lock()
         self._waiting: dict[str, asyncio.Future[Ending]] = {}
 
     async def send(self, request: Request, octets: bytes) -> Ending:
         """One attempt, bounded by the patience. Never raises for the network; a reference in flight is a fault of ours
-        and raises SenderError."""
+        and raises SenderError.
+
+        A connection that the centre closed while it was idle says nothing about the centre: the message gets one fresh
+        connection, with the same octets, so that it is known as a repeat should it have been read.
+        """
+        reused = self._flow is not None
+        ending = await self._attempt(request, octets)
+        if reused and isinstance(ending, Failed) and ending.reply.native_code == "transport":
+            self._flow = None
+            ending = await self._attempt(request, octets)
+        return ending
+
+    async def _attempt(self, request: Request, octets: bytes) -> Ending:
         try:
             flow = await self._way()
         except (OSError, ValueError) as error:
             # ValueError: a name that no resolver takes.
-            reason = f"centre {self._host}:{self._port} has no address: {type(error).__name__}"
+            reason = f"centre {self._host}:{self._port} cannot be reached: {type(error).__name__}"
             return Failed(request.ref, Reply(False, Outcome.RETRY_OTHER, "transport", reason))
         wires = self._sender.send(request, octets, flow, self._clock.steady())
         ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
@@ -109,14 +121,14 @@ class ScaipClient:
         return self._sender.next_wakeup()
 
     async def _way(self) -> Flow:
-        if self._flow is not None:
+        async with self._opening:
+            if self._flow is None or (self._flow.is_stream and not self._sockets.is_open(self._flow)):
+                remote = await resolve(self._host, self._port)
+                if self._transport == UDP:
+                    self._flow = Flow(UDP, await self._sockets.open_udp(own_host(remote)), remote)
+                else:
+                    self._flow = await self._sockets.connect(self._transport, remote)
             return self._flow
-        remote = await resolve(self._host, self._port)
-        here = own_host(remote)
-        # Over a stream everything comes back on our own connection, so the port in Via is never connected to.
-        local = await self._sockets.open_udp(here) if self._transport == UDP else (here, LISTENING_NOWHERE)
-        self._flow = Flow(self._transport, local, remote)
-        return self._flow
 
     def _settle(self, wires: list[Wire], results: list[Result]) -> list[Wire]:
         for result in results:

@@ -85,6 +85,15 @@ class SipSockets:
         self._servers.append(server)
         return _address(server.sockets[0].getsockname())
 
+    async def connect(self, transport: str, remote: Address) -> Flow:
+        """Opens a stream flow, so that its local address is known before anything is written. Raises OSError."""
+        async with within(self._clock, CONNECT_TIMEOUT_S):
+            reader, writer = await self._open(transport, remote)
+        flow = Flow(transport, _address(writer.get_extra_info("sockname")), remote)
+        connection = self._connections[flow] = _Connection(writer)
+        connection.task = asyncio.create_task(self._serve(flow, connection, reader, writer))
+        return flow
+
     def perform(self, wires: list[Wire]) -> None:
         """Writes what a machine said. Failures come back to the machine as events."""
         for wire in wires:
@@ -150,11 +159,7 @@ class SipSockets:
     async def _connect(self, flow: Flow, connection: _Connection) -> None:
         try:
             async with within(self._clock, CONNECT_TIMEOUT_S):
-                reader, writer = await asyncio.open_connection(
-                    *flow.remote,
-                    ssl=self._tls if flow.transport == TLS else None,
-                    server_hostname=(self._tls_name or flow.remote[0]) if flow.transport == TLS else None,
-                )
+                reader, writer = await self._open(flow.transport, flow.remote)
         except (OSError, ValueError) as error:
             # ValueError: an address that no resolver takes, or TLS without a context that verifies.
             log.info("%s to %s:%d cannot be opened: %s", flow.transport, *flow.remote, type(error).__name__)
@@ -162,6 +167,13 @@ class SipSockets:
             self.event(Closed(flow))
             return
         await self._serve(flow, connection, reader, writer)
+
+    async def _open(self, transport: str, remote: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if transport != TLS:
+            return await asyncio.open_connection(*remote)
+        if self._tls is None:
+            raise ValueError("a TLS connection needs a context that verifies")
+        return await asyncio.open_connection(*remote, ssl=self._tls, server_hostname=self._tls_name or remote[0])
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connections) >= MOST_CONNECTIONS or self._closed:

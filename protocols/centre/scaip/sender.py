@@ -124,11 +124,11 @@ class Sender:
         if request.ref in self._by_ref:
             raise SenderError("this reference is in flight; wait for its outcome")
         kind = SCAIP_XML if request.dialect is Dialect.A else PLAIN_XML
-        domain = self._domain or bracketed(flow.local[0])
+        sender = f"sip:{escape_user(request.cid)}@{self._domain or _reachable(flow)}"
         draft = Draft(
             method=MESSAGE,
             uri=self._centre,
-            sender=f"sip:{escape_user(request.cid)}@{domain}",
+            sender=sender,
             recipient=self._centre,
             headers=Headers([("Content-Type", kind)]),
             body=octets,
@@ -246,6 +246,13 @@ class Sender:
         self._agent.abandon(flight.ticket)
         self._by_ref.pop(flight.ref, None)
         self._by_ticket.pop(flight.ticket, None)
+
+
+def _reachable(flow: Flow) -> str:
+    """What stands behind the @ of From where there is no domain: the way by which the reply reaches us, for a centre
+    writes to the address in From."""
+    host, port = flow.local
+    return f"{bracketed(host)}:{port}" + (f";transport={flow.transport}" if flow.is_stream else "")
 
 
 def _reply_in(response: SipResponse, ref: str) -> Response | None:
