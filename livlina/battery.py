@@ -1,7 +1,7 @@
-"""``livlina battery``: days of battery per profile beside the heartbeat interval, from the unit's own model.
+"""``livlina cost battery``: days of battery per profile beside the heartbeat interval, from the unit's own model.
 
-The figures are computed from other people's measurements (docs/energy.md lists them); none was measured on a unit of
-ours. The command line enters the checkout first (`livlina.checkout`): the model is the firmware's.
+The figures are computed from other people's measurements (`SOURCES`); none was measured on a unit of ours. The command
+line enters the checkout first (`livlina.checkout`): the model is the firmware's.
 """
 
 from __future__ import annotations
@@ -15,6 +15,42 @@ MISSES = 3
 """Heartbeats in a row after which a unit counts as silent, for the column beside the days."""
 
 
+UJ_A_MWH = 3_600_000
+
+SOURCES = (
+    ("floor", "14 uA", "whole board asleep, modem in PSM: boaks, nRF9160 feather, Nordic's power profiler"),
+    ("self-discharge", "40 uA Li-ion; 1.5 % a year Li-MnO2", "boaks; Rayovac"),
+    ("heartbeat", "0.35 mWh each, 8 s of active time included", "boaks, Thingy:91, 22 s awake"),
+    ("sent again", "108 attempts more in 2,517 heartbeats", "boaks, 104 days hourly"),
+    ("processor", "2 s at 40 mA and 20 s at 2 mA in each exchange", "ESP32-S3, from memory, **unconfirmed**"),
+    (
+        "spare SIM",
+        "twice a day 0.06 + 0.35 mWh",
+        "boaks; that a change of SIM costs no more than off and on is **unconfirmed**",
+    ),
+    ("presses", "one a month, 60 exchanges until taken", "ours, **unconfirmed**"),
+    ("listening to the network", "1 mA + 25 uA for the SIM", "SIM7000 data sheet; boaks"),
+    ("listening to pendants", "2 mA + 20 % of 95 mA", "ESP32-S3, from memory, **unconfirmed**"),
+    (
+        "tracking area update, if the granted period is shorter than the heartbeat",
+        "0.10 mWh each",
+        "boaks",
+    ),
+    ("usable part", "80 % Li-ion; 85 % Li-MnO2", "device notes; the latter from memory, **unconfirmed**"),
+    (
+        "cold",
+        "Li-ion 82 % at 0 °C, 69 % at -20 °C",
+        "a maker's page on ML2032 and LIR2032 cells, **unconfirmed** for larger ones",
+    ),
+    (
+        "battery",
+        "1350 mAh, tracker and camera 500 mAh, 3.9 V",
+        "the sizes that the device notes compute with; the hardware decides",
+    ),
+)
+"""What a day is made of: (part, figure, source). boaks is the zephyr-coaps-client project (nRF9160, Germany, 2022)."""
+
+
 class BatteryError(ValueError):
     """What was asked for cannot be computed; the message says what to give."""
 
@@ -23,8 +59,9 @@ def days(profile: str, heartbeat_s: int, celsius: int = 20) -> dict[str, Any]:
     """How long a unit of this profile lasts without mains, and by when its silence is noticed.
 
     Returns profile, heartbeat_s, days (one decimal), detected_after_s, mains (whether that is a bridge over a loss of
-    mains), sleeps (whether the modem is in PSM between heartbeats) and joules_a_day by what they are spent on. Raises
-    BatteryError for a profile that is not there or an interval that the profile does not take.
+    mains), sleeps (whether the modem is in PSM between heartbeats), mwh_a_heartbeat, mwh_a_press and joules_a_day by
+    what they are spent on. Raises BatteryError for a profile that is not there or an interval or temperature that
+    cannot be meant.
     """
     try:
         kind = profiles.named(profile)
@@ -32,6 +69,9 @@ def days(profile: str, heartbeat_s: int, celsius: int = 20) -> dict[str, Any]:
         raise BatteryError(str(error)) from error
     if not profiles.LEAST_HEARTBEAT <= heartbeat_s <= power.DAY_S:
         raise BatteryError(f"a heartbeat comes every {profiles.LEAST_HEARTBEAT} s to {power.DAY_S} s")
+    if not -40 <= celsius <= 85:
+        raise BatteryError("a unit is used between -40 and 85 degrees C")
+    mv = kind.battery[1]
     return {
         "profile": profile,
         "heartbeat_s": heartbeat_s,
@@ -39,6 +79,8 @@ def days(profile: str, heartbeat_s: int, celsius: int = 20) -> dict[str, Any]:
         "detected_after_s": MISSES * heartbeat_s,
         "mains": kind.battery[3],
         "sleeps": power.asleep(kind, heartbeat_s),
+        "mwh_a_heartbeat": round(power.heartbeat_uj(mv) / UJ_A_MWH, 3),
+        "mwh_a_press": round(power.press_uj(mv) / UJ_A_MWH, 1),
         "joules_a_day": {what: round(spent / 1e6, 2) for what, spent in power.daily(kind, heartbeat_s)},
     }
 
@@ -52,8 +94,24 @@ def table(celsius: int = 20) -> dict[str, Any]:
     return {"celsius": celsius, "heartbeats_s": list(HEARTBEATS_S), "days": rows}
 
 
+def report(profile: str | None, heartbeat_s: int | None, celsius: int) -> dict[str, Any]:
+    """What was asked for: one profile at one interval, one or all profiles at all, with where the figures come from."""
+    names = [profile] if profile else [kind.name for kind in profiles.PROFILES]
+    intervals = [heartbeat_s] if heartbeat_s else list(HEARTBEATS_S)
+    return {
+        "celsius": celsius,
+        "rows": [days(name, interval, celsius) for name in names for interval in intervals],
+        "sources": [{"part": part, "figure": figure, "source": source} for part, figure, source in SOURCES],
+    }
+
+
+def source_lines() -> list[str]:
+    """`SOURCES` as Markdown; docs/energy.md holds it as made here."""
+    return ["| part | figure | source |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in SOURCES)]
+
+
 def lines(celsius: int = 20) -> list[str]:
-    """The same table for a person to read, as Markdown; docs/energy.md holds it as made here."""
+    """`table` for a person to read, as Markdown; docs/energy.md holds it as made here."""
     found = table(celsius)["days"]
     names = [f"{name}{' (bridge)' if profiles.named(name).battery[3] else ''}" for name in found]
     head = ["heartbeat", "silence noticed", *names]

@@ -17,6 +17,7 @@ import typer
 from fleet.settings import Settings, SettingsError
 from livlina import field_commands
 from livlina.centre_decode import centre_decode, centre_schema
+from livlina.cost import cost_app
 from livlina.scenario import scenario
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -28,6 +29,7 @@ app.add_typer(municipality_app, name="municipality")
 app.add_typer(unit_app, name="unit")
 app.add_typer(operator_app, name="operator")
 app.add_typer(centre_app, name="centre")
+app.add_typer(cost_app, name="cost")
 field_commands.register(app, unit_app)
 app.command()(scenario)
 centre_app.command("decode")(centre_decode)

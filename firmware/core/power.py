@@ -256,14 +256,13 @@ def exchanges(heartbeat: int, each: int, resent: bool = True) -> int:
     return DAY_S * each * (RESENT[1] + extra) // (RESENT[1] * heartbeat)
 
 
+PRESS_EXCHANGES = 60
+"""A press until it is taken: a query every 10 s, later every 60 s (unconfirmed)."""
+
 # Other things a unit does: (how often in 1000 days, uJ each, what and source).
 HABITS = (
     (2000, EXCHANGE_RESTART + EXCHANGE_ACTIVE, "daily exercise of the spare SIM: there and back, one exchange each"),
-    (
-        33,
-        60 * EXCHANGE_ACTIVE,
-        "a press a month: 60 exchanges until taken (a query every 10 s, then 60 s; unconfirmed)",
-    ),
+    (33, PRESS_EXCHANGES * EXCHANGE_ACTIVE, "a press a month (unconfirmed), until it is taken"),
 )
 AWAKE_MS, DOZING_MS = 2000, 20000
 """The processor in one exchange: awake, then in light sleep until the modem has gone to rest. boaks's figures are of a
@@ -272,6 +271,17 @@ SIM_UA = 25
 """With eDRX the SIM stays powered and takes this much (boaks); in PSM it does not."""
 BLE_PERMILLE = 200
 """Share of the time in which a hub listens for its pendants (unconfirmed: a scan window of 20 % of its interval)."""
+
+
+def heartbeat_uj(mv: int) -> int:
+    """uJ of one heartbeat: the exchange and the processor beside it, sent once."""
+    processor = STATES["cpu awake"][0] * AWAKE_MS + STATES["cpu light sleep"][0] * DOZING_MS
+    return EXCHANGE_ACTIVE + processor * mv // 1000000
+
+
+def press_uj(mv: int) -> int:
+    """uJ of one press until it is taken, lamp, motor and speaker aside."""
+    return PRESS_EXCHANGES * heartbeat_uj(mv)
 
 
 def asleep(profile: "Profile", heartbeat: int) -> bool:
@@ -285,12 +295,11 @@ def daily(profile: "Profile", heartbeat: int, tau: int = 0) -> "list[tuple[str, 
     `tau` is the granted period (s) of the tracking area update, 0 for longer than the heartbeat.
     """
     mah, mv, chemistry, _ = profile.battery
-    processor = STATES["cpu awake"][0] * AWAKE_MS + STATES["cpu light sleep"][0] * DOZING_MS
     rows = [
         ("floor", steady(FLOOR_UA, mv)),
         ("self-discharge", steady(self_discharge(mah, chemistry), mv)),
         ("heartbeats", exchanges(heartbeat, EXCHANGE_ACTIVE)),
-        ("processor", exchanges(heartbeat, processor * mv // 1000000)),
+        ("processor", exchanges(heartbeat, heartbeat_uj(mv) - EXCHANGE_ACTIVE)),
         ("spare SIM and presses", sum([often * each // 1000 for often, each, _ in HABITS])),
     ]
     if not asleep(profile, heartbeat):

@@ -7,9 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from firmware.core.profiles import PROFILES
 from livlina import battery
+from livlina.cli import app
 
 REFERENCE = Path(__file__).parent / "days_of_battery.json"
 PAGE = Path(__file__).parents[3] / "docs/energy.md"
@@ -43,9 +46,10 @@ def test_a_regression_would_be_found() -> None:
     assert len(departures({}, days)) == 2
 
 
-def test_the_page_holds_the_table_as_it_is() -> None:
+def test_the_page_holds_the_tables_as_they_are() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert "\n".join(battery.lines()) in page, "docs/energy.md: paste what livlina.battery.lines() makes"
+    assert "\n".join(battery.source_lines()) in page, "docs/energy.md: paste what livlina.battery.source_lines() makes"
 
 
 @pytest.mark.parametrize("kind", PROFILES, ids=lambda kind: kind.name)
@@ -54,13 +58,42 @@ def test_one_row(kind: object) -> None:
     assert json.loads(json.dumps(found)) == found
     assert found["detected_after_s"] == 900
     assert 1 < found["days"] < 1000
+    assert 0.35 < found["mwh_a_heartbeat"] < 1 and found["mwh_a_press"] > found["mwh_a_heartbeat"]
     assert set(found["joules_a_day"]) >= {"floor", "self-discharge", "heartbeats", "processor"}
 
 
-@pytest.mark.parametrize(("profile", "heartbeat"), [("toaster", 300), ("social", 0), ("social", 86_401)])
-def test_what_cannot_be_computed_is_said(profile: str, heartbeat: int) -> None:
+@pytest.mark.parametrize(
+    ("profile", "heartbeat", "celsius"),
+    [("toaster", 300, 20), ("social", 0, 20), ("social", 86_401, 20), ("social", 300, 300)],
+)
+def test_what_cannot_be_computed_is_said(profile: str, heartbeat: int, celsius: int) -> None:
     with pytest.raises(battery.BatteryError):
-        battery.days(profile, heartbeat)
+        battery.days(profile, heartbeat, celsius)
+
+
+def cost(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["cost", "battery", *arguments])
+
+
+def test_the_command_prints_days_beside_intervals_with_sources() -> None:
+    found = cost()
+    assert found.exit_code == 0
+    lines = found.stdout.splitlines()
+    tracker = [line.split() for line in lines if line.startswith("tracker")]
+    assert [row[1] for row in tracker] == [str(interval) for interval in battery.HEARTBEATS_S]
+    assert [float(row[3]) for row in tracker] == list(battery.table()["days"]["tracker"].values())
+    assert all(any(part in line for line in lines) for part, _, _ in battery.SOURCES)
+    cold = json.loads(cost("--profile", "tracker", "--heartbeat", "3600", "--celsius", "-20", "--json").stdout)
+    assert [row["profile"] for row in cold["rows"]] == ["tracker"] and cold["celsius"] == -20
+    assert cold["rows"][0]["days"] < float(tracker[3][3])
+    assert len(cold["sources"]) == len(battery.SOURCES)
+
+
+@pytest.mark.parametrize("arguments", [("--profile", "toaster"), ("--heartbeat", "0"), ("--heartbeat", "-5")])
+def test_the_command_says_what_it_cannot_do(arguments: tuple[str, ...]) -> None:
+    found = cost(*arguments)
+    assert found.exit_code == 1 and not found.stdout
+    assert found.stderr.startswith("livlina: ")
 
 
 def write() -> None:

@@ -1,0 +1,69 @@
+"""``livlina cost``: what a unit costs to run. So far its battery."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+cost_app = typer.Typer(no_args_is_help=True, help="What units cost to run.")
+
+
+@cost_app.callback()
+def cost() -> None:
+    """Keeps the group a group while it has one command."""
+
+
+@cost_app.command("battery")
+def cost_battery(
+    profile: Annotated[str | None, typer.Option(help="One profile; without it all.")] = None,
+    heartbeat: Annotated[int | None, typer.Option(help="One interval in seconds; without it 1 min to 1 d.")] = None,
+    celsius: Annotated[int, typer.Option(help="How cold or warm the battery is.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")] = False,
+) -> None:
+    """Days of battery beside the heartbeat interval, and where the figures come from."""
+    from livlina import cli
+    from livlina.checkout import enter_checkout
+
+    with cli.one_sentence():
+        enter_checkout()
+    from livlina import battery
+
+    with cli.one_sentence(battery.BatteryError):
+        if heartbeat is not None and heartbeat < 1:
+            raise battery.BatteryError(f"--heartbeat {heartbeat} is no interval: give seconds, at least 1")
+        document = battery.report(profile, heartbeat, celsius)
+    if as_json:
+        cli.show(document, True)
+        return
+    typer.echo("\n".join(_page(document)))
+
+
+def _page(document: dict[str, Any]) -> list[str]:
+    """For a person: one line a row, aligned, then the sources."""
+    head = ("profile", "heartbeat s", "silence noticed s", "days", "mWh a heartbeat", "mWh a press", "")
+    rows = [
+        (
+            row["profile"],
+            str(row["heartbeat_s"]),
+            str(row["detected_after_s"]),
+            f"{row['days']:g}",
+            f"{row['mwh_a_heartbeat']:g}",
+            f"{row['mwh_a_press']:g}",
+            "bridges a loss of mains" if row["mains"] else "modem sleeps" if row["sleeps"] else "reachable at any time",
+        )
+        for row in document["rows"]
+    ]
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+    made = [f"Computed for {document['celsius']} °C from a full battery; nothing was measured on a unit of ours.", ""]
+    for row in (head, *rows):
+        # Names to the left, figures to the right.
+        cells = [
+            row[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:], strict=False)),
+        ]
+        made.append("  ".join([*cells, row[-1]]).rstrip())
+    made += ["", "Sources:"]
+    return made + [
+        f"  {row['part']}: {row['figure']} ({row['source'].replace('**', '')})" for row in document["sources"]
+    ]
