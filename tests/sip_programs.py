@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import socket
 import ssl
 import sys
@@ -314,3 +315,92 @@ def no_socket(port: int) -> None:
     """Fails unless the port is free: a control for tests that need a dead centre."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", port))
+
+
+KAMAILIO = """
+debug=1
+log_stderror=yes
+fork=yes
+children=1
+tcp_children=1
+socket_workers=1
+auto_aliases=no
+dns=no
+rev_dns=no
+tcp_connection_lifetime=600
+listen=udp:127.0.0.1:@port@
+listen=tcp:127.0.0.1:@port@
+enable_tls=yes
+listen=tls:127.0.0.1:@tls@
+
+loadmodule "tls.so"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "htable.so"
+modparam("tls", "config", "@folder@/tls.cfg")
+modparam("tm", "fr_timer", @patience@)
+modparam("htable", "htable", "units=>size=8;autoexpire=600;")
+
+request_route {
+  if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
+  if (!is_method("MESSAGE")) { sl_send_reply("405", "Method Not Allowed"); exit; }
+  if ($cT != "application/scaip+xml") { sl_send_reply("415", "Unsupported Media Type"); exit; }
+  if ($rU == "arc") {
+    $sht(units=>$fU) = "sip:" + $si + ":" + $sp + ";transport=" + $proto;
+    $du = "@primary@";
+    t_on_failure("SECONDARY");
+  } else {
+    if ($sht(units=>$rU) == $null) { sl_send_reply("404", "Not Found"); exit; }
+    $du = $sht(units=>$rU);
+  }
+  if (!t_relay()) { sl_reply_error(); }
+}
+
+failure_route[SECONDARY] {
+  if (t_branch_timeout() || t_check_status("5[0-9][0-9]")) {
+    $du = "@secondary@";
+    t_relay();
+  }
+}
+"""
+KAMAILIO_TLS = """[server:default]
+method = TLSv1.2+
+certificate = @folder@/edge.crt
+private_key = @folder@/edge.key
+verify_certificate = no
+
+[client:default]
+method = TLSv1.2+
+verify_certificate = yes
+require_certificate = yes
+ca_list = @folder@/@authorities@
+"""
+
+
+@asynccontextmanager
+async def kamailio(
+    folder: Path, port: int, tls: int, primary: str, secondary: str, authorities: str = "centre.crt"
+) -> AsyncIterator[Program]:
+    """Kamailio as TLS edge and proxy: UDP and TCP on one port, TLS on another; failover after one second."""
+    certificate(folder, "edge")
+    values = {
+        "port": str(port), "tls": str(tls), "folder": str(folder), "patience": "1000",
+        "primary": primary, "secondary": secondary, "authorities": authorities,
+    }  # fmt: skip
+    texts = {"kamailio.cfg": KAMAILIO, "tls.cfg": KAMAILIO_TLS}
+    for name, text in texts.items():
+        (folder / name).write_text(re.sub("@([a-z]+)@", lambda match: values[match[1]], text))
+    argv = [find_program("kamailio"), "-f", str(folder / "kamailio.cfg"), "-DD", "-E", "-m", "32", "-M", "4"]
+    async with running(folder / "kamailio.log", *argv, "-Y", str(folder), "-w", str(folder), cwd=folder) as program:
+        try:
+            await listens(tls)
+            yield program
+        finally:
+            # The main process ends its workers when it is asked to; a kill would leave them.
+            if program.process.returncode is None:
+                program.process.terminate()
+                await program.ended()
