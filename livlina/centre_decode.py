@@ -6,14 +6,12 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from livlina.centre_decode_dc09 import decode_dc09
-from livlina.centre_decode_sosaccess import decode_sosaccess
-from livlina.centre_message import Document
-from protocols.centre.document import schema_text
+if TYPE_CHECKING:
+    from livlina.centre_message import Document
 
 LONGEST = 16 * 1024 * 1024
 """Octets read from standard input."""
@@ -28,11 +26,24 @@ def parse_time(text: str) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-DECODERS: dict[str, Callable[[bytes, str | None, datetime], Iterator[Document]]] = {
-    "dc09": decode_dc09,
-    "sosaccess": decode_sosaccess,
-}
-"""Protocol -> its reader. Each gives one document a message and, for input that is not whole, one error."""
+PROTOCOLS = ("dc09", "scaip", "sosaccess")
+
+
+def decoder(protocol: str) -> Callable[[bytes, str | None, datetime], Iterator[Document]]:
+    """The reader of a protocol: a document a message, and one error for input that is not whole. Raises ValueError."""
+    if protocol == "dc09":
+        from livlina.centre_decode_dc09 import decode_dc09
+
+        return decode_dc09
+    if protocol == "scaip":
+        from livlina.centre_decode_scaip import decode_scaip
+
+        return decode_scaip
+    if protocol == "sosaccess":
+        from livlina.centre_decode_sosaccess import decode_sosaccess
+
+        return decode_sosaccess
+    raise ValueError(f"--protocol {protocol}: choose one of {', '.join(PROTOCOLS)}")
 
 
 def centre_decode(
@@ -43,15 +54,14 @@ def centre_decode(
     """Octets on standard input, one JSON object a message on standard output. Exit 1 if any of them is an error."""
     from livlina.cli import fail, one_sentence
 
-    if protocol not in DECODERS:
-        fail(f"--protocol {protocol}: choose one of {', '.join(sorted(DECODERS))}")
     with one_sentence(ValueError):
+        read = decoder(protocol)
         clock = datetime.now(UTC) if at is None else parse_time(at)
         octets = sys.stdin.buffer.read(LONGEST + 1)
         if len(octets) > LONGEST:
             fail(f"the input is longer than {LONGEST} octets")
         failed = False
-        for document in DECODERS[protocol](octets, key, clock):
+        for document in read(octets, key, clock):
             failed = failed or document["kind"] == "error"
             typer.echo(json.dumps(document, ensure_ascii=False))
     if failed:
@@ -60,4 +70,6 @@ def centre_decode(
 
 def centre_schema() -> None:
     """The JSON Schema of the normalized alarm, as it is published in docs/."""
+    from protocols.centre.document import schema_text
+
     typer.echo(schema_text(), nl=False)

@@ -17,6 +17,7 @@ import typer
 from fleet.settings import Settings, SettingsError
 from livlina import field_commands
 from livlina.centre_decode import centre_decode, centre_schema
+from livlina.centre_talk_commands import centre_receive, centre_send
 from livlina.cost import cost_app
 from livlina.scenario import scenario
 
@@ -34,6 +35,8 @@ field_commands.register(app, unit_app)
 app.command()(scenario)
 centre_app.command("decode")(centre_decode)
 centre_app.command("schema")(centre_schema)
+centre_app.command("receive")(centre_receive)
+centre_app.command("send")(centre_send)
 
 LARGEST_NUMBER = 2**31 - 1
 """Of a municipality, as the database holds it."""

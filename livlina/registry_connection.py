@@ -33,10 +33,10 @@ def in_registry(settings: Settings, work: Callable[[Connection], Awaitable[Resul
         return asyncio.run(run())
 
 
-def host_and_port(text: str) -> tuple[str, int]:
-    """``HOST:PORT`` or ``[IPv6]:PORT``. Raises ValueError with what is wrong."""
+def host_and_port(text: str, least: int = 1) -> tuple[str, int]:
+    """``HOST:PORT`` or ``[IPv6]:PORT``, the port at least ``least``. Raises ValueError with what is wrong."""
     found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253})):([0-9]{1,5})", text)
-    if found is None or not 1 <= int(found[3]) <= 65535:
+    if found is None or not least <= int(found[3]) <= 65535:
         raise ValueError(f"{_shown(text)} is no address: write HOST:PORT, for example 192.0.2.10:5683")
     if found[1] is not None:
         try:

@@ -165,6 +165,7 @@ class Receiver:
         random: Callable[[int], bytes] | None = None,
         datagrams: bool = False,
         clear_too: bool = False,
+        transport: str | None = None,
     ) -> None:
         if keys is not None and random is None:
             raise ValueError("encryption needs a source of randomness")
@@ -175,6 +176,7 @@ class Receiver:
         self._random = random
         self._datagrams = datagrams
         self._clear_too = clear_too
+        self._transport = transport or ("udp" if datagrams else "tcp")
         self._splitter = Splitter()
         self._pieces: deque[bytes | FrameError] = deque()
 
@@ -232,7 +234,7 @@ class Receiver:
         key = dedupe_key(frame)
         alarms = read_alarms(
             frame, new_id=self._new_id, received_at=at, peer=self._peer, dedupe_key=key,
-            transport="udp" if self._datagrams else "tcp",
+            transport=self._transport,
         )  # fmt: skip
         if not alarms:
             return Bad(Reason.DATA, "the message holds no event", frame.raw, frame)
