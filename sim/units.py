@@ -58,8 +58,8 @@ class UnitFleet:
     time)` is called at every change of a lamp (time.monotonic), `on_exit(unit, status)` when a process ends that was
     not killed from here and is not asleep, `on_levels(unit, levels)` at every change of the outputs (bit n is pin n),
     and with 0 when the power goes. A unit that has reset itself, or whose watchdog has bitten, comes back as hardware
-    would; one in deep sleep comes back after its time or at its button; any other stays down. `sleep_speed` makes
-    deep sleeps that much shorter, and nothing else.
+    would; one in deep sleep comes back after its time or at its button; any other stays down. `on_sleep(unit, sleep)`
+    is called when one falls asleep (sim.board.Sleep). `sleep_speed` makes deep sleeps shorter, and nothing else.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class UnitFleet:
         self.on_lamp = on_lamp
         self.on_exit = on_exit
         self.on_levels = on_levels
+        self.on_sleep: Callable[[int, boards.Sleep], None] | None = None
         self.sleep_speed = sleep_speed
         self.interpreter = ""
         """The version that the units' interpreter reports; empty before the first unit is up."""
@@ -176,6 +177,8 @@ class UnitFleet:
     async def _sleep(self, board: Board) -> None:
         """Deep sleep: until its time is over, until its pin has its level, or until the power goes."""
         assert board.sleep is not None
+        if self.on_sleep is not None:
+            self.on_sleep(board.unit, board.sleep)
         if not board.at_wake_level():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(board.sleep.ms / 1000 / self.sleep_speed if board.sleep.ms else None):
