@@ -20,8 +20,8 @@ NPM_CI = $(NPM) ci --ignore-scripts --no-audit --no-fund --no-update-notifier --
 export PATH := $(PATH):/usr/sbin:/sbin
 
 # Programs that the tests drive and that no package index has, and the system packages that bring them.
-TEST_PROGRAMS := mosquitto_pub coap-client-openssl $(or $(CHROMIUM),chromium)
-TEST_PACKAGES := mosquitto-clients libcoap3-bin $(if $(CHROMIUM),,chromium)
+TEST_PROGRAMS := mosquitto_pub coap-client-openssl sipp kamailio $(or $(CHROMIUM),chromium)
+TEST_PACKAGES := mosquitto-clients libcoap3-bin sip-tester kamailio kamailio-tls-modules $(if $(CHROMIUM),,chromium)
 
 # Without PostgreSQL, front doors or browser; some three minutes. The others start real programs.
 QUICK_TESTS := $(wildcard tests/both tests/unit tests/on_unit)
