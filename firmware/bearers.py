@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from firmware.ports.flash import Flash
     from firmware.ports.identity import Config
     from firmware.ports.kept import Kept
+    from firmware.ports.sleep import Sleep
 
 SMS = "sms"
 _MODEM = "modem"
@@ -135,9 +136,11 @@ def cellular(
     clock: "Clock",
     random: "Callable[[int], int]",
     policy: "Sequence[Any] | None",
+    sleep: "Sleep",
     on_event: "Callable[[tuple[Any, ...]], None]",
 ) -> "Any":
-    """The modem's part of this unit. `policy` is what core.obey.policy gives, or None."""
+    """The modem's part of this unit. `policy` is what core.obey.policy gives, or None. The modem's supply and its card
+    are `sleep`'s to hold: they outlast a deep sleep."""
     import board
     import machine
 
@@ -145,13 +148,14 @@ def cellular(
     from firmware.modem.bearer import Cellular
     from firmware.ports.uart import Uart, Wires
 
-    pins = [board.PINS.get(name) for name in ("modem_power", "modem_key", "modem_mux")]
-    made = [None if pin is None else machine.Pin(pin, machine.Pin.OUT, value=0) for pin in pins]
+    key = None
+    if "modem_key" in board.PINS:
+        key = machine.Pin(board.PINS["modem_key"], machine.Pin.OUT, value=0)
     name, access_point, slots = config.modem
     return Cellular(
         _dialect(name),
         Uart(machine.UART(board.MODEM_UART)),
-        Wires(made[0], made[1], made[2]),
+        Wires(sleep.output("modem_power"), key, sleep.output("modem_mux")),
         clock,
         random,
         kept,

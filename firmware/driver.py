@@ -40,8 +40,8 @@ LEVELS_MS = 60000
 
 
 class Driver:
-    """`pipes` (by name) is empty at first: call `add` for each, then `run`. `sensors`, `cellular` and `radio` (of the
-    pendants) are set before `run` where the unit has them."""
+    """`pipes` (by name) is empty at first: call `add` for each, then `run`. `sensors`, `cellular`, `radio` (of the
+    pendants) and `repose` are set before `run` where the unit has them."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Driver:
         self.sensors: "Any" = None
         self.cellular: "Any" = None
         self.radio: "Any" = None
-        self.rest: "Any" = None
+        self.repose: "Any" = None
         self.pipes = pipes
         self.crumbs = supervisor.crumbs
         self._journal = journal
@@ -131,6 +131,8 @@ class Driver:
         if event[0] == "edge":
             event = ("edge", event[1], event[2], self._clock.at(event[3]))
             self._ballast.room()
+        elif self.repose is not None:
+            self.repose.sensor(event)
         self.feed(event)
 
     def on_pendant(self, frame: bytes) -> None:
@@ -309,6 +311,8 @@ class Driver:
         now = self._clock.now()
         due = [self._supervisor.next_wakeup(), self.unit.next_wakeup(now), self._sentinel.next_wakeup()]
         due.append(self._show(now))
+        if self.repose is not None:
+            due.append(self.repose.turn(now))
         if self.sensors is not None:
             due.append(self._levels_due)
         for name in self._order:
@@ -334,10 +338,9 @@ class Driver:
                 self._carry_out(self.unit.handle(("pipe", name, True), now))
         self._carry_out(self.unit.start(now))
         asyncio.create_task(self._watch_contact())
-        if self.cellular is not None:
-            asyncio.create_task(self.cellular.run())
-        if self.radio is not None:
-            asyncio.create_task(self.radio.run())
+        for part in (self.sensors, self.cellular, self.radio):
+            if part is not None:
+                asyncio.create_task(part.run())
         for name in self._order:
             asyncio.create_task(self.pipes[name].run())
         while True:

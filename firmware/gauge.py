@@ -52,7 +52,8 @@ class Gauge:
             status.update(known)
         if self.sensors is not None:
             fields["flags"] = self.sensors.flags() or None
-            self._put(status, messages.STATUS_TEMPERATURE, self.sensors.temperature())
+            celsius = self.sensors.temperature()
+            self._put(status, messages.STATUS_TEMPERATURE, None if celsius is None else celsius * 10)
             self._put(status, messages.STATUS_BATTERY_MV, self.sensors.battery_mv())
             self._put(status, messages.STATUS_SUPPLY_MV, self.sensors.supply_mv())
         return fields, status

@@ -32,6 +32,7 @@ from firmware.ports.flash import Flash
 from firmware.ports.journal import Journal
 from firmware.ports.kept import Kept
 from firmware.ports.sealer import Sealer
+from firmware.ports.sleep import Sleep
 from firmware.ports.watchdog import Watchdog
 from firmware.supervisor import Supervisor
 
@@ -83,9 +84,33 @@ def _arm(journal: Journal, boot_number: int) -> None:
         say("journal:", error)
 
 
+def _attach(driver: Driver, setup: "profiles.Setup", gauge: Gauge, sleep: Sleep, now: int) -> None:
+    """The inputs and voltages that the board has, the radio of the pendants, and rest where the profile has any."""
+    from firmware.ports.sensors import Sensors
+
+    driver.sensors = gauge.sensors = Sensors(setup.profile, driver.on_sensor)
+    if setup.pendants:
+        from firmware.ports.ble import PendantRadio
+
+        driver.radio = PendantRadio(driver.on_pendant)
+    if setup.profile.psm != profiles.PSM_NEVER:
+        from firmware.repose import Repose
+
+        driver.repose = Repose(setup.profile, driver.unit, sleep, driver.tell, driver.crumbs.save, now)
+
+
+def _after_sleep(sleep: Sleep) -> "list[int] | None":
+    """What the boot before a deep sleep remembered, less the time slept; None after any other start."""
+    memory = sleep.memory
+    if not isinstance(memory, list) or len(memory) != 2:
+        return None
+    return [max(0, left - sleep.slept // 1000) if obey.whole(left, 0, 1 << 31) else 0 for left in memory]
+
+
 def build(flash: Flash, spread: int) -> Driver:
     """The whole unit, ready to run. Raises IdentityError if provisioning's files are not usable."""
     clock = Clock()
+    sleep = Sleep(clock.unix)
     me = identity.Identity(flash)
     config = identity.Config(flash)
     # Before anything that takes time: a press while the journal is read, or the TLS keys, is a press.
@@ -101,6 +126,7 @@ def build(flash: Flash, spread: int) -> Driver:
     _arm(journal, counters.boot)
     kept = Kept(flash)
     known = {name: kept.load(name) for name in _KEPT}
+    known["slept"] = _after_sleep(sleep)
     now = clock.now()
     ways = Ways(config, safe)
     gauge = Gauge(VERSION, setup.profile.code, why, clock, journal)
@@ -138,7 +164,12 @@ def build(flash: Flash, spread: int) -> Driver:
     )
     if config.modem is not None:
         policy = obey.policy(known["policy"])
-        driver.cellular = gauge.cellular = cellular(config, kept, clock, _below, policy, driver.on_cellular)
+        driver.cellular = gauge.cellular = cellular(config, kept, clock, _below, policy, sleep, driver.on_cellular)
+    if not safe:
+        _attach(driver, setup, gauge, sleep, now)
+    if sleep.woken_by_button() and not button.closed():
+        # However short it was: the contact is open again before the unit has started.
+        driver.later(("press", profiles.OWN))
     unit_id = "%08x" % me.unit
     Builder(flash, config, unit_id, clock, _below, spread, driver).build(ways, driver.cellular)
     for key, text in setup.faults:

@@ -3,7 +3,8 @@
 Files (the firmware reads them; integers are map keys):
     identity.cbor   {1: unit number, 2: key generation, 3: master secret (16 bytes)}
     config.cbor     {1: profile code, 2: heartbeat interval (s), 3: [pipe names, best first],
-                     4: [[host, port] of each CoAP address], 5: [host, port, TLS name] of MQTT, absent without MQTT}
+                     4: [[host, port] of each CoAP address], 5: [host, port, TLS name] of MQTT, absent without MQTT,
+                     6 to 11: what `Extras` holds, absent where it is the profile's own}
     ca.der cert.der key.der   what the unit trusts and what it shows
     counters        {1: 0, 2: 0}
 
@@ -24,6 +25,13 @@ from provisioning.files import create_private, replace
 SECRET_BYTES = 16
 PIPES = ("coap", "mqtt")
 MAX_HEARTBEAT_S = 604_800  # a week; the firmware refuses more
+
+
+DIALECTS = ("bg95", "sim7080g", "gm02s")
+PENDANT_KEY_BYTES = 16
+MOST_PENDANTS = 16
+LONGEST_HOLD_MS = 29_999
+LONGEST_CANCEL_MS = 60_000
 
 
 class IdentityError(Exception):
@@ -47,6 +55,66 @@ class Identity:
             raise IdentityError(f"a master secret is {SECRET_BYTES} bytes, not {len(self.secret16)}")
 
 
+@dataclass(frozen=True)
+class Extras:
+    """What a configuration may say besides pipes and heartbeat; an absent one is the profile's own.
+
+    `pendants`: (input 1..255, id, 16-byte key (never shown), seconds between its reports 60..604800); `timings`:
+    (input, hold ms, cancel window ms); `silent`: a personal unit shows nothing; `off_duty_s`: heartbeat interval off
+    duty; `modem`: (dialect, access point, 1 or 2 cards), which then carries CoAP and MQTT; `sms_number`: the fleet's,
+    for the last resort.
+    """
+
+    pendants: Sequence[tuple[int, int, bytes, int]] = field(default=(), repr=False)
+    timings: Sequence[tuple[int, int, int]] = ()
+    silent: bool | None = None
+    off_duty_s: int | None = None
+    modem: tuple[str, str, int] | None = None
+    sms_number: str | None = None
+
+    def __post_init__(self) -> None:
+        inputs = [row[0] for row in self.pendants]
+        ids = [row[1] for row in self.pendants]
+        if len(self.pendants) > MOST_PENDANTS or len(set(inputs)) != len(inputs) or len(set(ids)) != len(ids):
+            raise IdentityError(f"a unit has at most {MOST_PENDANTS} pendants, each with an input and an id of its own")
+        for number, ident, key, every in self.pendants:
+            if not 1 <= number <= 255 or not 0 < ident < 1 << 32 or not 60 <= every <= MAX_HEARTBEAT_S:
+                raise IdentityError(
+                    f"pendant {ident} on input {number}: inputs are 1 to 255, ids above 0, reports every 60 s to a week"
+                )
+            if len(key) != PENDANT_KEY_BYTES:
+                raise IdentityError(f"the key of pendant {ident} is {len(key)} bytes, not {PENDANT_KEY_BYTES}")
+        for number, hold, cancel in self.timings:
+            if number < 0 or not 0 <= hold <= LONGEST_HOLD_MS or not 0 <= cancel <= LONGEST_CANCEL_MS:
+                raise IdentityError(
+                    f"input {number}: it is held for 0 to {LONGEST_HOLD_MS} ms and cancelled within 0 to "
+                    f"{LONGEST_CANCEL_MS} ms"
+                )
+        if self.off_duty_s is not None and not 0 < self.off_duty_s <= MAX_HEARTBEAT_S:
+            raise IdentityError(f"a heartbeat interval is 1 to {MAX_HEARTBEAT_S} s, not {self.off_duty_s}")
+        if self.modem is not None and (self.modem[0] not in DIALECTS or self.modem[2] not in (1, 2)):
+            raise IdentityError(f"a modem is one of {', '.join(DIALECTS)}, with 1 or 2 cards; not {self.modem}")
+        if self.sms_number is not None and (self.modem is None or not self.sms_number.lstrip("+").isdecimal()):
+            raise IdentityError("an SMS number is digits, perhaps behind a +, and needs a modem")
+
+    def fields(self) -> dict[int, object]:
+        """The pairs of config.cbor."""
+        found: dict[int, object] = {}
+        if self.pendants:
+            found[6] = [list(row) for row in self.pendants]
+        if self.timings:
+            found[7] = [list(row) for row in self.timings]
+        if self.silent is not None:
+            found[8] = self.silent
+        if self.off_duty_s is not None:
+            found[9] = self.off_duty_s
+        if self.modem is not None:
+            found[10] = list(self.modem)
+        if self.sms_number is not None:
+            found[11] = self.sms_number
+        return found
+
+
 def make_identity(unit: int, generation: int = 1) -> Identity:
     """A new identity with a fresh random master secret."""
     return Identity(unit, generation, secrets.token_bytes(SECRET_BYTES))
@@ -63,16 +131,25 @@ def write_flash(
     pipes: Sequence[str],
     coap_addresses: Sequence[tuple[str, int]] = (),
     mqtt_address: tuple[str, int, str] | None = None,
+    pendants: Sequence[tuple[int, int, bytes, int]] = (),
+    timings: Sequence[tuple[int, int, int]] = (),
+    silent: bool | None = None,
+    off_duty_s: int | None = None,
+    modem: tuple[str, str, int] | None = None,
+    sms_number: str | None = None,
     overwrite: bool = False,
 ) -> None:
     """Make `folder` (created if missing) the flash of this unit.
 
-    Raises IdentityError if the folder already holds an identity and `overwrite` is not set, or if a pipe has no
-    address. With `overwrite`, counters start again only when the secret is another one: the same key with counters
-    from 0 would use nonces twice. For the same reason the identity goes down before the counters; a cut between the
+    `pendants` and what follows it are those of `Extras`. Raises IdentityError if the folder already holds an identity
+    and `overwrite` is not set, or if a pipe has no address.
+
+    With `overwrite`, counters start again only when the secret is another one: the same key with counters from 0 would
+    use nonces twice. For the same reason the identity goes down before the counters; a cut between the
     two leaves a unit without counters, which takes a fresh kid context.
     """
-    config = _config(profile, heartbeat_s, pipes, coap_addresses, mqtt_address)
+    extras = Extras(pendants, timings, silent, off_duty_s, modem, sms_number)
+    config = _config(profile, heartbeat_s, pipes, coap_addresses, mqtt_address) | extras.fields()
     content = cbor.encode({1: identity.unit, 2: identity.generation, 3: identity.secret16})
     path = folder / "identity.cbor"
     held = path.read_bytes() if path.exists() else None
@@ -103,15 +180,24 @@ def write_config(
     pipes: Sequence[str],
     coap_addresses: Sequence[tuple[str, int]] = (),
     mqtt_address: tuple[str, int, str] | None = None,
+    pendants: Sequence[tuple[int, int, bytes, int]] = (),
+    timings: Sequence[tuple[int, int, int]] = (),
+    silent: bool | None = None,
+    off_duty_s: int | None = None,
+    modem: tuple[str, str, int] | None = None,
+    sms_number: str | None = None,
 ) -> None:
     """Give a unit that has its identity another configuration, for example when the server has moved.
 
-    Identity, keys and counters stay. Raises IdentityError if the folder holds no identity or the configuration is
-    incomplete. A running unit reads it at its next start.
+    Identity, keys and counters stay; `pendants` and what follows it are those of `Extras`.
+
+    Raises IdentityError if the folder holds no identity or the configuration is incomplete. A running unit reads it at
+    its next start.
     """
     if not (folder / "identity.cbor").exists():
         raise IdentityError(f"{folder} holds no unit's identity; make one with write_flash")
-    config = _config(profile, heartbeat_s, pipes, coap_addresses, mqtt_address)
+    extras = Extras(pendants, timings, silent, off_duty_s, modem, sms_number)
+    config = _config(profile, heartbeat_s, pipes, coap_addresses, mqtt_address) | extras.fields()
     replace(folder / "config.cbor", cbor.encode(config), mode=0o600)
 
 

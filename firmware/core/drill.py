@@ -51,6 +51,14 @@ class Drill:
         until = self._windows.pop(code, None)
         return until is not None and now < until and kind != messages.KIND_DURESS and not stuck
 
+    def is_open(self, now: int) -> bool:
+        """Whether a window is open in which a press is a test."""
+        return any([now < self._windows[code] for code in self._windows])
+
+    def left(self, now: int) -> int:
+        """Seconds until the next drill without a finger."""
+        return max(self._due - now, 0) // 1000
+
     def due(self, now: int) -> bool:
         """Whether a drill without a finger is due now; the next one is planned."""
         if now < self._due:
@@ -64,7 +72,7 @@ class Drill:
         if now < self._saved + SAVE_MS:
             return None
         self._saved = now
-        return max(self._due - now, 0) // 1000
+        return self.left(now)
 
     def next_wakeup(self) -> int:
         """When `due` or `keep` has something to say."""

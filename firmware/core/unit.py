@@ -70,7 +70,8 @@ class Unit:
 
     `boot` is this boot's number; `pipes` are names in preferred order; `entries` and `items` are the journal's open
     presses and waiting messages; `kept` are values kept by name; `slots` is how many SIMs there are, 0 without a modem;
-    `radios` and `last_resort` are the courier's.
+    `radios` and `last_resort` are the courier's. After a deep sleep kept["slept"] is what `remembered` gave, less the
+    seconds slept.
     """
 
     def __init__(
@@ -90,18 +91,28 @@ class Unit:
         last_resort: "Sequence[str]" = (),
     ) -> None:
         kept = kept or {}
+        slept = kept.get("slept")
         self.boot = boot
         self.refused = 0
         self._seq = 0
         self._means = means
         self._presses = Presses(
-            setup, entries, pendants, kept.get("drill"), means.random, self.take_key, means.wall, now
+            setup,
+            entries,
+            pendants,
+            kept.get("drill") if slept is None else slept[1],
+            means.random,
+            self.take_key,
+            means.wall,
+            now,
         )
         self._alarms = self._presses.alarms
         self._reports = Reports(items, now)
         self._faults = Faults()
         self._locate = Locate(setup.profile.position)
         self._vitals = Vitals(setup, heartbeat, kept.get("heartbeat"), now)
+        if slept is not None:
+            self._vitals.told(slept[0], now)
         drilled = [one.code for one in setup.inputs]
         self._commands = obey.Commands(setup, slots, kept.get("command"), self._state, drilled)
         jitter = min(_LONGEST_JITTER_MS, heartbeat.interval * 250)
@@ -157,6 +168,27 @@ class Unit:
             due.append(self._reboot[1])
         known = [at for at in due if at is not None]
         return min(known) if known else None
+
+    def busy(self, now: int) -> "dict[str, bool]":
+        """What keeps the unit from resting, by core.rest's reasons."""
+        return {
+            "alarm": self.is_open(),
+            "pending": len(self._reports.waiting) > 0 or self._report is not None,
+            "search": self._locate.wanted(now),
+            "drill": self._presses.drill.is_open(now),
+        }
+
+    def on_duty(self) -> bool:
+        """Whether its wearer is on duty, as far as the unit knows."""
+        return self._vitals.on_duty()
+
+    def report_due(self) -> "int | None":
+        """When the next heartbeat is due."""
+        return self._vitals.next_wakeup()
+
+    def remembered(self, now: int) -> "list[int]":
+        """What a deep sleep must not wipe out: seconds until the next full status and the next drill."""
+        return [self._vitals.status_in(now), self._presses.drill.left(now)]
 
     def interval(self) -> int:
         """Seconds between heartbeats now."""
@@ -361,6 +393,8 @@ class Unit:
                 actions += self._reached(order[1], order[2], now)
             elif name == "give_up":
                 actions += self._consumed(order[1])
+                if order[1] == self._report:
+                    self._report = None
             elif name == "forgotten":
                 record = self._alarms.close(order[1])
                 if record is not None:

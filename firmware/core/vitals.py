@@ -64,6 +64,18 @@ class Vitals:
         """When the next heartbeat is due."""
         return self._heartbeat.due
 
+    def on_duty(self) -> bool:
+        """Whether its wearer is on duty: a unit that charges is not worn."""
+        return not self._resting
+
+    def status_in(self, now: int) -> int:
+        """Seconds until the next full status."""
+        return max(self._status_due - now, 0) // 1000
+
+    def told(self, seconds: int, now: int) -> None:
+        """A boot that ended in deep sleep has told the status; the next one is due in so many seconds."""
+        self._status_due = now + seconds * 1000
+
     def soon(self, now: int) -> None:
         """A heartbeat is wanted now."""
         self._heartbeat.soon(now)

@@ -49,6 +49,10 @@ class Contact:
         """Until there are edges to take."""
         await self._flag.wait()
 
+    def closed(self) -> bool:
+        """Whether it is closed at this moment."""
+        return not self._pin.value()
+
     def drain(self, handler: "Callable[[bool, int], None]") -> None:
         """Hand over the edges since the last call as (closed, ticks_ms), oldest first, ending with the present level.
         Allocates nothing, and an edge counts as handed over before the handler has it."""

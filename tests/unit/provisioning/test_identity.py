@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from firmware.core import profiles
 from protocols.wire import cbor
 from provisioning.ca import CertificateAuthority, UnitCertificate
-from provisioning.identity import Identity, IdentityError, make_identity, write_flash
+from provisioning.identity import Extras, Identity, IdentityError, make_identity, write_config, write_flash
 
 ROOT = Path(__file__).parents[3]
 READER = Path(__file__).with_name("read_flash.py")
@@ -22,6 +23,13 @@ BOTH: dict[str, Any] = {
     "pipes": ["mqtt", "coap"],
     "coap_addresses": [("192.0.2.1", 5683), ("192.0.2.2", 5683)],
     "mqtt_address": ("192.0.2.1", 8883, "fleet.example.org"),
+}
+MORE: dict[str, Any] = {
+    "pendants": [(1, 7001, bytes(range(16)), 3600)],
+    "timings": [(0, 500, 0), (1, 0, 8000)],
+    "off_duty_s": 14400,
+    "modem": ("bg95", "access.point", 2),
+    "sms_number": "+46700000000",
 }
 
 
@@ -104,6 +112,18 @@ def test_counters_start_again_only_with_another_secret(tmp_path: Path) -> None:
         ({"coap_addresses": [("", 5683)]}, "is no address"),
         ({"coap_addresses": [("h", 65536)]}, "is no address"),
         ({"mqtt_address": ("h", 8883, "")}, "is no address"),
+        ({"pendants": [(0, 1, bytes(16), 60)]}, "inputs are 1 to 255"),
+        ({"pendants": [(1, 1, bytes(16), 59)]}, "every 60 s"),
+        ({"pendants": [(1, 1, bytes(15), 60)]}, "15 bytes, not 16"),
+        ({"pendants": [(1, 1, bytes(16), 60), (1, 2, bytes(16), 60)]}, "an input and an id of its own"),
+        ({"pendants": [(n, n, bytes(16), 60) for n in range(1, 18)]}, "at most 16 pendants"),
+        ({"timings": [(0, 30_000, 0)]}, "held for 0 to 29999"),
+        ({"timings": [(0, 0, 60_001)]}, "cancelled within"),
+        ({"off_duty_s": 0}, "heartbeat interval"),
+        ({"modem": ("sim800", "a", 1)}, "a modem is one of"),
+        ({"modem": ("bg95", "a", 3)}, "1 or 2 cards"),
+        ({"sms_number": "+461"}, "needs a modem"),
+        ({"sms_number": "call me", "modem": ("bg95", "a", 1)}, "is digits"),
     ],
 )
 def test_a_configuration_that_the_firmware_would_refuse_is_refused_here(
@@ -112,6 +132,25 @@ def test_a_configuration_that_the_firmware_would_refuse_is_refused_here(
     with pytest.raises(IdentityError, match=words):
         write_flash(tmp_path / "f", make_identity(42), CERTIFICATE, b"ca", **(BOTH | change))
     assert not (tmp_path / "f").exists()
+
+
+def test_what_a_configuration_may_say_besides_reaches_the_firmware_without_a_fault(tmp_path: Path) -> None:
+    write_flash(tmp_path / "f", make_identity(42), CERTIFICATE, b"ca", **BOTH)
+    write_config(tmp_path / "f", **(BOTH | MORE | {"profile": 1, "off_duty_s": None}))
+    fields = cbor.decode((tmp_path / "f/config.cbor").read_bytes())
+    assert isinstance(fields, dict)
+    assert {key: fields[key] for key in (6, 7, 10, 11)} == {
+        6: [[1, 7001, bytes(range(16)), 3600]], 7: [[0, 500, 0], [1, 0, 8000]], 10: ["bg95", "access.point", 2],
+        11: "+46700000000",
+    }  # fmt: skip
+    assert 8 not in fields and 9 not in fields
+    setup = profiles.read(fields)
+    assert setup.faults == []
+    assert [(one.code, one.hold, one.cancel) for one in setup.inputs] == [(0, 500, 0), (1, 0, 8000)]
+    write_config(tmp_path / "f", **(BOTH | {"profile": 2, "silent": True, "off_duty_s": 14400}))
+    setup = profiles.read(cbor.decode((tmp_path / "f/config.cbor").read_bytes()))
+    assert setup.silent and setup.off_duty == 14400 and setup.faults == []
+    assert repr(Extras(MORE["pendants"])).count("7001") == 0, "a key is never shown"
 
 
 @pytest.mark.parametrize(("unit", "generation"), [(0, 1), (1 << 32, 1), (1, -1), (1, 256)])

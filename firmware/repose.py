@@ -1,0 +1,71 @@
+"""Rest of the whole unit: tells `core.rest` what goes on, and carries out what it decides. Decides nothing itself.
+
+What would be lost in a deep sleep and matters afterwards goes through the processor's own memory (`ports.sleep`): how
+long until the next full status and the next drill. Presses and messages that wait are in the journal anyway, and while
+one of them does the unit does not sleep.
+"""
+
+from firmware.core.rest import Rest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from firmware.core.profiles import Profile
+    from firmware.core.unit import Unit
+    from firmware.ports.sleep import Sleep
+
+
+class Repose:
+    """`tell(event)` reaches the modem's part; `save()` is called right before a deep sleep."""
+
+    def __init__(
+        self,
+        profile: "Profile",
+        unit: "Unit",
+        sleep: "Sleep",
+        tell: "Callable[[tuple[Any, ...]], None]",
+        save: "Callable[[], object]",
+        now: int,
+    ) -> None:
+        self._rest = Rest(profile, now)
+        self._unit = unit
+        self._sleep = sleep
+        self._tell = tell
+        self._save = save
+        self._mains: "list[str]" = []
+        self._told: "dict[str, bool]" = {}
+
+    def sensor(self, event: "tuple[Any, ...]") -> None:
+        """Mains and charging, as the sensors tell them."""
+        name = event[0]
+        if name not in ("mains", "charging"):
+            return
+        there = event[1] if name == "charging" else not event[1]
+        if there and name not in self._mains:
+            self._mains.append(name)
+        elif not there and name in self._mains:
+            self._mains.remove(name)
+
+    def turn(self, now: int) -> "int | None":
+        """What goes on now; when to look again."""
+        facts = self._unit.busy(now)
+        facts["mains"] = len(self._mains) > 0
+        facts["working"] = False
+        for why in sorted(facts):
+            if self._told.get(why, why == "working") != facts[why]:
+                self._told[why] = facts[why]
+                self._carry_out(self._rest.handle(("busy", why, facts[why]), now), now)
+        self._carry_out(self._rest.handle(("duty", self._unit.on_duty()), now), now)
+        self._carry_out(self._rest.handle(("next", self._unit.report_due()), now), now)
+        return self._rest.next_wakeup(now)
+
+    def _carry_out(self, actions: "list[tuple[Any, ...]]", now: int) -> None:
+        for action in actions:
+            if action[0] == "modem_rest":
+                self._tell(("rest", action[1], action[2]))
+            elif action[0] == "deep_sleep":
+                self._save()
+                if not self._sleep.begin(action[1], self._unit.remembered(now)):
+                    self._carry_out(self._rest.handle(("awake",), now), now)
