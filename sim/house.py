@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
@@ -35,6 +35,8 @@ from livlina.installation import open_authority, open_secret_box
 from provisioning.ca import CertificateAuthority
 from provisioning.files import create_private
 from provisioning.identity import make_identity, write_config, write_flash
+from sim.cellular import CellularUnits, configured
+from sim.modem.scenario import Scenario
 from sim.units import UnitFleet
 
 MUNICIPALITY = 1
@@ -62,6 +64,7 @@ class Way(TypedDict):
     pipes: list[str]
     coap_addresses: list[tuple[str, int]]
     mqtt_address: tuple[str, int, str]
+    modem: tuple[str, str, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ class House:
 
     ``server_command`` is what runs the fleet server; a test may name another program that composes it differently.
     ``pipe_of(unit)`` chooses other pipes; ``coap_addresses`` is where units are told that the server is, in place of
-    where it is: a path in between, or a first address that is dead.
+    where it is: a path in between, or a first address that is dead. ``modems`` are the units that reach it through an
+    emulated modem, by unit.
     """
 
     folder: Path
@@ -101,8 +105,10 @@ class House:
     unit_type: str = "social"
     pipe_of: Callable[[int], str] | None = None
     coap_addresses: Sequence[tuple[str, int]] | None = None
+    modems: Mapping[int, Scenario] = field(default_factory=dict)
     postgres: EmbeddedPostgres = field(init=False)
     fleet: UnitFleet = field(init=False)
+    cellular: CellularUnits = field(init=False)
     _server: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _centre: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
@@ -110,6 +116,7 @@ class House:
         self.folder = self.folder.absolute()
         self.postgres = EmbeddedPostgres(self.folder)
         self.fleet = UnitFleet(self.folder / "firmware")
+        self.cellular = CellularUnits(self.modems)
 
     # Places -------------------------------------------------------------------------------------------------------
 
@@ -153,11 +160,14 @@ class House:
         await self._register(await asyncio.to_thread(open_authority, self.settings))
         await self.start_centre()
         await self.start_server()
-        await self.fleet.start(self.flashes())
+        self.cellular.open()
+        self.fleet.on_levels = self.cellular.levels
+        await self.fleet.start(self.flashes(), env=self.cellular.environment)
 
     async def stop(self) -> None:
         """Stops every process that was started here, units first. May be called at any time."""
         await self.fleet.stop()
+        self.cellular.close()
         for child in (self._server, self._centre):
             if child is not None:
                 await asyncio.to_thread(_end, child)
@@ -295,6 +305,7 @@ class House:
             "pipes": [self.pipe(unit)],
             "coap_addresses": list(self.coap_addresses or [("127.0.0.1", self.ports.coap)]),
             "mqtt_address": ("127.0.0.1", self.ports.mqtt, self.settings.tls_name),
+            "modem": configured(self.modems[unit]) if unit in self.modems else None,
         }
 
 

@@ -27,9 +27,10 @@ from types import TracebackType
 from typing import Any
 
 from fleet.store.postgres_child import ties_to_parent
+from sim.board import BUTTON, CAUSE_DEEP_SLEEP, CAUSE_POWER, CAUSE_RESET, Board
 from sim.firmware_build import build_firmware, heap, interpreter, search_path
 from sim.lamp import LampReader
-from sim.modem.clock import SteppedClock
+from sim.modem.clock import SteppedClock, Timer
 from sim.modem.path import Address, Flights
 from sim.modem.rig import Rig
 
@@ -44,9 +45,8 @@ CLOCK_KB = 6
 COMMAND = "import firmware.main; firmware.main.run({spread})"
 _INSTALL = "import virtual_time; virtual_time.install(); "
 FINGER_S = 0.05
-EXIT_RESET = 75
+EXIT_RESET, EXIT_DEEP_SLEEP = 75, 76
 _DECLARATION = struct.Struct(">7q")
-_BUTTON = 0
 
 
 class StuckError(Exception):
@@ -116,20 +116,27 @@ def _number(fd: Any) -> int:
 
 class VirtualUnit:
     """One unit. Attributes: `number`, `folder` (its flash), `rig` or None, `stage` (what its lamp says), `lamps` as
-    (seconds, stage) in order, `resets` as (seconds, status), `declarations` (how often it came to rest)."""
+    (seconds, stage) in order, `resets` as (seconds, status), `naps` (deep sleeps), `declarations` (how often it came to
+    rest), `board` (what is wired to it)."""
 
-    def __init__(self, world: LockStep, number: int, folder: Path, seed: int, rig: Rig | None, command: str) -> None:
+    def __init__(
+        self, world: LockStep, number: int, folder: Path, seed: int, rig: Rig | None, command: str, ticks: int
+    ) -> None:
         self.number = number
         self.folder = folder.absolute()
         self.rig = rig
         self.lamps: list[tuple[float, str]] = []
         self.resets: list[tuple[float, int]] = []
         self.declarations = 0
+        self.naps = 0
+        self.board = Board(number, self.folder)
         self._world = world
         self._seed = seed
         self._command = _INSTALL + command
+        self._ticks = ticks
         self._process: subprocess.Popen[bytes] | None = None
         self._wire: socket.socket | None = None
+        self._alarm_clock: Timer | None = None
         self._board = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._board_name = f"livlina-board-{secrets.token_hex(8)}"
         self._board.bind("\0" + self._board_name)
@@ -139,7 +146,6 @@ class VirtualUnit:
         self._listener.bind("\0" + self._clock_name)
         self._listener.listen(1)
         self._serial = 0
-        self._inputs: dict[int, int] = {}
         world.poller.add_reader(self._board, self._from_board)
         world.poller.add_reader(self._listener, self._connected)
         if rig is not None:
@@ -147,15 +153,20 @@ class VirtualUnit:
 
     # Power
 
-    def power_up(self, cause: str = "1") -> None:
+    def power_up(self, cause: int = CAUSE_POWER) -> None:
         """Start the process."""
+        made = self.board.environment(cause)
+        self.board.asleep = False
+        self.board.sleep = None
+        self.board.roused.clear()
         self._forget()
+        # A clock runs on through deep sleep, and through nothing else.
+        epoch = EPOCH + (self._offset // 1000 if cause == CAUSE_DEEP_SLEEP else 0)
         env = {
             **os.environ, "MICROPYPATH": self._world.path, "LIVLINA_UNIT": str(self.number),
             "LIVLINA_BOARD": self._board_name, "LIVLINA_CLOCK": self._clock_name, "LIVLINA_SEED": str(self._seed),
-            "LIVLINA_INPUTS": ",".join(f"{pin}={level}" for pin, level in self._inputs.items()),
-            "LIVLINA_EPOCH": str(EPOCH), "LIVLINA_RESET_CAUSE": cause, "LIVLINA_WDT": "off",
-            **(self.rig.environment if self.rig is not None else {}),
+            "LIVLINA_EPOCH": str(epoch), "LIVLINA_TICKS": str(self._ticks), "LIVLINA_WDT": "off",
+            **(self.rig.environment if self.rig is not None else {}), **made,
         }  # fmt: skip
         with (self.folder / "console.log").open("ab") as console:
             self._process = subprocess.Popen(  # noqa: S603 - the interpreter of the units
@@ -171,8 +182,14 @@ class VirtualUnit:
             self._process.kill()
             self._process.wait()
             self._process = None
+        self.board.asleep = False
         self._drop_wire()
+        self._outputs(0)
         self._forget()
+
+    def _outputs(self, levels: int) -> None:
+        if self.rig is not None:
+            self.rig.set_levels(levels)
 
     def _forget(self) -> None:
         """Books of a unit that has just begun."""
@@ -186,7 +203,6 @@ class VirtualUnit:
         self._address: str | bytes | None = None
         if self.rig is not None:
             self.rig.flush()
-            self.rig.set_levels(0)
         clock = self._world.clock
         self._lamp = LampReader(
             lambda seconds, call, *words: clock.call_later(seconds, lambda: call(*words)), self._show
@@ -250,13 +266,36 @@ class VirtualUnit:
         assert self._process is not None
         status = self._process.wait()
         self._process = None
-        self.resets.append((self._world.clock.now(), status))
         rested = self._declared is not None
+        if status == EXIT_DEEP_SLEEP and self.board.sleep is not None:
+            self._sleep()
+            return
+        self.resets.append((self._world.clock.now(), status))
+        self._outputs(0)
         self._forget()
-        if status == EXIT_RESET and rested:
-            self._world.clock.call_later(RESET_S, lambda: self.power_up("2"))
-        else:
+        if status != EXIT_RESET or not rested:
             raise StuckError(f"unit {self.number:08x} ended with status {status}: see {self.folder / 'console.log'}")
+        self._world.clock.call_later(RESET_S, lambda: self.power_up(CAUSE_RESET))
+
+    def _sleep(self) -> None:
+        """Deep sleep: until its time is over, or until its pin has its level."""
+        sleep = self.board.sleep
+        assert sleep is not None
+        self.naps += 1
+        mask, levels = sleep.held
+        self._outputs(mask & levels)
+        self._forget()
+        self.board.asleep = True
+        if self.board.at_wake_level():
+            self._wake()
+        elif sleep.ms:
+            self._alarm_clock = self._world.clock.call_later(sleep.ms / 1000, self._wake)
+
+    def _wake(self) -> None:
+        if self._alarm_clock is not None:
+            self._alarm_clock.cancel()
+        if self.board.asleep:
+            self.power_up(CAUSE_DEEP_SLEEP)
 
     def _drop_wire(self) -> None:
         if self._wire is not None:
@@ -273,13 +312,16 @@ class VirtualUnit:
         self._reports += 1
         self._address = address
         _, levels = struct.unpack(">IB", data[1:6])
+        if data[:1] == b"D":
+            self.board.announce(data[6:])
         self._lamp.levels(levels, self._world.clock.now())
-        if self.rig is not None and data[:1] in b"HS":
-            self.rig.set_levels(levels)
+        self._outputs(levels)
 
-    def contact(self, level: int, pin: int = _BUTTON) -> None:
+    def contact(self, level: int, pin: int = BUTTON) -> None:
         """The wire of an input has this level from now on; a board without power finds it so when it starts."""
-        self._inputs[pin] = level
+        self.board.put(pin, level)
+        if self.board.asleep and self.board.roused.is_set():
+            self._wake()
         if self._address is None:
             return
         self.tell_time()
@@ -357,13 +399,15 @@ class LockStep:
         rig: Rig | None = None,
         spread: int = 1000,
         command: str = COMMAND,
+        ticks: int = 0,
     ) -> VirtualUnit:
         """Power up a unit on this flash. A rig must be on this world's clock and not yet open. `spread` bounds the
-        unit's random delays at boot (ms); `command` is the program that it runs."""
+        unit's random delays at boot (ms); `command` is the program that it runs; `ticks` is where its counter of
+        milliseconds begins."""
         if rig is not None:
             rig.open(self.poller, self.flights)
             self._rigs.append(rig)
-        unit = self.units[number] = VirtualUnit(self, number, folder, seed, rig, command.format(spread=spread))
+        unit = self.units[number] = VirtualUnit(self, number, folder, seed, rig, command.format(spread=spread), ticks)
         unit.power_up()
         self.settle()
         return unit

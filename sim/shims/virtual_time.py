@@ -10,7 +10,7 @@ that nothing can be in flight; no pause and no poll stands for that.
     sim -> unit   the new time (ms): i64
 
 The address is in the environment (`LIVLINA_CLOCK`, an abstract Unix address), with `LIVLINA_SEED` and `LIVLINA_EPOCH`
-(unix seconds at time 0). ticks_ms wraps after 2^30 ms as on a 32-bit board, so that a long run crosses it.
+(unix seconds at time 0). ticks_ms begins at `LIVLINA_TICKS` and wraps after 2^30 ms (12.4 days) as on a 32-bit board.
 """
 
 import hashlib
@@ -36,6 +36,10 @@ class _Books:
         self.sent = 0
         self.received = 0
         self.heard = 0
+        self.first = 0
+
+    def ticks(self) -> int:
+        return (self.first + self.now) % _PERIOD
 
 
 _books = _Books()
@@ -51,7 +55,7 @@ class _Time:
         self._epoch = epoch
 
     def ticks_ms(self) -> int:
-        return _books.now % _PERIOD
+        return _books.ticks()
 
     def ticks_us(self) -> int:
         return _books.now * 1000 % _PERIOD
@@ -91,7 +95,7 @@ class TaskQueue:
 
     def push(self, task: "Task", key: "int | None" = None) -> None:
         task.data = None
-        task.ph_key = key = _books.now % _PERIOD if key is None else key
+        task.ph_key = key = _books.ticks() if key is None else key
         place = len(self._tasks)
         while place and _difference(self._tasks[place - 1].ph_key, key) > 0:
             place -= 1
@@ -149,7 +153,7 @@ class Task:
         if hasattr(task.data, "remove"):
             task.data.remove(task)
             core._task_queue.push(task)
-        elif _difference(task.ph_key, _books.now % _PERIOD) > 0:
+        elif _difference(task.ph_key, _books.ticks()) > 0:
             core._task_queue.remove(task)
             core._task_queue.push(task)
         task.data = core.CancelledError
@@ -316,6 +320,7 @@ def install() -> None:
     import time
 
     seed = (os.getenv("LIVLINA_SEED") or "1").encode()
+    _books.first = int(os.getenv("LIVLINA_TICKS") or "0")
     random.seed(int.from_bytes(hashlib.sha256(seed).digest()[:4], "big"))
     wire = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     wire.connect(struct.pack("@H", socket.AF_UNIX) + b"\x00" + os.getenv("LIVLINA_CLOCK").encode())
