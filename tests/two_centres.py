@@ -122,7 +122,7 @@ async def two_centres(
     database: FreshDatabase, folder: Path, *, factor: float = 40.0, start: datetime = MONDAY
 ) -> AsyncIterator[Stage]:
     """Units 1..9 social and 21..29 personal in municipality 1, whose alarms go to A, and to B for want of A."""
-    clock = FastClock(start, factor=factor)
+    clock = FastClock(start, factor=factor, step_s=max(0.1, factor / 400))
     centres = [Centre(clock=lambda: clock.now().timestamp()) for _ in range(2)]
     ports = [await c.start("127.0.0.1", 0, folder / f"{n}.jsonl") for c, n in zip(centres, "AB", strict=True)]
     pools = [make_pool(database.app_url, duty, size=2) for duty in ("registry", "ingest")]
