@@ -254,9 +254,9 @@ def check(due, tally):
     values = {"crashes": boot.crashes(flash), "crumbs": Crumbs(flash).previous}
     for name in ("governor", "command"):
         values[name] = kept.load(name)
-    for name, value in values.items():
-        # None in what is due: nothing had been kept before.
-        allowed = due.values.get(name, [None])
+    for name, allowed in due.values.items():
+        # None in what is allowed: nothing had been kept before.
+        value = values[name]
         tally.values += (None not in allowed) if value in ([], None) else value not in allowed
     used, boots = set(due.taken), set(due.boots)
     for seq in (1, 2):
