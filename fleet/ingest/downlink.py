@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Final
 
 import psycopg
@@ -48,6 +49,7 @@ class Downlink:
         here: Callable[[int], Push | None],
         at: Callable[[str], Push | None],
         by_sms: Callable[[int], Tell | None],
+        clock: Callable[[], datetime],
     ) -> None:
         self._pool = pool
         self._directory = directory
@@ -55,6 +57,7 @@ class Downlink:
         self._here = here
         self._at = at
         self._by_sms = by_sms
+        self._clock = clock
         self._wanted: dict[int, None] = {}
         self._gap = False
         self._wake = asyncio.Event()
@@ -108,7 +111,7 @@ class Downlink:
             if not ways and not tells:
                 return
             items: dict[int, list[Item]] = {}
-            for press in await recent_stages(connection, {**ways, **tells}):
+            for press in await recent_stages(connection, {**ways, **tells}, self._clock()):
                 items.setdefault(press.key.unit, []).append((press.key.boot, press.key.seq, press.stage))
         for unit, known in items.items():
             if unit in tells:

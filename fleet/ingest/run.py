@@ -102,7 +102,13 @@ class Ingest:
         self._sms_receipts = SmsReceipts(self._directory, receipts, gateways, box, self._drops)
         self._sms = SmsDoor(self._intake.take, gateways, self._drops, self._sms_receipts.told)
         self._downlink = Downlink(
-            self._side_pool, self._directory, receipts, here=self._here, at=self._at, by_sms=self._sms_receipts.way_to
+            self._side_pool,
+            self._directory,
+            receipts,
+            here=self._here,
+            at=self._at,
+            by_sms=self._sms_receipts.way_to,
+            clock=clock,
         )
         channels = {
             "livlina_units": self._units_changed,

@@ -25,6 +25,15 @@ def test_a_port_that_is_none_is_refused_with_its_name(value: str) -> None:
         Settings.from_environment({"LIVLINA_HTTP_PORT": value})
 
 
+def test_the_sms_door_is_shut_unless_it_is_given_a_port() -> None:
+    assert Settings.from_environment({}).hooks_port is None
+    assert Settings.from_environment({"LIVLINA_HOOKS_PORT": ""}).hooks_port is None
+    opened = Settings.from_environment({"LIVLINA_HOOKS_PORT": "8090"})
+    assert (opened.hooks_port, opened.hooks_listen) == (8090, "127.0.0.1")
+    with pytest.raises(SettingsError, match="LIVLINA_HOOKS_PORT"):
+        Settings.from_environment({"LIVLINA_HOOKS_PORT": "many"})
+
+
 def test_passwords_are_not_printed() -> None:
     settings = Settings.from_environment({"LIVLINA_DATABASE_URL": "postgresql://a:hemligt@db/x"})
     assert "hemligt" not in repr(settings)
