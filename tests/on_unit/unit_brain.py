@@ -1,0 +1,461 @@
+"""The brain with all its parts: windows, drills, pendants, commands, events, and what a restart finds of them."""
+
+from firmware.core import obey, profiles, records, stages
+from firmware.core.drill import EVERY_S, GIVE_UP_MS, WINDOW_MS
+from firmware.core.events import FAULT_CONFIG, MOST
+from firmware.core.heartbeat import Heartbeat
+from firmware.core.pendants import ALIVE, PRESS, TEST, Pendants, frame
+from firmware.core.unit import REBOOT_MS, Means, Unit
+from protocols.wire import messages
+
+KEY = bytes(range(16))
+WALL = 1700000000
+
+
+def sha256(data):
+    import hashlib
+
+    return hashlib.sha256(data).digest()
+
+
+class Bench:
+    """A unit on a desk: what it orders is kept as a journal and kept values would keep it."""
+
+    def __init__(self, config=None, last=None, boot=5, slots=0, measure=None, up=True, drill=EVERY_S):
+        self.setup = profiles.read(config or {1: profiles.SOCIAL, 2: 300})
+        self.kept = dict(last.kept) if last is not None else {"drill": drill}
+        self.book = dict(last.book) if last is not None else {}
+        self.entries = last.entries if last is not None else {}
+        self.now = 0
+        self.lamps = []
+        self.sent = []
+        self.others = []
+        self.order = []
+        means = Means(
+            lambda bound: 0,
+            measure or (lambda: ({}, {messages.STATUS_VERSION: "1"})),
+            lambda: WALL,
+            lambda pipe: messages.BEARER_SIM1,
+            lambda key: key == (1, 1),
+        )
+        pendants = None
+        if self.setup.pendants:
+            pendants = Pendants(self.setup.pendants, sha256, self.kept.get("pendants"), 0)
+        items = [(self.book[key][0], key[0], key[1], self.book[key][1]) for key in sorted(self.book)]
+        entries = [self.entries[key] for key in sorted(self.entries) if not self.entries[key].over()]
+        heartbeat = Heartbeat(self.setup.heartbeat, lambda bound: bound - 1, 1000)
+        self.unit = Unit(boot, ("coap",), self.setup, means, heartbeat, 0, entries, items, self.kept, pendants, slots)
+        if up:
+            self.take(self.unit.handle(("pipe", "coap", True), 0))
+        self.take(self.unit.start(0))
+
+    def take(self, actions):
+        for action in actions:
+            self.order.append(action[0])
+            if action[0] == "send":
+                self.sent.append((self.now, action[3]))
+            elif action[0] == "journal":
+                record = action[1]
+                key = (record[records.BOOT], record[records.SEQ])
+                if record[records.TYPE] == records.ITEM:
+                    self.book[key] = (record[records.PRIORITY], record[records.BODY])
+                elif record[records.TYPE] == records.CONSUMED:
+                    self.book.pop(key)
+                else:
+                    records.fold(self.entries, record)
+            elif action[0] == "keep":
+                self.kept[action[1]] = action[2]
+            elif action[0] == "lamp":
+                self.lamps.append((self.now, action[1]))
+            else:
+                self.others.append(action)
+
+    def feed(self, *event):
+        self.take(self.unit.handle(event, self.now))
+
+    def run(self, until):
+        """Let time pass as the driver does."""
+        while True:
+            due = self.unit.next_wakeup(self.now)
+            if due is None or due > until:
+                break
+            self.now = max(due, self.now)
+            self.feed("time")
+        self.now = until
+        self.feed("time")
+
+    def tap(self, code=0, held=200):
+        self.feed("edge", code, True, self.now)
+        self.run(self.now + held)
+        self.feed("edge", code, False, self.now)
+        self.run(self.now + 100)
+
+    def of(self, kind):
+        return [message for _, message in self.sent if isinstance(message, kind)]
+
+    def fresh(self, kind):
+        """Messages of this kind, each key once."""
+        found = {}
+        for message in self.of(kind):
+            found[(message.boot, message.seq)] = message
+        return [found[key] for key in sorted(found)]
+
+    def events(self, kind):
+        return [one for one in self.fresh(messages.Event) if one.kind == kind]
+
+    def answer_all(self, stage=1):
+        items = [(one.boot, one.seq, stage) for one in self.fresh(messages.Alarm)]
+        items += [(one.boot, one.seq, 1) for one in self.fresh(messages.Event) + self.fresh(messages.Answer)]
+        items += [(one.boot, one.seq, 1) for one in self.fresh(messages.Heartbeat)]
+        while items:
+            self.feed("receipt", items[:8], 1800000000)
+            items = items[8:]
+
+    def command(self, number, kind, args=None):
+        """What a command is answered. Alarms are stored first: until then they have the radio to themselves."""
+        self.answer_all()
+        before = len(self.of(messages.Answer))
+        self.feed("command", messages.Command(number=number, kind=kind, args=args))
+        told = self.of(messages.Answer)[before:]
+        return told[0] if told else None
+
+
+WINDOW = {1: profiles.SOCIAL, 2: 300, 7: [[0, 0, 8000]]}
+
+
+def test_a_cancel_window_is_on_flash_before_it_shows_and_becomes_a_press():
+    bench = Bench(WINDOW)
+    bench.order = []
+    bench.tap()
+    assert bench.order[:2] == ["journal", "lamp"]
+    assert bench.lamps[-1][1] == stages.CANCELLABLE and bench.of(messages.Alarm) == []
+    assert bench.entries[(5, 1)].count == 1 or len(bench.entries) == 1
+    bench.run(9000)
+    assert [one.count for one in bench.fresh(messages.Alarm)] == [1]
+    assert bench.lamps[-1][1] == stages.TRYING
+    assert bench.fresh(messages.Alarm)[0].age == 8
+
+
+def test_a_window_that_a_restart_finds_open_is_a_press():
+    bench = Bench(WINDOW)
+    bench.tap()
+    after = Bench(WINDOW, last=bench, boot=6)
+    alarms = after.fresh(messages.Alarm)
+    assert len(alarms) == 1 and alarms[0].boot == 5
+    assert alarms[0].flags & messages.ALARM_AGE_IS_LOWER_BOUND
+
+
+def test_a_press_taken_back_is_told_and_no_alarm():
+    bench = Bench(WINDOW)
+    bench.tap()
+    bench.tap(profiles.CANCEL)
+    assert bench.lamps[-1][1] == stages.OFF
+    bench.run(60000)
+    assert bench.of(messages.Alarm) == []
+    told = bench.events(messages.EVENT_CANCELLED)
+    assert len(told) == 1 and told[0].data == {1: 0} and told[0].about_boot == 5
+    bench.answer_all()
+    assert bench.book == {}
+    assert Bench(WINDOW, last=bench, boot=6).fresh(messages.Alarm) == []
+
+
+def test_whoever_is_forced_to_cancel_shows_the_same_and_sends_a_silent_alarm():
+    bench = Bench(WINDOW)
+    bench.tap()
+    bench.tap(profiles.CANCEL, 2500)
+    bench.run(70000)
+    assert bench.lamps[-1][1] == stages.OFF
+    alarms = bench.fresh(messages.Alarm)
+    assert [(one.kind, one.flags & messages.ALARM_SILENT) for one in alarms] == [(messages.KIND_DURESS, 4)]
+    assert bench.events(messages.EVENT_CANCELLED) == []
+
+
+def test_a_worn_units_tap_takes_back_a_fall_and_a_hold_is_an_alarm():
+    bench = Bench({1: profiles.PERSONAL, 2: 300})
+    bench.tap(profiles.MAN_DOWN, 3000)
+    bench.tap(0, 200)
+    bench.run(30000)
+    assert bench.of(messages.Alarm) == [] and len(bench.events(messages.EVENT_CANCELLED)) == 1
+    bench = Bench({1: profiles.PERSONAL, 2: 300})
+    bench.tap(profiles.MAN_DOWN, 3000)
+    bench.tap(0, 800)
+    bench.run(30000)
+    assert sorted([one.kind for one in bench.fresh(messages.Alarm)]) == [
+        messages.KIND_MANUAL, messages.KIND_MAN_DOWN,
+    ]  # fmt: skip
+    assert [one.input for one in bench.fresh(messages.Alarm)] == [0, 0]
+
+
+def test_silent_and_duress_show_nothing_at_any_stage():
+    for config, code in (({1: 2, 2: 300, 8: True}, 0), ({1: 2, 2: 300}, profiles.DURESS)):
+        bench = Bench(config)
+        bench.tap(code, 1000)
+        bench.run(20000)
+        for stage in (1, 2, 3):
+            bench.answer_all(stage)
+        assert bench.fresh(messages.Alarm)[0].flags & messages.ALARM_SILENT
+        assert bench.lamps == []
+        again = Bench(config)
+        again.tap(code, 1000)
+        after = Bench(config, last=again, boot=6)
+        after.run(20000)
+        assert after.fresh(messages.Alarm)[0].flags & messages.ALARM_SILENT and after.lamps == []
+
+
+def test_a_stuck_contact_is_one_alarm_a_flag_and_an_event_and_others_go_on():
+    """Scenario A5 (a)."""
+    bench = Bench({1: 1, 2: 300, 6: [[1, 77, KEY, 3600]]})
+    bench.feed("edge", 0, True, 0)
+    bench.run(60000)
+    stuck = bench.events(messages.EVENT_INPUT_STUCK)
+    assert len(stuck) == 1 and stuck[0].data == {1: 0, 2: 1}
+    assert bench.of(messages.Alarm)[-1].flags & messages.ALARM_STUCK
+    bench.feed("pendant", frame(sha256, KEY, 77, 1, PRESS, 90))
+    bench.feed("mains", True)
+    assert [one.input for one in bench.fresh(messages.Alarm)] == [0, 1]
+    assert not bench.fresh(messages.Alarm)[1].flags
+    bench.run(62000)
+    bench.answer_all(3)
+    assert len(bench.events(messages.EVENT_MAINS_LOST)) == 1
+    for hour in range(1, 11):
+        bench.run(hour * 3600000)
+        bench.answer_all(3)
+        # What the desk has written down must not fill the unit's heap.
+        bench.order = []
+        bench.sent = [one for one in bench.sent if not isinstance(one[1], messages.Heartbeat)]
+    assert len(bench.fresh(messages.Alarm)) == 2
+    bench.feed("edge", 0, False, bench.now)
+    bench.run(bench.now + 400000)
+    assert len(bench.events(messages.EVENT_INPUT_RELEASED)) == 1
+
+
+def test_repeats_carry_their_count_until_somebody_has_taken_the_case():
+    bench = Bench()
+    for _ in range(3):
+        bench.tap()
+        bench.run(bench.now + 60000)
+    assert [one.count for one in bench.fresh(messages.Alarm)] == [1, 2, 3]
+    after = Bench(last=bench, boot=6)
+    after.tap()
+    assert after.fresh(messages.Alarm)[-1].count == 4, "a restart begins no new run"
+    after.answer_all(3)
+    after.tap()
+    assert after.fresh(messages.Alarm)[-1].count == 1
+
+
+def test_old_alarms_say_so_and_fresh_ones_go_first_after_an_outage():
+    bench = Bench(up=False)
+    bench.tap()
+    bench.run(400000)
+    bench.sent = []
+    bench.tap()
+    bench.take(bench.unit.handle(("pipe", "coap", True), bench.now))
+    bench.run(bench.now + 30000)
+    alarms = bench.of(messages.Alarm)
+    assert alarms[0].seq > alarms[-1].seq or alarms[0].age < 60
+    by_age = sorted([(one.age, one.flags or 0) for one in alarms])
+    assert not by_age[0][1] & messages.ALARM_LATE
+    assert by_age[-1][0] >= 300 and by_age[-1][1] & messages.ALARM_LATE
+
+
+def test_pendants_press_test_and_are_missed():
+    config = {1: 1, 2: 300, 6: [[3, 77, KEY, 60]]}
+    bench = Bench(config)
+    bench.feed("pendant", frame(sha256, KEY, 77, 1, PRESS, 90))
+    bench.feed("pendant", frame(sha256, KEY, 77, 1, PRESS, 90))
+    bench.feed("pendant", frame(sha256, KEY, 77, 2, TEST, 90))
+    assert [(one.input, one.kind, one.count) for one in bench.fresh(messages.Alarm)] == [(3, 1, 1), (3, 9, 1)]
+    assert bench.fresh(messages.Alarm)[1].flags == messages.ALARM_TEST
+    bench.feed("pendant", frame(sha256, bytes(16), 77, 3, PRESS, 90))
+    after = Bench(config, last=bench, boot=6)
+    after.feed("pendant", frame(sha256, KEY, 77, 2, PRESS, 90))
+    assert [one.seq for one in after.fresh(messages.Alarm) if one.boot == 6] == [], "a replay after a restart"
+    bench.run(200000)
+    assert bench.events(messages.EVENT_PENDANT_MISSED)[0].data[1] == 3
+    bench.feed("pendant", frame(sha256, KEY, 77, 4, ALIVE, 15))
+    assert bench.events(messages.EVENT_PENDANT_BACK)[0].data == {1: 3}
+    assert bench.events(messages.EVENT_PENDANT_BATTERY_LOW)[0].data == {1: 3, 2: 15}
+    bench.answer_all()
+    bench.run(700000)
+    assert bench.of(messages.Heartbeat)[-1].refused == 1
+
+
+def test_a_drill_by_finger_is_one_press_and_never_the_second_one_nor_duress():
+    bench = Bench({1: profiles.PERSONAL, 2: 300})
+    assert bench.command(1, messages.COMMAND_DRILL).result == messages.RESULT_DONE
+    assert bench.command(2, messages.COMMAND_DRILL, {1: profiles.DURESS}).result == messages.RESULT_DONE
+    bench.tap(profiles.DURESS, 100)
+    bench.tap(0, 700)
+    bench.tap(0, 700)
+    found = [(one.kind, one.flags or 0, one.input, one.count) for one in bench.fresh(messages.Alarm)]
+    assert found == [(2, messages.ALARM_SILENT, 0, 1), (9, messages.ALARM_TEST, 0, 1), (1, 0, 0, 1)]
+    assert bench.command(3, messages.COMMAND_DRILL, {1: 4}).result == messages.RESULT_BAD_ARGUMENTS
+    late = Bench()
+    late.command(1, messages.COMMAND_DRILL)
+    late.run(WINDOW_MS + 1)
+    late.tap()
+    assert late.fresh(messages.Alarm)[0].kind == messages.KIND_MANUAL, "the window is over"
+
+
+def test_a_drill_without_a_finger_names_no_input_and_shows_nothing():
+    bench = Bench(drill=3600)
+    bench.run(3600000 + 20000)
+    alarm = bench.fresh(messages.Alarm)[0]
+    assert (alarm.kind, alarm.flags, alarm.input) == (9, messages.ALARM_TEST, None)
+    assert bench.lamps == []
+    bench.run(3600000 + GIVE_UP_MS + 20000)
+    told = bench.events(messages.EVENT_FAULT)
+    assert len(told) == 1 and told[0].data[3] == "a drill was not stored"
+    assert not bench.unit.is_open()
+    assert bench.kept["drill"] > EVERY_S // 2
+    good = Bench(drill=3600)
+    good.run(3600000 + 1000)
+    good.answer_all(3)
+    assert not good.unit.is_open() and good.events(messages.EVENT_FAULT) == []
+
+
+def test_an_event_waits_on_flash_until_it_is_confirmed():
+    bench = Bench()
+    bench.feed("mains", True)
+    bench.feed("fault", FAULT_CONFIG, "7: no timing of an input")
+    bench.feed("fault", FAULT_CONFIG, "again")
+    assert len(bench.book) == 2
+    after = Bench(last=bench, boot=6)
+    after.run(120000)
+    assert [one.boot for one in after.events(messages.EVENT_MAINS_LOST)] == [5]
+    assert after.events(messages.EVENT_FAULT)[0].data == {1: FAULT_CONFIG, 2: 1, 3: "7: no timing of an input"}
+    ages = [one.age for one in after.of(messages.Event) if one.kind == messages.EVENT_MAINS_LOST]
+    assert ages[-1] > ages[0] or len(ages) == 1
+    after.answer_all()
+    assert after.book == {}
+
+
+def test_what_waits_is_bounded_and_an_alarm_is_not_part_of_it():
+    bench = Bench(up=False)
+    bench.tap()
+    for number in range(3 * MOST):
+        bench.feed("report", messages.EVENT_SIM_CHANGED, {1: number & 1, 2: 0})
+    assert len(bench.book) == MOST
+    bench.take(bench.unit.handle(("pipe", "coap", True), bench.now))
+    bench.run(bench.now + 1000)
+    assert len(bench.of(messages.Alarm)) >= 1
+
+
+def test_commands_are_obeyed_once_answered_the_same_and_lower_numbers_refused():
+    bench = Bench()
+    nonce = b"12345678"
+    assert bench.command(7, messages.COMMAND_HEARTBEAT, {1: 60}).result == messages.RESULT_DONE
+    assert bench.kept["heartbeat"] == [60, 0] and bench.kept["command"][0] == 7
+    assert bench.command(7, messages.COMMAND_HEARTBEAT, {1: 600}).result == messages.RESULT_DONE
+    assert bench.kept["heartbeat"] == [60, 0], "a repeat is not obeyed"
+    assert bench.command(6, messages.COMMAND_STATUS) is None
+    assert bench.command(8, 99).result == messages.RESULT_UNKNOWN_KIND
+    assert bench.command(9, messages.COMMAND_HEARTBEAT, {1: 3601}).result == messages.RESULT_BAD_ARGUMENTS
+    assert bench.command(10, messages.COMMAND_SEARCH, {1: 60}).result == messages.RESULT_NOT_THIS_PROFILE
+    assert bench.command(11, messages.COMMAND_SIM_POLICY, {1: 0}).result == messages.RESULT_NOT_THIS_PROFILE
+    assert bench.command(12, messages.COMMAND_CHALLENGE, {1: b"short", 2: 1, 3: 1}).result == 2
+    asked = bench.command(13, messages.COMMAND_CHALLENGE, {1: nonce, 2: 1, 3: 1})
+    assert asked.data == {1: nonce, 2: obey.OVER}
+    after = Bench(last=bench, boot=6)
+    assert after.command(13, messages.COMMAND_CHALLENGE, {1: nonce, 2: 9, 3: 9}).data == {1: nonce, 2: obey.OVER}
+    assert after.command(12, messages.COMMAND_STATUS) is None
+    assert after.unit.interval() == 60
+    after.tap()
+    seq = after.fresh(messages.Alarm)[0].seq
+    assert after.command(14, messages.COMMAND_CHALLENGE, {1: nonce, 2: 6, 3: seq}).data[2] == obey.OPEN
+    assert after.command(15, messages.COMMAND_CHALLENGE, {1: nonce, 2: 6, 3: 999}).data[2] == obey.NOT_MINE
+    assert after.command(16, messages.COMMAND_REBOOT).result == messages.RESULT_NOT_NOW
+    after.answer_all(3)
+    assert after.command(17, messages.COMMAND_CHALLENGE, {1: nonce, 2: 6, 3: seq}).data[2] == obey.OVER
+    assert after.command(18, messages.COMMAND_REBOOT).result == messages.RESULT_DONE
+    assert after.others == []
+    after.run(after.now + REBOOT_MS)
+    assert after.others == [("reboot",)] and after.kept["command"][0] == 18
+
+
+def test_a_policy_is_checked_kept_and_told_to_the_modem():
+    bench = Bench(slots=2)
+    assert bench.command(1, messages.COMMAND_SIM_POLICY, {1: 1, 2: [24001], 3: [[24005, 1, 1900000000]]}).result == 0
+    value = [1, [24001], [[24005, 1, 1900000000]]]
+    assert bench.kept["policy"] == value and ("cellular", ("policy", value)) in bench.others
+    for wrong in ({}, {1: 2}, {1: 0, 2: [-1]}, {1: 0, 2: 5}, {1: 0, 3: [[1, 2]]}, {1: 0, 2: [1] * 17}):
+        number = bench.kept["command"][0] + 1
+        assert bench.command(number, messages.COMMAND_SIM_POLICY, wrong).result == 2, wrong
+    assert bench.command(90, messages.COMMAND_SWITCH_SIM, {1: 1}).result == 0
+    assert ("cellular", ("switch", 1)) in bench.others
+    bench.tap()
+    assert bench.command(91, messages.COMMAND_SWITCH_SIM, {1: 0}).result == messages.RESULT_NOT_NOW
+
+
+def test_a_tracker_tells_where_it_is_in_a_search_and_only_then():
+    bench = Bench({1: profiles.TRACKER, 2: 3600})
+    bench.feed("position", {1: 1, 2: 2})
+    assert bench.events(messages.EVENT_POSITION) == []
+    bench.command(1, messages.COMMAND_SEARCH, {1: 60, 2: 20})
+    assert bench.others == [("cellular", ("locate", True))]
+    for second in range(0, 100, 5):
+        bench.run(second * 1000)
+        bench.feed("position", {1: second, 2: 2})
+        bench.answer_all()
+    assert [one.data[1] for one in bench.events(messages.EVENT_POSITION)] == [0, 20, 40]
+    assert bench.others[-1] == ("cellular", ("locate", False))
+    assert [key for key in bench.book if bench.book[key][0] == 3] == [], "a search leaves nothing on flash"
+
+
+def test_a_personal_unit_tells_where_once_after_its_alarm_is_stored():
+    bench = Bench({1: profiles.PERSONAL, 2: 300})
+    bench.tap(0, 800)
+    assert bench.others == []
+    bench.answer_all(1)
+    assert bench.others == [("cellular", ("locate", True))]
+    bench.feed("position", {1: 5, 2: 6})
+    bench.feed("position", {1: 7, 2: 8})
+    told = bench.events(messages.EVENT_POSITION)
+    assert len(told) == 1 and told[0].about_seq == bench.fresh(messages.Alarm)[0].seq
+    assert bench.others[-1] == ("cellular", ("locate", False))
+
+
+def test_status_goes_on_change_and_on_request_and_operator_only_with_it():
+    radio = [24001, messages.RADIO_LTE_M]
+
+    def measure():
+        fields = {"signal": -90, "operator": radio[0], "radio": radio[1]}
+        return fields, {messages.STATUS_VERSION: "1"}
+
+    bench = Bench(measure=measure)
+    bench.run(2000)
+    bench.answer_all()
+    first = bench.fresh(messages.Heartbeat)[-1]
+    assert first.status is not None and first.operator == 24001 and first.bearer == messages.BEARER_SIM1
+    bench.feed("heartbeat")
+    bench.answer_all()
+    assert bench.fresh(messages.Heartbeat)[-1].status is None and bench.fresh(messages.Heartbeat)[-1].operator is None
+    radio[0] = 24007
+    bench.feed("heartbeat")
+    assert bench.fresh(messages.Heartbeat)[-1].operator == 24007
+    bench.answer_all()
+    bench.command(1, messages.COMMAND_STATUS)
+    assert bench.fresh(messages.Heartbeat)[-1].status is not None
+    bench.answer_all()
+    count = len(bench.fresh(messages.Heartbeat))
+    for _ in range(20):
+        bench.feed("status")
+        bench.answer_all()
+    assert len(bench.fresh(messages.Heartbeat)) == count + 1, "a change brings one forward, twenty do not bring twenty"
+
+
+def test_charging_is_off_duty_and_a_low_battery_is_told_once():
+    bench = Bench({1: profiles.PERSONAL, 2: 300, 9: 7200})
+    bench.feed("battery", 14, 3400)
+    bench.feed("battery", 13, 3390)
+    assert bench.events(messages.EVENT_BATTERY_LOW)[0].data == {1: 14, 2: 3400}
+    assert len(bench.events(messages.EVENT_BATTERY_LOW)) == 1
+    bench.feed("charging", True)
+    assert bench.unit.interval() == 7200
+    bench.feed("worn", False)
+    bench.feed("charging", False)
+    assert bench.unit.interval() == 300
+    bench.feed("worn", True)
+    assert len(bench.events(messages.EVENT_NOT_WORN)) == 1 and len(bench.events(messages.EVENT_WORN)) == 1
+    bench.tap(0, 800)
+    assert bench.fresh(messages.Alarm)[0].battery == 13
