@@ -138,11 +138,28 @@ class At:
         """Whether a command may be submitted."""
         return self._command is None and not self._resync
 
+    @property
+    def resyncing(self) -> bool:
+        """Whether a command was not answered, or given up, and the channel is not in step again yet."""
+        return self._resync
+
     def submit(self, command: Command, now: int) -> "Actions":
         """Write a command. Raises AtError "busy" unless `ready`."""
         if not self.ready:
             raise AtError("busy")
         return [self._begin(command, now)]
+
+    def give_up(self, now: int) -> "Actions":
+        """Something more urgent is waiting: the command in flight is over, and its answer, however late, is nobody's.
+        The channel is out of step until ("resynced",) or ("hung",)."""
+        if self._command is None or self._resync:
+            return []
+        # ESC ends a prompt (see `timeout`); a command that can be broken off is, by any character (V.250 clause 5.6.1).
+        escape: "Actions" = [] if self._command.payload is None else [("write", b"\x1b")]
+        self._command = None
+        self._forget()
+        self._start_resync(now)
+        return escape
 
     def restart(self) -> None:
         """Forget everything: the modem's power was cut, or the channel is new."""

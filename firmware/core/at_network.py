@@ -108,6 +108,22 @@ def encode_active(seconds: int) -> str:
     return _encode_timer(seconds, _ACTIVE_UNITS)
 
 
+# TS 24.008 clause 10.5.5.32, S1 mode: hundredths of a second of each cycle value.
+_EDRX = (512, 1024, 2048, 4096, 6144, 8192, 10240, 12288, 14336, 16384, 32768, 65536, 131072, 262144, 524288, 1048576)
+
+
+def edrx(line: str) -> "int | None":
+    """Seconds of the cycle that the network has provided, of +CEDRXRDP (`type, asked, provided, window`); 0 where
+    eDRX is not used, None if the line makes no sense."""
+    values = at_syntax.split(at_syntax.rest(line))
+    if values[0] == "0":
+        return 0
+    bits = values[2].strip('"') if len(values) > 2 else ""
+    if len(bits) != 4 or bits.strip("01"):
+        return None
+    return _EDRX[int(bits, 2)] // 100
+
+
 def signal(line: str) -> "dict[str, int]":
     """`rsrp` (dBm) and `rsrq` (tenths of dB) of +CESQ, or `rssi` (dBm) of +CSQ; what is unknown is left out."""
     values = at_syntax.fields(line)

@@ -17,7 +17,7 @@ Time is counted in seconds that the unit is known to have been on, kept over reb
 two verified server times only, else it counts as nothing: a wait may be too long, never too short.
 """
 
-from protocols.wire.courier import RETRIES
+from protocols.wire.courier import APART, RETRIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -177,7 +177,9 @@ class Governor:
         line = _line(kind, slot)
         if self._alarm:
             last = self._last[line]
-            due = 0 if last is None else last + RETRIES[min(self._step[line], len(RETRIES) - 1)] - now
+            step = self._step[line]
+            apart = APART if step < 0 else RETRIES[min(step, len(RETRIES) - 1)]
+            due = 0 if last is None else last + apart - now
             if kind == RESET and self._loop >= LOOP_ALARM:
                 due = max(due, (self._loop_at + HELD_S - self._seconds(now)) * 1000)
             return max(due, 0)
@@ -234,6 +236,8 @@ class Governor:
         line = _line(kind, slot)
         if kind == ATTACH:
             self._attached = self._seconds(now)
+        # It was granted and it worked: what an alarm loses again it may have back at once.
+        self._step[line] = -1
         if self._failures[line] or self._not_before[line]:
             self._failures[line] = self._not_before[line] = 0
             self._changed = True

@@ -7,8 +7,9 @@ long as it works. It never decides how a network is searched (`core.registration
 Event source: the modem's task, the courier and the fleet's policy. Action sink: the modem's task.
 Events: ("switched", slot) when a switch is done (CFUN=1 was answered): before that nothing is believed of the new SIM;
 ("registered", operator, technology) and ("lost",) of the SIM in use; ("sim", ok) for a SIM that cannot be read;
-("barred",) when the subscription is refused; ("asked",) when a heartbeat is
-sent; ("receipt",) when a verified receipt came over this modem; ("alarm", open) while a press is not stored;
+("barred",) when the subscription is refused; ("restarted",) when the modem has started anew with the same SIM, so
+that a search is no loss; ("use", slot) when a verified command asks for a slot; ("asked",) when a heartbeat is sent;
+ ("receipt",) when a verified receipt came over this modem; ("alarm", open) while a press is not stored;
 ("policy", policy), see `Policy`; ("clock", unix s) of a verified server time; ("time",).
 Actions: ("switch", slot, reason), one of `REASONS`; ("heartbeat",) to be sent now, so that the path is proven;
 ("proven", slot, ok) is the outcome of the daily exercise; ("undiverse", operator, operator) when both SIMs stand on one
@@ -109,10 +110,11 @@ class SimChoice:
         self.active = state[1] if kept else (policy.preferred if slots > 1 else 0)
         self.seen = [(state[3], state[4]), (state[5], state[6])] if kept else [(0, 0), (0, 0)]
         self._standing = [GOOD, GOOD]
-        self._phase = SEARCHING
+        self.phase = SEARCHING
         self._since = now  # when the phase began
         self._arrived = now  # when this SIM was switched to
         self._found = False  # whether it has been registered since
+        self._restarted = False  # whether the modem has started anew on this SIM and has not found it again yet
         self._moved = False  # whether this boot has switched at all
         self._alarm: "int | None" = None
         self._switches = 0  # in this alarm
@@ -139,21 +141,29 @@ class SimChoice:
         """What is to be done now that this has happened."""
         name = event[0]
         actions: "Actions" = []
-        if self._phase == SWITCHING and name in ("registered", "lost", "sim", "barred"):
+        if self.phase == SWITCHING and name in ("registered", "lost", "sim", "barred"):
             # The last words of the SIM that was left.
             name = "time"
         if name == "registered":
             actions = self._registered(event[1], event[2], now)
         elif name == "lost":
-            if self._phase == UP:
+            if self.phase == UP:
                 self._enter(SEARCHING, now)
         elif name in ("sim", "barred"):
             bad = REFUSED if name == "barred" else UNREADABLE
             self._standing[self.active] = GOOD if name == "sim" and event[1] else bad
-            if self._phase == UP and self._standing[self.active]:
+            if self.phase == UP and self._standing[self.active]:
                 self._enter(SEARCHING, now)
+        elif name == "restarted":
+            if self.phase != SWITCHING:
+                self._enter(SEARCHING, now)
+                self._restarted = self._found
+        elif name == "use":
+            if event[1] != self.active and event[1] < self.slots and self._alarm is None and self.phase != SWITCHING:
+                self._exercising = False
+                actions = self._switch(POLICY, now)
         elif name == "switched":
-            if self._phase == SWITCHING and event[1] == self.active:
+            if self.phase == SWITCHING and event[1] == self.active:
                 self._enter(SEARCHING, self._since)
         elif name == "asked":
             if self._asked is None:
@@ -175,7 +185,7 @@ class SimChoice:
         if self.slots < 2:
             return None
         due = [self._saved + SAVE_MS]
-        if self._phase == SWITCHING:
+        if self.phase == SWITCHING:
             due.append(self._since + SWITCH_MS)
         else:
             due += [at for at, _ in self._plans()]
@@ -202,17 +212,18 @@ class SimChoice:
         return preferred if self.standing(preferred) <= self.standing(1 - preferred) else 1 - preferred
 
     def _enter(self, phase: int, at: int) -> None:
-        self._phase = phase
+        self.phase = phase
         self._since = at
 
     def _registered(self, operator: int, technology: int, now: int) -> "Actions":
         actions: "Actions" = []
-        if self._phase != UP:
+        if self.phase != UP:
             self._enter(UP, now)
             self._asked = None
             if self._moved and not self._found and self._alarm is None:
                 actions.append(("heartbeat",))
             self._found = True
+            self._restarted = False
         self._standing[self.active] = GOOD
         if self.seen[self.active] != (operator, technology):
             self.seen[self.active] = (operator, technology)
@@ -225,7 +236,7 @@ class SimChoice:
         self._fruitless = 0
         if self.active == self.policy.preferred and now >= self._arrived + IDLE_MS:
             self._hold = HOLD_MS
-        if not self._exercising or self._phase != UP:
+        if not self._exercising or self.phase != UP:
             return []
         return self._end_exercise(True, now)
 
@@ -261,11 +272,11 @@ class SimChoice:
         if self._exercising:
             hopeless = self._standing[self.active] >= REFUSED
             return [(self._since if hopeless else self._arrived + EXERCISE_MS, EXERCISE)]
-        if self._phase != UP:
+        if self.phase != UP:
             plans.append((self._since + patience, LOST))
         elif self._asked is not None:
             plans.append((max(self._asked, self._since) + patience, UNANSWERED))
-        if self._phase == UP:
+        if self.phase == UP:
             if self._best() != self.active:
                 # The hour counts from the return and from the arrival: a SIM that flaps is not run after.
                 hold = self._arrived + self._hold
@@ -282,9 +293,12 @@ class SimChoice:
     def _in_alarm(self, since: int) -> "tuple[int, int]":
         """When an alarm leaves this SIM, and why."""
         doublings = min(self._switches, DOUBLINGS)
-        if self._phase == UP:
+        if self.phase == UP:
             patience, reason = ALARM_MS << doublings, NO_RECEIPT
             start = max(since, self._since, self._heard)
+        elif self._restarted:
+            # A modem that has started anew finds the cell that it had within 3 s (nRF9151 log).
+            patience, reason, start = ALARM_MS << doublings, LOST, self._since
         elif self._found or self._since + SEARCH_MS <= since:
             # Lost: at once, but not for ever to and fro.
             patience, reason = (ALARM_MS << doublings if self._switches > 1 else 0), LOST
@@ -306,7 +320,7 @@ class SimChoice:
         actions: "Actions" = []
         if now >= self._saved + SAVE_MS:
             actions.append(("keep", self.state(now)))
-        if self._phase == SWITCHING:
+        if self.phase == SWITCHING:
             if now < self._since + SWITCH_MS:
                 return actions
             self._enter(SEARCHING, self._since)
@@ -341,7 +355,7 @@ class SimChoice:
         # What is wrong with it will be said again; what was wrong with it may be over.
         self._standing[self.active] = GOOD
         self._arrived = now
-        self._found = False
+        self._found = self._restarted = False
         self._moved = True
         self._asked = None
         self._enter(SWITCHING, now)

@@ -61,6 +61,11 @@ class Bg95(Dialect):
         yield from need(Command("AT+QDSIM=" + number(slot, 0, 1), self.timeouts["sim"]))
         yield from self.cycle()
 
+    def sim_slot(self) -> "Procedure":
+        # Whether the choice of a card survives a restart is unconfirmed: it is asked for.
+        reply = yield Command("AT+QDSIM?", self.timeouts["short"], "+QDSIM")
+        return at_syntax.integer(reply.fields(), 0, 0, 1) if reply.ok and reply.lines else None
+
     def signal(self) -> "Procedure":
         reply = yield Command("AT+QCSQ", self.timeouts["short"], "+QCSQ")
         found = {}
@@ -94,10 +99,13 @@ class Bg95(Dialect):
                 found[name] = value
         return found
 
+    def pdp_active(self) -> "Procedure":
+        reply = yield from need(Command("AT+QIACT?", self.timeouts["short"], "+QIACT"))
+        return bool(reply.lines) and at_syntax.fields(reply.lines[0])[:2] == [1, 1]
+
     def pdp_up(self, access_point: str) -> "Procedure":
         text = "AT+QICSGP=1,1," + access_point_name(access_point) + ',"","",0'
-        reply = yield from need(Command("AT+QIACT?", self.timeouts["short"], "+QIACT"))
-        if reply.lines and at_syntax.fields(reply.lines[0])[:2] == [1, 1]:
+        if (yield from self.pdp_active()):
             return
         yield from need(Command(text, self.timeouts["short"]))
         yield from need(Command("AT+QIACT=1", self.timeouts["pdp_up"]))

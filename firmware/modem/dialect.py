@@ -43,6 +43,8 @@ class Dialect:
     iccid_head = "+CCID"
     key_on_ms = 0
     """How long the power key is held; 0 where there is none."""
+    gnss_takes_radio = False
+    """Whether the network is lost while a position is looked for."""
     off_ms = 3000
     """How long the supply stays off in a hard cut (unconfirmed): capacitors must be empty."""
     boot_ms = 15000
@@ -59,6 +61,7 @@ class Dialect:
         "sms": 120000,
         "sim": 5000,
         "power_off": 10000,
+        "cops": 180000,
     }
 
     # Start and power
@@ -117,6 +120,15 @@ class Dialect:
         yield Board("sim", int(number(slot, 0, 1)))
         yield from self.functionality(1)
 
+    def sim_slot(self) -> "Procedure":
+        """Which card the modem uses by its own account; None where only the board's multiplexer knows."""
+        return None
+        yield
+
+    def search(self) -> "Procedure":
+        """Choose a network anew, of the modem's own accord."""
+        yield from need(Command("AT+COPS=0", self.timeouts["cops"]))
+
     # What the modem knows
 
     def identify(self) -> "Procedure":
@@ -141,6 +153,21 @@ class Dialect:
         if not reply.lines:
             raise AtError("answer")
         return at_network.registration(reply.lines[-1])
+
+    def survey(self) -> "Procedure":
+        """All that a heartbeat tells of the network: `serving_cell` and `signal`, and "registration", "supply" (mV or
+        None), "edrx" (s, 0 for none, None if the modem does not say)."""
+        found = yield from self.serving_cell()
+        found.update((yield from self.signal()))
+        found["registration"] = yield from self.registration()
+        found["supply"] = yield from self.battery()
+        found["edrx"] = yield from self.edrx()
+        return found
+
+    def edrx(self) -> "Procedure":
+        """The eDRX cycle that the network grants, in seconds; 0 for none, None if the modem does not say."""
+        reply = yield Command("AT+CEDRXRDP", self.timeouts["short"], "+CEDRXRDP")
+        return at_network.edrx(reply.lines[-1]) if reply.ok and reply.lines else None
 
     def signal(self) -> "Procedure":
         """{"rsrp": dBm, "rsrq": tenths of dB, "rssi": dBm}, as far as known."""
@@ -184,6 +211,11 @@ class Dialect:
 
     def edrx_off_command(self) -> str:
         return "AT+CEDRXS=0"
+
+    def pdp_active(self) -> "Procedure":
+        """Whether the modem still has a path for sockets; no network is asked."""
+        raise AtError("unsupported")
+        yield
 
     def pdp_up(self, access_point: str) -> "Procedure":
         """A path for sockets. One that is there already stays."""
@@ -244,6 +276,18 @@ class Dialect:
     def sms_delete(self, place: int) -> "Procedure":
         """Free a place, after its message has been dealt with."""
         yield from need(Command("AT+CMGD=" + number(place, 0, 255), self.timeouts["sim"]))
+
+    def sms_take(self, place: int) -> "Procedure":
+        """The payload of the message at a place, or None if it is of another kind; the place is free then."""
+        payload = None
+        try:
+            payload = (yield from self.sms_read(place)).payload
+        except AtError as error:
+            # A place that cannot be read is freed like any other: a card has few.
+            if error.reason in ("timeout", "reset", "hung"):
+                raise
+        yield from self.sms_delete(place)
+        return payload
 
     # GNSS
 

@@ -1,12 +1,7 @@
-"""A modem on a UART as other tasks see it: sockets, messages and a path that comes back. Decides nothing itself.
+"""The channel to a modem as other tasks see it: procedures one after the other, sockets, and what is said unasked.
 
-    modem = Modem(Bg95(), uart, wires, clock, "access.point")
-    asyncio.create_task(modem.run())
-    socket = await modem.open_udp("fleet.example", 5683)
-    await socket.send(datagram); datagram = await socket.recv()
-
-Any error of a socket is an OSError; a socket that has had one is of no more use. Everything else that goes through
-`do` raises AtError.
+Decides nothing: what is done when is `conduct`'s. Any error of a socket is an OSError, and a socket that has had one is
+of no more use. Everything else that goes through `do` raises AtError.
 """
 
 import asyncio
@@ -15,7 +10,6 @@ import errno
 from firmware.core.at_syntax import AtError
 from firmware.modem import dialect as dialects
 from firmware.modem.engine import Engine
-from firmware.modem.link import UP, Link
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +38,7 @@ class Socket:
     async def send(self, data: bytes) -> None:
         """One datagram, or the next bytes of a stream. The modem has taken them; nothing more is known."""
         self._check()
-        await self._do(self._modem.dialect.send(self.number, data))
+        await self._do("send", self._modem.dialect.send(self.number, data))
 
     async def recv(self) -> bytes:
         """The next datagram, or some bytes of a stream."""
@@ -52,9 +46,9 @@ class Socket:
             self._check()
             if not self._drained:
                 self._more.clear()
-                data = await self._do(self._modem.dialect.receive(self.number))
+                data = await self._do("receive", self._modem.dialect.receive(self.number))
                 if data:
-                    self._modem.link.works()
+                    self._modem.tell(("works",))
                     return data
                 self._drained = not self._more.is_set()
                 continue
@@ -70,7 +64,7 @@ class Socket:
         if self._modem.forget(self) and self.alive:
             self.alive = False
             try:
-                await self._modem.do(self._modem.dialect.close(self.number))
+                await self._modem.do("close", self._modem.dialect.close(self.number))
             except AtError:
                 self._modem.errors += 1
 
@@ -87,17 +81,18 @@ class Socket:
         if not self.alive:
             raise OSError(errno.ECONNRESET)
 
-    async def _do(self, procedure: "Procedure") -> "Any":
+    async def _do(self, name: str, procedure: "Procedure") -> "Any":
         try:
-            return await self._modem.do(procedure)
+            return await self._modem.do(name, procedure)
         except AtError as error:
             self._modem.failed(self)
             raise OSError(errno.ETIMEDOUT if error.reason == "timeout" else errno.EIO)  # noqa: B904 - the dialect
 
 
 class Modem:
-    """`wires` carries out what only the board can; `on_event(event)` hears what the modem says unasked, after the
-    modem has done its own part. Attributes: `link`, `engine`, `errors` of procedures, `lost` URCs."""
+    """`wires` carries out what only the board can. `tell(event)` hears what the modem says unasked, except what is a
+    socket's, and ("begin", operation), ("end",), ("doubt",) and ("works",). Attributes: `engine`, `errors` of
+    procedures, `lost` URCs."""
 
     def __init__(
         self,
@@ -105,62 +100,81 @@ class Modem:
         uart: "Uart",
         wires: "Wires",
         clock: "Clock",
-        access_point: str = "",
-        on_event: "Callable[[tuple[Any, ...]], None] | None" = None,
+        tell: "Callable[[tuple[Any, ...]], None]",
     ) -> None:
         self.dialect = dialect
         self.engine = Engine(dialect)
-        self.link = Link()
+        self.tell = tell
         self.errors = 0
         self.lost = 0
         self._uart = uart
         self._wires = wires
         self._clock = clock
-        self._access_point = access_point
-        self._on_event = on_event
         self._lock = asyncio.Lock()
         self._over = asyncio.Event()
         self._outcome: "tuple[str, Any]" = ("finished", None)
+        self._given_up = False
+        self._interrupted = False
+        self._stepped = asyncio.Event()
+        self._name: "str | None" = None
         self._timer = asyncio.Event()
-        self._linked = asyncio.Event()
-        self._up = asyncio.Event()
         self._sockets: "dict[int, Socket]" = {}
         self._stale: "dict[int, bool]" = {}
 
-    # For other tasks
-
-    async def wait_up(self) -> None:
-        """Until there is a path for datagrams."""
-        await self._up.wait()
-
-    def hurry(self) -> None:
-        """An alarm is waiting: end the pause between two attempts."""
-        self.link.hurry()
-        self._linked.set()
-
-    async def open_udp(self, host: str, port: int) -> Socket:
-        """A socket towards one peer, once there is a path. Raises OSError."""
-        return await self._open(dialects.UDP, host, port)
-
-    async def open_tcp(self, host: str, port: int) -> Socket:
-        """The same as a stream. Raises OSError."""
-        return await self._open(dialects.TCP, host, port)
-
-    async def do(self, procedure: "Procedure") -> "Any":
+    async def do(self, name: str, procedure: "Procedure") -> "Any":
         """Run one of the dialect's procedures after those that came before. Raises AtError."""
         async with self._lock:
+            self._name = name
+            if not self._given_up:
+                self.tell(("begin", name))
             self._over.clear()
+            self._interrupted = False
             try:
                 self._carry_out(self.engine.start(procedure, self._clock.now()))
                 await self._over.wait()
+                while self._interrupted and not self.engine.at.ready:
+                    # What comes next must know whether the modem still answers.
+                    self._stepped.clear()
+                    await self._stepped.wait()
             finally:
-                # Only if the caller's own time was over.
                 if self.engine.busy:
+                    # The caller's own time was over. What the modem has been given goes on, unheard; until then it
+                    # is still this operation that holds the channel.
                     self.engine.abandon()
+                    self._given_up = not self.engine.at.ready
+                self._name = None
+                if not self._given_up:
+                    self.tell(("end",))
             kind, value = self._outcome
         if kind == "failed":
             raise value
         return value
+
+    def interrupt(self) -> None:
+        """Give up what the modem is doing, whoever wanted it."""
+        self._interrupted = self.engine.busy
+        self._carry_out(self.engine.interrupt(self._clock.now()))
+
+    async def open(self, kind: int, host: str, port: int) -> Socket:
+        """A socket towards one peer (dialect.UDP or dialect.TCP), if there is a path. Raises OSError."""
+        free = [number for number in range(dialects.MOST_SOCKETS) if number not in self._sockets]
+        if not free:
+            raise OSError(errno.EMFILE)
+        socket = self._sockets[free[0]] = Socket(self, free[0])
+        try:
+            if self._stale.pop(socket.number, False):
+                await self.do("close", self.dialect.close(socket.number))
+            name = "open" if kind == dialects.UDP else "open_tcp"
+            await self.do(name, self.dialect.open(socket.number, kind, host, port))
+        except AtError as error:
+            self.failed(socket, kind == dialects.UDP or error.reason != "open")
+            raise OSError(errno.ETIMEDOUT if error.reason == "timeout" else errno.EIO)  # noqa: B904 - the dialect
+        except asyncio.CancelledError:
+            self.drop(socket)
+            raise
+        if not socket.alive:
+            raise OSError(errno.ECONNRESET)
+        return socket
 
     def forget(self, socket: Socket) -> bool:
         """Take a socket off the list; whether it was there."""
@@ -175,66 +189,22 @@ class Modem:
             self._stale[socket.number] = True
         socket.ended()
 
-    def failed(self, socket: Socket) -> None:
-        """The modem has refused something of a socket, or has not answered: is there still a path?"""
+    def drop_all(self) -> None:
+        """The path is gone, and all sockets with it."""
+        for number in sorted(self._sockets):
+            self.drop(self._sockets[number])
+
+    def failed(self, socket: Socket, doubtful: bool = True) -> None:
+        """The modem has refused something of a socket, or has not answered: is there still a path? A server that takes
+        no connection is no reason for doubt."""
         self.errors += 1
         self.drop(socket)
-        self.link.doubt(self._clock.now())
-        self._show()
-
-    async def _open(self, kind: int, host: str, port: int) -> Socket:
-        await self._up.wait()
-        free = [number for number in range(dialects.MOST_SOCKETS) if number not in self._sockets]
-        if not free:
-            raise OSError(errno.EMFILE)
-        socket = self._sockets[free[0]] = Socket(self, free[0])
-        try:
-            if self._stale.pop(socket.number, False):
-                await self.do(self.dialect.close(socket.number))
-            await self.do(self.dialect.open(socket.number, kind, host, port))
-        except AtError as error:
-            self.failed(socket)
-            raise OSError(errno.ETIMEDOUT if error.reason == "timeout" else errno.EIO)  # noqa: B904 - the dialect
-        if not socket.alive:
-            raise OSError(errno.ECONNRESET)
-        return socket
-
-    # The modem's own tasks
+        if doubtful:
+            self.tell(("doubt",))
 
     async def run(self) -> None:
-        """Never returns: listen, keep deadlines, and keep the path up."""
-        asyncio.create_task(self._listen())
+        """Never returns: listen, and keep the channel's deadlines."""
         asyncio.create_task(self._keep_time())
-        while True:
-            self._linked.clear()
-            order = self.link.order(self._clock.now())
-            if order is None:
-                await self._until(self._linked, self.link.next_wakeup())
-                continue
-            try:
-                value = await self.do(self._procedure(order))
-            except AtError as error:
-                self.errors += 1
-                self.link.failed(order, error, self._clock.now())
-            else:
-                self.link.finished(order, value, self._clock.now())
-            self._show()
-
-    def _procedure(self, order: str) -> "Procedure":
-        if order == "pdp_up":
-            return self.dialect.pdp_up(self._access_point)
-        return getattr(self.dialect, order)()
-
-    async def _until(self, event: "asyncio.Event", due: "int | None") -> None:
-        if due is None:
-            await event.wait()
-            return
-        try:
-            await asyncio.wait_for_ms(event.wait(), max(0, due - self._clock.now()))
-        except asyncio.TimeoutError:
-            return
-
-    async def _listen(self) -> None:
         while True:
             data = await self._uart.read()
             self._carry_out(self.engine.feed(data, self._clock.now()))
@@ -242,7 +212,14 @@ class Modem:
     async def _keep_time(self) -> None:
         while True:
             self._timer.clear()
-            await self._until(self._timer, self.engine.next_wakeup())
+            due = self.engine.next_wakeup()
+            if due is None:
+                await self._timer.wait()
+            else:
+                try:
+                    await asyncio.wait_for_ms(self._timer.wait(), max(0, due - self._clock.now()))
+                except asyncio.TimeoutError:
+                    pass
             self._carry_out(self.engine.timeout(self._clock.now()))
 
     async def _on_board(self, what: str, value: int) -> None:
@@ -261,38 +238,32 @@ class Modem:
                 self._over.set()
             elif kind == "event":
                 self._heard(action[1])
-            elif kind == "lost":
-                self.lost += action[1]
-                for number in sorted(self._sockets):
-                    self._sockets[number].announced()
+            elif kind == "free":
+                self._freed()
             else:
-                self._heard(action)
+                if kind == "lost":
+                    self.lost += action[1]
+                    for number in sorted(self._sockets):
+                        self._sockets[number].announced()
+                elif kind == "hung":
+                    self._freed()
+                self.tell(action)
         self._timer.set()
+        self._stepped.set()
+
+    def _freed(self) -> None:
+        if self._given_up:
+            self._given_up = False
+            self.tell(("end",))
+            if self._name is not None:
+                self.tell(("begin", self._name))
 
     def _heard(self, event: "tuple[Any, ...]") -> None:
-        kind = event[0]
-        if kind in ("data", "closed"):
-            socket = self._sockets.get(event[1])
-            if socket is not None and kind == "data":
-                socket.announced()
-            elif socket is not None:
-                self.drop(socket)
-        else:
-            if kind in ("boot", "hung") or event == ("pdp", False):
-                self._drop_all()
-            self.link.event(event, self._clock.now())
-            self._show()
-        if self._on_event is not None:
-            self._on_event(event)
-
-    def _drop_all(self) -> None:
-        for number in sorted(self._sockets):
-            self.drop(self._sockets[number])
-
-    def _show(self) -> None:
-        """Tell those who wait what has become of the path. Sockets outlive a moment without a cell."""
-        self._linked.set()
-        if self.link.state == UP:
-            self._up.set()
-        else:
-            self._up.clear()
+        if event[0] not in ("data", "closed"):
+            self.tell(event)
+            return
+        socket = self._sockets.get(event[1])
+        if socket is not None and event[0] == "data":
+            socket.announced()
+        elif socket is not None:
+            self.drop(socket)

@@ -9,6 +9,7 @@ One procedure at a time. `now` is monotonic milliseconds; every method gives bac
     ("event", event)         the modem speaks unasked; see Dialect.event
     ("boot",)                the modem has started anew; all sockets and settings are gone
     ("lost", n)              n URCs were lost in a flood
+    ("free",)                the command of a procedure that was given up is over too
     ("hung",)                the modem answers nothing any more
 """
 
@@ -56,6 +57,15 @@ class Engine:
         if procedure is not None:
             procedure.close()
 
+    def interrupt(self, now: int) -> "Actions":
+        """Something more urgent is waiting: the procedure fails as "abandoned" now. One that waits behind the command
+        of a procedure that was given up before stays, and that command is not waited for any longer."""
+        behind = self._held is not None and not self.at.resyncing
+        actions = self.at.give_up(now)
+        if not behind:
+            self._fail(AtError("abandoned"), actions)
+        return actions
+
     def feed(self, data: bytes, now: int) -> "Actions":
         """Bytes of the modem."""
         actions: "Actions" = []
@@ -97,6 +107,7 @@ class Engine:
             elif kind == "boot":
                 self._booted(actions, now)
             elif kind == "resynced":
+                actions.append(("free",))
                 self._release(actions, now)
             elif kind == "hung":
                 actions.append(action)
@@ -109,6 +120,7 @@ class Engine:
             self._advance(reply, actions, now)
         else:
             # Of a procedure that was given up.
+            actions.append(("free",))
             self._release(actions, now)
 
     def _urc(self, head: str, line: str, actions: "Actions", now: int) -> None:

@@ -27,7 +27,7 @@ _FIRST = 1
 _CONTEXT = "1"
 _LTE_M = 4
 # SQNSCFG: packet size, exchange timeout (s, 0 for none), connection timeout (tenths), send delay (tenths).
-_SOCKET = ",300,0,600,1"
+_SOCKET = ",300,0,100,1"
 
 
 class Gm02s(Dialect):
@@ -39,6 +39,9 @@ class Gm02s(Dialect):
     iccid_command = "AT+SQNCCID"
     iccid_head = "+SQNCCID"
     settings = ("AT+CTZU=1",)  # unconfirmed
+    timeouts = dict(Dialect.timeouts)
+    # Here the command itself waits for the connection (see _SOCKET), and nothing else is heard meanwhile.
+    timeouts.update({"open": 15000})
 
     def off_command(self) -> str:
         return "AT+SQNSSHDN"  # unconfirmed
@@ -70,12 +73,14 @@ class Gm02s(Dialect):
                 found[name] = value
         return found
 
+    def pdp_active(self) -> "Procedure":
+        reply = yield from need(Command("AT+CGACT?", self.timeouts["short"], "+CGACT"))
+        return [1, 1] in [at_syntax.fields(line)[:2] for line in reply.lines]
+
     def pdp_up(self, access_point: str) -> "Procedure":
         text = "AT+CGDCONT=" + _CONTEXT + ',"IP",' + access_point_name(access_point)
-        reply = yield from need(Command("AT+CGACT?", self.timeouts["short"], "+CGACT"))
-        for line in reply.lines:
-            if at_syntax.fields(line)[:2] == [1, 1]:
-                return
+        if (yield from self.pdp_active()):
+            return
         yield from need(Command(text, self.timeouts["short"]))
         yield from need(Command("AT+CGATT=1", self.timeouts["cgatt"]))
         yield from need(Command("AT+CGACT=1," + _CONTEXT, self.timeouts["pdp_up"]))

@@ -46,6 +46,7 @@ class Sim7080g(Dialect):
     )
     boot = ("RDY",)
     key_on_ms = 1200
+    gnss_takes_radio = True
     boot_ms = 30000
     settings = ("AT+CLTS=1", "AT+CBATCHK=1")
     iccid_head = "+CCID"
@@ -76,12 +77,14 @@ class Sim7080g(Dialect):
                 found[name] = value
         return found
 
+    def pdp_active(self) -> "Procedure":
+        reply = yield from need(Command("AT+CNACT?", self.timeouts["short"], "+CNACT"))
+        return [0, 1] in [at_syntax.fields(line)[:2] for line in reply.lines]
+
     def pdp_up(self, access_point: str) -> "Procedure":
         text = "AT+CNCFG=0,1," + access_point_name(access_point)
-        reply = yield from need(Command("AT+CNACT?", self.timeouts["short"], "+CNACT"))
-        for line in reply.lines:
-            if at_syntax.fields(line)[:2] == [0, 1]:
-                return
+        if (yield from self.pdp_active()):
+            return
         yield from need(Command(text, self.timeouts["short"]))
         # The word that counts may come before or after OK.
         reply = yield from need(Command("AT+CNACT=0,1", self.timeouts["pdp_up"], "+APP PDP"))

@@ -5,7 +5,6 @@ bytes and decides nothing. It is `up` once the server has granted the subscripti
 """
 
 import asyncio
-import socket
 
 from firmware.ports import sockets
 from firmware.ports.console import say
@@ -14,6 +13,7 @@ from firmware.ports.tls import TlsStream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     import tls
 
@@ -36,7 +36,8 @@ URGENT_DEAF_MS = 5000
 class MqttPipe:
     """`client` is the MQTT machine, `settings` the TLS context, `topic` where frames go, `spread` the longest random
     pause (ms) before the first connection. `on_frame(pipe, frame)` takes what comes down, `on_change(pipe)` hears that
-    `up` has changed, `urgent()` says whether an alarm is waiting. Attributes: `name`, `up`, `errors`."""
+    `up` has changed, `urgent()` says whether an alarm is waiting; `await reach(host, port)` makes a connection for
+    firmware.ports.tls. Attributes: `name`, `bearer` (a code of messages), `up`, `errors`."""
 
     def __init__(
         self,
@@ -51,8 +52,12 @@ class MqttPipe:
         on_frame: "Callable[[object, bytes], None]",
         on_change: "Callable[[object], None]",
         urgent: "Callable[[], bool]",
+        reach: "Any" = sockets.connect,
     ) -> None:
         self.name = name
+        self.bearer = 0
+        self.mark = None  # of the watchdog, set by the driver
+        self._reach = reach
         self.up = False
         self.errors = 0
         self.refused = 0
@@ -152,16 +157,21 @@ class MqttPipe:
 
     async def _connect(self) -> None:
         host, port, name = self._address
-        address = sockets.resolve(host, port, socket.SOCK_STREAM)
+        connection = await self._reach(host, port)
         self._stream = stream = TlsStream()
         first = b"".join([action[1] for action in self._client.connect(self._clock.now()) if action[0] == "send"])
-        await stream.open(self._settings, address, name, first)
+        await stream.open(self._settings, connection, name, first)
 
     async def _serve(self) -> None:
         """One connection from beginning to end. Raises what opening or reading it raises."""
         await asyncio.wait_for_ms(self._connect(), OPEN_MS)
         while not self._over:
+            if self.mark is not None:
+                # A line that has died is the client's to find: it asks, and counts.
+                self.mark.pause()
             data = await self._stream.read()
+            if self.mark is not None:
+                self.mark.alive(self._clock.now())
             if not data:
                 self._carry_out(self._client.lost())
                 return
@@ -189,6 +199,8 @@ class MqttPipe:
             await self._rest(self._random(self._spread + 1))
         while True:
             self._over = False
+            if self.mark is not None:
+                self.mark.alive(self._clock.now())
             self._serving = asyncio.create_task(self._serve())
             try:
                 await self._serving

@@ -25,3 +25,40 @@ def writable(sock: "socket.socket") -> "Iterator[None]":
 def resolve(host: str, port: int, kind: int) -> "object":
     """The first address of a host, in the form that `connect` takes. Raises OSError. A name may block for seconds."""
     return socket.getaddrinfo(host, port, 0, kind)[0][-1]
+
+
+class Connection:
+    """A TCP connection of the board's own network, for firmware.ports.tls. Close it at the end, always."""
+
+    def __init__(self) -> None:
+        self.stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+
+    async def readable(self) -> None:
+        """Until there is something to read, or the end."""
+        await readable(self.stream)
+
+    async def writable(self) -> None:
+        """Until there is room, or the end."""
+        await writable(self.stream)
+
+    def close(self) -> None:
+        """May be called more than once."""
+        self.stream.close()
+
+
+async def connect(host: str, port: int) -> Connection:
+    """A connection to the first address of a host. Raises OSError."""
+    address = resolve(host, port, socket.SOCK_STREAM)
+    made = Connection()
+    made.stream.setblocking(False)
+    try:
+        try:
+            made.stream.connect(address)
+        except OSError as error:
+            if error.errno not in AGAIN:
+                raise
+        await made.writable()
+    except BaseException:
+        made.close()
+        raise
+    return made

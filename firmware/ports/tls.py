@@ -1,16 +1,17 @@
-"""One TLS connection over a non-blocking socket, with verification both ways.
+"""One TLS connection over a non-blocking stream, with verification both ways.
 
 The server must show a certificate of our authority for the configured name; the unit shows its own. Nothing weaker is
-ever tried. While nothing happens it costs no processor time: tasks wait for the raw socket, after everything that
+ever tried. While nothing happens it costs no processor time: tasks wait for the raw stream, after everything that
 mbedTLS holds has been read (an SSL socket has no descriptor, so asyncio would look every millisecond).
 """
 
 import asyncio
-import socket
 
 import tls
 
-from firmware.ports import sockets
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 CHUNK = 512
 
@@ -34,23 +35,17 @@ class TlsStream:
         self._more = asyncio.Event()
         self._writer = None
 
-    async def open(self, settings: "tls.SSLContext", address: "object", name: str, first: bytes) -> None:
-        """Connect, shake hands and send `first`. Raises OSError, and ValueError if the server is not who it must be."""
-        self._raw = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._raw.setblocking(False)
-        try:
-            self._raw.connect(address)
-        except OSError as error:
-            if error.errno not in sockets.AGAIN:
-                raise
-        await sockets.writable(self._raw)
-        self._tls = settings.wrap_socket(self._raw, server_hostname=name, do_handshake_on_connect=False)
+    async def open(self, settings: "tls.SSLContext", connection: "Any", name: str, first: bytes) -> None:
+        """Shake hands on a connection (sockets.Connection or the modem's), which is ours from now on, and send `first`.
+        Raises OSError, and ValueError if the server is not who it must be."""
+        self._raw = connection
+        self._tls = settings.wrap_socket(connection.stream, server_hostname=name, do_handshake_on_connect=False)
         # mbedTLS shakes hands inside the first write; a client waits for the server in between.
         while True:
             count = self._tls.write(first)
             if count is not None:
                 break
-            await sockets.readable(self._raw)
+            await self._raw.readable()
         self._writer = asyncio.create_task(self._write_rest())
         if count < len(first):
             self.write(first[count:])
@@ -61,7 +56,7 @@ class TlsStream:
             data = self._tls.read(CHUNK)
             if data is not None:
                 return data
-            await sockets.readable(self._raw)
+            await self._raw.readable()
 
     def write(self, data: bytes) -> None:
         """Send, or keep until there is room. An error shows in `read`."""
@@ -91,7 +86,7 @@ class TlsStream:
             await self._more.wait()
             self._more.clear()
             while self._waiting:
-                await sockets.writable(self._raw)
+                await self._raw.writable()
                 self._flush()
 
     def close(self) -> None:

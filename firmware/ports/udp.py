@@ -14,6 +14,7 @@ from firmware.ports.console import say
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from firmware.ports.clock import Clock
     from protocols.wire.coap import Actions
@@ -26,39 +27,55 @@ DEAF_MS = 60000
 """With something sent and nothing heard for this long the name is resolved anew: the server may have moved."""
 
 
-class CoapPipe:
-    """`client` is the CoAP machine for this address, `on_frame(pipe, frame)` takes what the server sends,
-    `random(n)` gives an integer in 0..n-1. Attributes: `name`, `up` (always: a datagram needs no connection),
-    `refused` (datagrams that were no CoAP), `errors` (of the socket), `changed` is called when a timer changed."""
+class DatagramPipe:
+    """`client` is the CoAP machine for one address, `datagrams` the way to it, `on_frame(pipe, frame)` takes what the
+    server sends, `on_change(pipe)` hears that `up` has changed, `random(n)` gives an integer in 0..n-1. Attributes:
+    `name`, `bearer` (a code of messages), `mark` for the watchdog, `up`, `refused` (datagrams that were no CoAP),
+    `errors` (of the socket).
+
+    `datagrams`: `up`; `send(datagram)` at once or soon, never an error; `await receive(taken)` runs for ever and calls
+    `taken(datagram)`; `renew()` another socket, since this one hears nothing; `hurry()`; `errors`.
+    """
 
     def __init__(
         self,
         name: str,
-        host: str,
-        port: int,
+        datagrams: "Any",
         client: "Client",
         clock: "Clock",
         random: "Callable[[int], int]",
         on_frame: "Callable[[object, bytes], None]",
+        on_change: "Callable[[object], None] | None" = None,
     ) -> None:
         self.name = name
-        self.up = True
+        self.bearer = 0
+        self.mark: "Any" = None
         self.refused = 0
-        self.errors = 0
-        self._host = host
-        self._port = port
+        self._datagrams = datagrams
         self._client = client
         self._clock = clock
         self._random = random
         self._on_frame = on_frame
-        self._socket = None
-        self._opened = asyncio.Event()
-        self._listening = None
+        self._on_change = on_change
         self._deaf_at = None
         self._tokens: "dict[object, bytes]" = {}
 
+    @property
+    def up(self) -> bool:
+        return self._datagrams.up
+
+    @property
+    def errors(self) -> int:
+        return self._datagrams.errors
+
+    def changed(self) -> None:
+        """`up` has changed."""
+        if self._on_change is not None:
+            self._on_change(self)
+
     def hurry(self) -> None:
-        """An alarm is waiting: nothing to hurry, the next datagram can go at once."""
+        """An alarm is waiting."""
+        self._datagrams.hurry()
 
     def send(self, key: "object", frame: bytes, urgent: bool) -> bool:
         """Send a frame; an older one of the same key is no longer repeated. False if it must wait for another try:
@@ -77,9 +94,9 @@ class CoapPipe:
     def timeout(self, now: int) -> None:
         """Retransmissions that are due, and another socket for one that hears nothing."""
         self._carry_out(self._client.timeout(now))
-        if self._deaf_at is not None and now >= self._deaf_at and self._listening is not None:
+        if self._deaf_at is not None and now >= self._deaf_at:
             self._deaf_at = None
-            self._listening.cancel()
+            self._datagrams.renew()
 
     def next_wakeup(self, now: int) -> "int | None":
         """When `timeout` is to be called."""
@@ -91,7 +108,9 @@ class CoapPipe:
     def _carry_out(self, actions: "Actions") -> None:
         for action in actions:
             if action[0] == "send":
-                self._transmit(action[1])
+                if self._deaf_at is None:
+                    self._deaf_at = self._clock.now() + DEAF_MS
+                self._datagrams.send(action[1])
             elif action[0] == "response":
                 self._over(action[1])
                 if action[3]:
@@ -110,6 +129,40 @@ class CoapPipe:
         for key in [key for key in self._tokens if self._tokens[key] == token]:
             del self._tokens[key]
 
+    def _taken(self, datagram: bytes) -> None:
+        self._deaf_at = None
+        self._carry_out(self._client.datagram(datagram, self._clock.now()))
+
+    async def run(self) -> None:
+        """Receive for ever."""
+        if self.mark is not None:
+            # A server need not send anything; who waits for a receipt is the courier.
+            self.mark.pause()
+        await self._datagrams.receive(self._taken)
+
+
+class Datagrams:
+    """The board's own network towards one address. A datagram needs no connection, so it is always `up`."""
+
+    up = True
+
+    def __init__(self, name: str, host: str, port: int) -> None:
+        self.errors = 0
+        self._name = name
+        self._host = host
+        self._port = port
+        self._socket = None
+        self._opened = asyncio.Event()
+        self._listening = None
+
+    def hurry(self) -> None:
+        """Nothing to hurry, the next datagram can go at once."""
+
+    def renew(self) -> None:
+        """The next datagram opens another socket."""
+        if self._listening is not None:
+            self._listening.cancel()
+
     def _open(self) -> None:
         """A socket of our own port towards this server. Raises OSError: no network, or no such name."""
         address = sockets.resolve(self._host, self._port, socket.SOCK_DGRAM)
@@ -123,22 +176,21 @@ class CoapPipe:
         self._socket = sock
         self._opened.set()
 
-    def _transmit(self, datagram: bytes) -> None:
+    def send(self, datagram: bytes) -> None:
+        """Send, if there is a network."""
         for _ in range(2):
             # A second try, since the first may only fetch the refusal of an earlier datagram.
             try:
                 if self._socket is None:
                     self._open()
                 self._socket.send(datagram)
-                if self._deaf_at is None:
-                    self._deaf_at = self._clock.now() + DEAF_MS
                 return
             except OSError as error:
                 self.errors += 1
                 if error.errno != errno.ECONNREFUSED:
                     return
 
-    def _receive(self) -> "bytes | None":
+    def _next(self) -> "bytes | None":
         """The next datagram, or None if there is none. Raises OSError if the socket is of no more use."""
         try:
             return self._socket.recv(LONGEST)
@@ -150,21 +202,20 @@ class CoapPipe:
                 return None
             raise
 
-    async def _listen(self) -> None:
+    async def _listen(self, taken: "Callable[[bytes], None]") -> None:
         """Receive on one socket, as long as it is of use. Raises OSError."""
         if self._socket is None:
             await self._opened.wait()
         while True:
             await sockets.readable(self._socket)
-            datagram = self._receive()
+            datagram = self._next()
             if datagram:
-                self._deaf_at = None
-                self._carry_out(self._client.datagram(datagram, self._clock.now()))
+                taken(datagram)
 
-    async def run(self) -> None:
+    async def receive(self, taken: "Callable[[bytes], None]") -> None:
         """Receive for ever."""
         while True:
-            self._listening = asyncio.create_task(self._listen())
+            self._listening = asyncio.create_task(self._listen(taken))
             pause = REOPEN_MS
             try:
                 await self._listening
@@ -172,7 +223,7 @@ class CoapPipe:
                 # It was deaf. The next datagram opens another one.
                 pause = 0
             except OSError as error:
-                say(self.name, "socket:", error)
+                say(self._name, "socket:", error)
             self._close()
             await asyncio.sleep_ms(pause)
 
@@ -181,4 +232,19 @@ class CoapPipe:
             self._socket.close()
             self._socket = None
         self._opened.clear()
-        self._deaf_at = None
+
+
+class CoapPipe(DatagramPipe):
+    """The same over the board's own network."""
+
+    def __init__(
+        self,
+        name: str,
+        host: str,
+        port: int,
+        client: "Client",
+        clock: "Clock",
+        random: "Callable[[int], int]",
+        on_frame: "Callable[[object, bytes], None]",
+    ) -> None:
+        super().__init__(name, Datagrams(name, host, port), client, clock, random, on_frame)

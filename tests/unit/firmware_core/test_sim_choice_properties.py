@@ -123,7 +123,7 @@ class Modem(RuleBasedStateMachine):
     def an_alarm_never_waits_long_on_one_sim(self) -> None:
         due = self.choice.next_wakeup(self.now)
         assert due is not None
-        if self.alarm and self.choice._phase != SWITCHING:
+        if self.alarm and self.choice.phase != SWITCHING:
             assert min(at for at, _ in self.choice._plans()) <= self.now + LONGEST_IN_ALARM
 
 

@@ -188,7 +188,7 @@ def test_path_down():
     value(GM, GM.pdp_down(), [("AT+CGACT=0,1", OK)])
 
 
-SQN = [("AT+SQNSCFG=2,1,300,0,600,1", OK), ("AT+SQNSCFGEXT=2,1,0,0,0,0,0", OK)]
+SQN = [("AT+SQNSCFG=2,1,300,0,100,1", OK), ("AT+SQNSCFGEXT=2,1,0,0,0,0,0", OK)]
 CA = [("AT+CACID=1", OK), ("AT+CASSLCFG=1,SSL,0", OK)]
 
 
@@ -363,7 +363,7 @@ def test_a_command_waits_until_the_channel_is_in_step():
     assert engine.start(BG.close(1), 10000) == []
     assert engine.timeout(10200) == [("write", b"AT+CMEE?\r")]
     assert engine.feed(b"\r\n+CMEE: 1\r\n\r\nOK\r\n", 10300) == []
-    assert engine.timeout(10500) == [("write", b"AT+QICLOSE=1\r")]
+    assert engine.timeout(10500) == [("free",), ("write", b"AT+QICLOSE=1\r")]
     assert engine.feed(b"\r\nOK\r\n", 10600) == [("finished", None)]
 
 
@@ -372,5 +372,5 @@ def test_the_answer_to_a_procedure_that_was_given_up_is_nobodys():
     engine.start(BG.registration(), 0)
     engine.abandon()
     assert engine.start(BG.battery(), 10) == []
-    assert engine.feed(b"\r\n+CEREG: 5,1\r\n\r\nOK\r\n", 20) == [("write", b"AT+CBC\r")]
+    assert engine.feed(b"\r\n+CEREG: 5,1\r\n\r\nOK\r\n", 20) == [("free",), ("write", b"AT+CBC\r")]
     assert engine.feed(b"\r\n+CBC: 0,85,3912\r\n\r\nOK\r\n", 30) == [("finished", 3912)]

@@ -1,4 +1,4 @@
-"""The tests of dialects and link once more on real MicroPython, with a unit's heap, against compiled bytecode."""
+"""The tests of the dialects once more on real MicroPython, with a unit's heap, against compiled bytecode."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def run(unit: Path, folder: Path, name: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
-@pytest.mark.parametrize("name", ["test_dialects", "test_link"])
+@pytest.mark.parametrize("name", ["test_dialects"])
 def test_on_micropython(unit: Path, name: str) -> None:
     result = run(unit, HERE, name)
     print(result.stdout)

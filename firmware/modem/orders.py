@@ -1,0 +1,78 @@
+"""The orders that a modem is given, the states of its path, and how long an order may hold up an alarm. Data."""
+
+from firmware.core.governor import ATTACH, CONTEXT, RESET
+
+OFF = "off"
+ON = "on"
+SEARCHING = "searching"
+ATTACHED = "attached"
+UP = "up"
+ASLEEP = "asleep"
+LOCATING = "locating"
+DEAD = "dead"
+
+_LEFT = (("boot", ON), ("hung", DEAD))
+_LOST = (("unregistered", SEARCHING), ("leave", SEARCHING), ("asleep", ASLEEP), ("too often", DEAD)) + _LEFT
+
+# state -> ((event, next state), ...). An order's name is the event of its success.
+TRANSITIONS = {
+    OFF: (("power_on", ON),),
+    ON: (("start", SEARCHING), ("too often", DEAD), ("hung", DEAD)),
+    SEARCHING: (("registered", ATTACHED), ("gnss_start", LOCATING), ("too often", DEAD), ("asleep", ASLEEP)) + _LEFT,
+    ATTACHED: (("pdp_up", UP),) + _LOST,
+    UP: (("pdp_lost", ATTACHED), ("doubted", ATTACHED), ("gnss_start", LOCATING)) + _LOST,
+    ASLEEP: (("wake", ON),) + _LEFT,
+    LOCATING: (("gnss_stop", SEARCHING),) + _LEFT,
+    DEAD: (("power_cut", ON), ("wake", ON), ("boot", ON)),
+}
+
+# Order -> what the governor is asked for first. What is not listed troubles no network.
+ASKS = {
+    "power_on": (RESET, ATTACH),
+    "power_cut": (RESET, ATTACH),
+    "select_sim": (ATTACH,),
+    "cycle": (ATTACH,),
+    "search": (ATTACH,),
+    "pdp_up": (CONTEXT,),
+}
+RADIO_OFF = ("select_sim", "cycle", "power_on", "power_cut", "wake", "gnss_start")
+"""While these run, what the modem says of its registration is the last word of something that is being left."""
+CHOOSES = ("power_on", "power_cut", "select_sim")
+"""After these the chosen card is in use."""
+NEVER = ("power_on", "power_cut", "wake")
+"""These are not given up: a modem half switched on helps nobody, and they are bounded by their own times."""
+NEEDED = ("select_sim", "pdp_check", "pdp_up", "gnss_stop", "power_cut")
+"""What an alarm may want instead of what the modem is doing."""
+YIELD_MS = 1500
+"""An order that has run for longer is given up when the alarm needs another one; until then it is nearly done."""
+
+# Operation -> ms that it may run while an alarm waits; sockets' operations are among them.
+PATIENCE = {
+    "start": 10000,
+    "registration": 3000,
+    "pdp_check": 3000,
+    "select_sim": 15000,  # CFUN=0 takes 4.0-6.4 s, CFUN=1 0.7-0.9 s (nRF9151 log)
+    "cycle": 15000,
+    "search": 180000,
+    "pdp_down": 5000,
+    "sms_send": 20000,
+    "sms_take": 3000,
+    "open": 3000,  # about 1 s (BG77 log)
+    "open_tcp": 12000,
+    "send": 2000,  # the modem takes what it is given at once, or it is no more of use
+    "receive": 2000,
+    "close": 2000,
+    "gnss_stop": 10000,
+}
+OTHERS_MS = 500
+"""Every other operation is housekeeping."""
+PDP_MS = 30000
+PDP_SPARE_MS = 4000
+"""A path comes within 1 s (BG77 log) or hardly at all; the second figure is for a unit that has another card."""
+
+
+def patience(name: str, spare: bool) -> int:
+    """Milliseconds that an operation may run while an alarm waits."""
+    if name == "pdp_up":
+        return PDP_SPARE_MS if spare else PDP_MS
+    return PATIENCE.get(name, OTHERS_MS)
