@@ -103,6 +103,8 @@ class Driver:
     def on_frame(self, pipe: "Any", frame: bytes) -> None:
         """A frame has come down a pipe. Nothing in it counts before it has been opened with our key."""
         message = self._sealer.open(frame)
+        if message is not None:
+            self._energy(("exchange",))
         if isinstance(message, messages.Receipt):
             if pipe is not None and pipe.name in self._over_modem:
                 self.tell(("receipt",))
@@ -145,10 +147,15 @@ class Driver:
         if event[0] == "frame":
             # A sealed frame that came by SMS: only a receipt counts.
             self.on_frame(None, event[1])
-        elif event[0] == "wake":
-            self.feed(("heartbeat",))
-        elif event[0] not in ("bearer", "energy"):
+        elif event[0] == "energy":
+            self._energy(("state", event[1], event[2]))
+        elif event[0] != "bearer":
             self.feed(event)
+
+    def _energy(self, event: "tuple[Any, ...]") -> None:
+        """Something for the energy book of a unit that rests."""
+        if self.repose is not None:
+            self.repose.book.handle(event, self._clock.now())
 
     def tell(self, event: "tuple[Any, ...]") -> None:
         """Tell the modem's part, if there is one."""
@@ -221,6 +228,8 @@ class Driver:
             pipe.hurry()
             return False
         sent = pipe.send(key, self._sealer.seal(message.encode()), urgent)
+        if sent:
+            self._energy(("exchange",))
         if sent and isinstance(message, messages.Heartbeat) and name in self._over_modem:
             self.tell(("asked",))
         return sent or key is None

@@ -73,7 +73,7 @@ class Commands:
     """The commands of one unit. `slots` is how many SIMs it has, 0 without a modem; `kept` what was kept last of the
     last command; `state(boot, seq)` tells NOT_MINE, OPEN or OVER of a press; `inputs` are codes that may be drilled.
 
-    Attribute: `refused`, commands that were not obeyed and not answered either.
+    Attribute: `refused`, commands with a number that is too low, unknown ones and those with wrong arguments.
     """
 
     def __init__(
@@ -100,6 +100,8 @@ class Commands:
         if command.number == self._last[0]:
             return self._last[1], self._last[2], []
         result, data, effects = self._obey(command.kind, command.args or {}, is_open)
+        if result in (messages.RESULT_UNKNOWN_KIND, RESULT_BAD_ARGUMENTS):
+            self.refused += 1
         self._last = [command.number, result, data]
         return result, data, effects + [("keep", "command", self._last)]
 
@@ -121,7 +123,6 @@ class Commands:
             return self._policy(args)
         if kind == messages.COMMAND_SWITCH_SIM:
             return self._switch(args, is_open)
-        self.refused += 1
         return messages.RESULT_UNKNOWN_KIND, None, []
 
     def _challenge(self, args: "dict[int, Any]") -> "Outcome":

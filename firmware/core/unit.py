@@ -9,7 +9,7 @@ Events: those of `core.presses` ("edge", "press", "pendant"), ("owed", code) for
 ("receipt", items, time) and ("command", command) that were opened and verified, ("refused",) for a down frame that was
 not; ("pipe", name, up), ("unsent", key, pipe) when a pipe could not take a frame; ("report", kind, data), ("position",
 data), ("mains", lost), ("charging", on), ("worn", on), ("battery", percent, mV), ("fault", code, text) of the ports;
-("heartbeat",) and ("status",) when one is wanted; ("time",) to let time pass.
+("heartbeat",) and ("status",) when one is wanted, ("wake",) by somebody unproven; ("time",) to let time pass.
 
 Actions: ("journal", record) is to be on flash before the next action is carried out; ("keep", name, value) likewise;
 ("send", pipe, key, message, urgent) builds no bytes that may be kept: seal with a fresh counter and send; ("lamp",
@@ -234,6 +234,10 @@ class Unit:
 
     def _on_heartbeat(self, event: "tuple[Any, ...]", now: int) -> "Actions":
         self._vitals.soon(now)
+        return []
+
+    def _on_wake(self, event: "tuple[Any, ...]", now: int) -> "Actions":
+        self._vitals.woken(now)
         return []
 
     def _on_status(self, event: "tuple[Any, ...]", now: int) -> "Actions":

@@ -21,6 +21,8 @@ STATUS_EVERY_MS = 86400000
 """The full status goes with the first heartbeat after boot and then daily."""
 CHANGED_MS = 300000
 """A change brings a heartbeat forward, but not twice within this time: cells change all day on a bus."""
+WAKE_MS = 60000
+"""An SMS from anybody brings a heartbeat forward, at most once in this time."""
 LOW = 15
 """Battery in % from which an event tells it, once until it is above `LOW` and `RISE` more."""
 RISE = 10
@@ -43,6 +45,7 @@ class Vitals:
         self._status_in: "Key | None" = None
         self._radio: "tuple[Any, Any] | None" = None
         self._brought: "int | None" = None
+        self._woken: "int | None" = None
 
     def start(self, now: int) -> None:
         """Plan the first heartbeat."""
@@ -79,6 +82,12 @@ class Vitals:
     def soon(self, now: int) -> None:
         """A heartbeat is wanted now."""
         self._heartbeat.soon(now)
+
+    def woken(self, now: int) -> None:
+        """Somebody has knocked who has proven nothing."""
+        if self._woken is None or now >= self._woken + WAKE_MS:
+            self._woken = now
+            self._heartbeat.soon(now)
 
     def ask(self, now: int) -> None:
         """The status is wanted now."""

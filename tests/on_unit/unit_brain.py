@@ -217,12 +217,12 @@ def test_a_stuck_contact_is_one_alarm_a_flag_and_an_event_and_others_go_on():
     bench.run(62000)
     bench.answer_all(3)
     assert len(bench.events(messages.EVENT_MAINS_LOST)) == 1
-    for hour in range(1, 11):
-        bench.run(hour * 3600000)
+    for minute in range(5, 600, 5):
+        bench.run(minute * 60000)
         bench.answer_all(3)
         # What the desk has written down must not fill the unit's heap.
         bench.order = []
-        bench.sent = [one for one in bench.sent if not isinstance(one[1], messages.Heartbeat)]
+        bench.sent = [one for one in bench.sent if isinstance(one[1], messages.Alarm)]
     assert len(bench.fresh(messages.Alarm)) == 2
     bench.feed("edge", 0, False, bench.now)
     bench.run(bench.now + 400000)
