@@ -15,9 +15,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from fleet.settings import Settings, SettingsError
-from livlina import field_commands
+from livlina import field_commands, routing_commands
 from livlina.centre_decode import centre_decode, centre_schema
 from livlina.centre_talk_commands import centre_receive, centre_send
+from livlina.conformance.command import conformance
 from livlina.cost import cost_app
 from livlina.scenario import scenario
 
@@ -32,7 +33,9 @@ app.add_typer(operator_app, name="operator")
 app.add_typer(centre_app, name="centre")
 app.add_typer(cost_app, name="cost")
 field_commands.register(app, unit_app)
+routing_commands.register(app, centre_app)
 app.command()(scenario)
+app.command()(conformance)
 centre_app.command("decode")(centre_decode)
 centre_app.command("schema")(centre_schema)
 centre_app.command("receive")(centre_receive)
