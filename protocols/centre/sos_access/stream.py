@@ -15,6 +15,7 @@ _ROOT = re.compile(
     rb"<([A-Za-z_][A-Za-z0-9_.:-]{0,60})(?=[\s/>])",
     re.S,
 )
+_REFUSED = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.I)
 
 
 class Collector:
@@ -38,6 +39,9 @@ class Collector:
             root = _ROOT.match(self._held)
             if root is not None:
                 self._end = b"</" + root[1]
+            elif _REFUSED.search(self._held):
+                # No document of ours has a document type: there is nothing to wait for.
+                return bytes(self._held)
         if self._end is not None:
             at = self._held.find(self._end, max(0, self._looked - len(self._end)))
             while at >= 0:
