@@ -17,7 +17,8 @@ TABLE_VERSION = "scaip-1"
 
 DURESS_WORD = "duress"
 """A hold-up under duress is an attack trigger whose text begins with this word."""
-CANCEL_CODE = 19
+CANCEL_CODE = "19"
+RESET_CODE = "93"
 GEOFENCE_PLACE = "19"
 TEST_CODES = {102: Category.TEST_MANUAL, 103: Category.TEST_PERIODIC}
 
@@ -30,7 +31,7 @@ _BASE_UNITS = frozenset({2, 45, 48, _TRACKER_TYPE})
 _STAFF_TYPES = frozenset({8, 9})
 _ALARMS = frozenset({6, 7, 9, _MANUAL_ALARM, 11, _TRESPASS, 110})
 _RESTORALS = frozenset({70, 94})
-_RESETS = frozenset({92, 93})
+_RESETS = frozenset({92, int(RESET_CODE)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ def _judge(device: int | None, status: int | None, place: int | None) -> tuple[C
         place == int(GEOFENCE_PLACE) or (device == _TRACKER_TYPE and status == _TRESPASS)
     ):
         kind = Category.GEOFENCE
-    if status == CANCEL_CODE:
+    if status == int(CANCEL_CODE):
         from_base = kind is Category.OTHER and device in _BASE_UNITS
         return Category.PERSONAL_HELP if from_base else kind, Action.CANCEL
     if status in _RESETS:

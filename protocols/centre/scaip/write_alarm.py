@@ -19,6 +19,7 @@ from protocols.centre.scaip.categories import (
     CANCEL_CODE,
     COMM_REDUNDANT,
     DURESS_WORD,
+    RESET_CODE,
     SENT,
     TABLE_VERSION,
     TEST_CODES,
@@ -175,22 +176,22 @@ def _codes(alarm: Alarm) -> tuple[str | None, Sent]:
         return own
     sent = _sent(alarm)
     match alarm.action:
-        case Action.CANCEL if _cancels_only(alarm.category, sent):
-            return None, replace(sent, stc=str(CANCEL_CODE))
-        case Action.RESTORE | Action.CANCEL if sent.restored is not None:
+        case Action.CANCEL if _ends_only(alarm.category, sent, CANCEL_CODE):
+            return None, replace(sent, stc=CANCEL_CODE)
+        case Action.RESET if _ends_only(alarm.category, sent, RESET_CODE):
+            return MessageType.RESET.value, replace(sent, stc=RESET_CODE)
+        case Action.RESTORE | Action.CANCEL | Action.RESET if sent.restored is not None:
             return None, replace(sent, stc=sent.restored)
-        case Action.RESTORE | Action.CANCEL:
+        case Action.RESTORE | Action.CANCEL | Action.RESET:
             return MessageType.RESET.value, sent
-        case Action.RESET:
-            return MessageType.RESET.value, replace(sent, stc="93")
         case Action.INFO:
             return MessageType.INFORMATION.value, sent
     return None, sent
 
 
-def _cancels_only(category: Category, sent: Sent) -> bool:
-    """Whether status 19 is read as the end of this category: that of a flat battery must not end a cry for help."""
-    said = read(Request("0", "0", sent.dty, stc=str(CANCEL_CODE), lco=sent.lco))
+def _ends_only(category: Category, sent: Sent, code: str) -> bool:
+    """Whether this status is read as the end of this category: that of a lost radio must not end a cry for help."""
+    said = read(Request("0", "0", sent.dty, stc=code, lco=sent.lco))
     return said.category is category or category is Category.DURESS
 
 
