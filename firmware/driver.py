@@ -13,7 +13,7 @@ import asyncio
 
 from firmware.core import records, stages
 from firmware.core.events import FAULT_HEAP, FAULT_JOURNAL, FAULT_KEPT
-from firmware.core.press import Contact
+from firmware.core.press import CLOSING, Contact
 from firmware.core.profiles import OWN
 from firmware.ports import breadcrumbs
 from firmware.ports.console import say
@@ -82,7 +82,10 @@ class Driver:
         self._sentinel = Contact()
         self._owed: "int | None" = None
         self._doubt: "int | None" = None
+        self._over = False
+        # Bound once: to bind a method takes memory.
         self._on_edge = self._edge
+        self._on_last_edge = self._last_edge
 
     def add(self, pipe: "Any", over_modem: bool = False) -> None:
         """One more way to the fleet."""
@@ -257,13 +260,20 @@ class Driver:
             self._owed = at
         self.feed(("edge", OWN, closed, at))
 
+    def _last_edge(self, closed: bool, ticks: int) -> None:
+        if self._sentinel.edge(closed, self._clock.at(ticks)):
+            self._owed = 0
+
     def _edges(self) -> None:
         self._ballast.room()
         self._pin.drain(self._on_edge)
 
     async def _watch_contact(self) -> None:
         while True:
-            await self._pin.wait()
+            try:
+                await self._pin.wait()
+            except MemoryError as error:
+                self._relieve(error)
             self._edges()
             # The turn that settles the contact comes in its time.
             self._changed.set()
@@ -279,7 +289,14 @@ class Driver:
         self._fault(FAULT_HEAP, "heap exhausted")
 
     def last_words(self) -> None:
-        """The unit is about to reset: a press that is owed goes on flash, with no memory at all."""
+        """The unit is about to reset: a press that is owed goes on flash, with no memory at all. One that has only
+        begun counts: nobody will be there to see its end. Once is enough."""
+        if self._over:
+            return
+        self._over = True
+        self._pin.drain(self._on_last_edge)
+        if self._sentinel.state == CLOSING:
+            self._owed = 0
         if self._owed is not None:
             self._owed = None
             seq = self.unit.take_seq()
@@ -356,10 +373,8 @@ class Driver:
             self._changed.clear()
             try:
                 idle = self._turn()
-            except MemoryError as error:
-                self._relieve(error)
-                idle = 0
-            try:
                 await asyncio.wait_for_ms(self._changed.wait(), idle)
             except asyncio.TimeoutError:
                 continue
+            except MemoryError as error:
+                self._relieve(error)

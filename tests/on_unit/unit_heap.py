@@ -1,0 +1,212 @@
+"""A press that comes when the heap is full: on flash, sent, and stored. With the control that loses it."""
+
+import asyncio
+import gc
+import os
+import socket
+
+import cryptolib
+import machine
+
+from firmware import main
+from firmware.core import records, stages
+from firmware.ports import ballast
+from firmware.ports.flash import Flash
+from protocols.wire import cbor, ccm, messages, seal
+
+SECRET = bytes(range(16))
+UNIT = 42
+BUTTON = 0
+
+
+def sha256(data):
+    import hashlib
+
+    return hashlib.sha256(data).digest()
+
+
+def crypt(direction):
+    key, iv = seal.derive(sha256, SECRET, seal.kid(UNIT, 1), direction)
+    return ccm.Ccm(cryptolib.aes(key, 1).encrypt), iv
+
+
+class Server:
+    """The fleet's end on a real socket of this machine: stores alarms and answers, when it is asked to look."""
+
+    def __init__(self):
+        port = 24000
+        while True:
+            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            try:
+                self._socket.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+                break
+            except OSError:
+                port += 1
+        self._socket.setblocking(False)
+        self.port = port
+        self.stored = []
+        self._up = crypt(seal.UP)
+        self._down = crypt(seal.DOWN)[0]
+        self._nonce = 0
+
+    def look(self):
+        """Store what has come, and answer it."""
+        while True:
+            try:
+                datagram, peer = self._socket.recvfrom(1024)
+            except OSError:
+                return
+            token = datagram[4 : 4 + (datagram[0] & 15)]
+            # Behind the header: one option, the path "u", and the marker.
+            message = messages.decode(
+                seal.open_up(self._up[0], self._up[1], seal.parse(datagram[4 + len(token) + 3 :]))
+            )
+            if isinstance(message, messages.Alarm):
+                self.stored.append((message.boot, message.seq))
+            items = [] if isinstance(message, messages.Query) else [(message.boot, message.seq, 1)]
+            self._nonce += 1
+            plain = messages.Receipt(items=items, time=1800000000).encode()
+            answer = seal.seal_down(self._down, self._nonce.to_bytes(13, "big"), plain)
+            head = bytes([0x60 | len(token), 0x44]) + datagram[2:4]
+            self._socket.sendto(head + token + b"\xff" + answer, peer)
+
+
+def provision(port):
+    os.chdir(os.getenv("TEST_FLASH"))
+    flash = Flash()
+    for name in os.listdir():
+        os.remove(name)
+    flash.replace("identity.cbor", cbor.encode({1: UNIT, 2: 1, 3: SECRET}))
+    flash.replace("config.cbor", cbor.encode({1: 1, 2: 300, 3: ["coap"], 4: [["127.0.0.1", port]]}))
+    flash.replace("counters", cbor.encode({1: 0, 2: 0}))
+    return flash
+
+
+def presses_on_flash():
+    found = 0
+    with open("journal", "rb") as file:
+        record = records.unframe(file.read)
+        while record is not None:
+            if record[0][records.TYPE] == records.PRESS:
+                found += 1
+            record = records.unframe(file.read)
+    return found
+
+
+CHAIN = [None]
+"""What fills the heap, held in one place so that it can be let go."""
+
+
+def fill():
+    """Take every free piece of the heap, the large ones first."""
+    size = 8192
+    while size >= 16:
+        try:
+            CHAIN[0] = [CHAIN[0], bytearray(size)]
+        except MemoryError:
+            size //= 2
+
+
+def level(pin, value):
+    machine._set(BUTTON, value)
+    pin.interrupt(value)
+
+
+FREE = [0]
+"""Bytes free when the button was pressed."""
+
+
+async def scenario(driver, server, seconds=5):
+    """The unit runs, its heap is filled, its button pressed; what the heap held is let go when the press is over."""
+    asyncio.create_task(driver.run())  # noqa: RUF006 - MicroPython keeps its tasks
+    pin = driver._pin._pin
+    await asyncio.sleep_ms(50)
+    server.look()
+    gc.collect()
+    fill()
+    FREE[0] = gc.mem_free()
+    level(pin, 0)
+    await asyncio.sleep_ms(60)
+    level(pin, 1)
+    await asyncio.sleep_ms(100)
+    # To look at the flash takes memory; nothing else runs between these two.
+    CHAIN[0] = None
+    gc.collect()
+    there = presses_on_flash()
+    for _ in range(seconds * 50):
+        server.look()
+        await asyncio.sleep_ms(20)
+        if driver._stage == stages.STORED:
+            break
+    return there
+
+
+class Ended(BaseException):
+    """The board is reset now."""
+
+
+ENDED = Ended()
+
+
+def boot(flash, size, emergency=True):
+    """A unit with a ballast of so many bytes, and what its tasks fail with."""
+    asyncio.new_event_loop()
+    main.Ballast = lambda: ballast.Ballast(size)
+    driver = main.build(flash, 0)
+    main.Ballast = ballast.Ballast
+    if not emergency:
+        driver._journal.emergency = lambda boot, seq, kind, code: False
+    return driver
+
+
+def live(size, emergency=True):
+    """(bytes free when the button was pressed, presses on flash then, the server, how often the ballast went)."""
+    server = Server()
+    flash = provision(server.port)
+    driver = boot(flash, size, emergency)
+
+    def failed(loop, context):
+        # As main's handler, up to the reset.
+        driver.last_words()
+        raise ENDED
+
+    asyncio.get_event_loop().set_exception_handler(failed)
+    FREE[0] = -1
+    try:
+        there = asyncio.run(scenario(driver, server))
+    except Ended:
+        CHAIN[0] = None
+        gc.collect()
+        there = presses_on_flash()
+    return FREE[0], there, server, driver._ballast.used
+
+
+def test_a_press_with_a_full_heap_is_on_flash_and_is_stored():
+    left, there, server, used = live(ballast.SIZE)
+    print("free", left, "on flash", there, "stored", len(server.stored), "ballast used", used)
+    assert left < 512 and used >= 1
+    assert there == 1 and len(server.stored) >= 1
+
+
+def test_without_the_ballast_it_is_on_flash_and_stored_after_the_restart():
+    left, there, server, _ = live(0)
+    print("free", left, "on flash", there, "stored", len(server.stored))
+    assert left < 512 and there == 1
+    again = boot(Flash(), ballast.SIZE)
+
+    async def until_stored():
+        asyncio.create_task(again.run())  # noqa: RUF006
+        for _ in range(1000):
+            server.look()
+            await asyncio.sleep_ms(20)
+            if again._stage == stages.STORED:
+                return
+
+    asyncio.run(until_stored())
+    assert again._stage == stages.STORED and server.stored
+
+
+def test_negative_control_without_ballast_and_emergency_it_is_lost():
+    left, there, server, _ = live(0, emergency=False)
+    print("free", left, "on flash", there, "stored", len(server.stored))
+    assert left < 512 and there == 0 and server.stored == []
