@@ -251,6 +251,9 @@ class Conduct(Council):
             # A dead modem is no fault of its SIM.
             self._choose(("restarted",), now)
             self._climb(("silent",), now)
+            if why == "too often":
+                # It answers and does not work: waking it would change nothing.
+                self._rung = "cut"
 
     def _began(self, now: int) -> None:
         """The modem answers, and begins its search anew: that is no loss."""

@@ -16,7 +16,7 @@ def run(unit: Path, folder: Path, name: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
-@pytest.mark.parametrize("name", ["test_dialects"])
+@pytest.mark.parametrize("name", ["test_conduct", "test_dialects"])
 def test_on_micropython(unit: Path, name: str) -> None:
     result = run(unit, HERE, name)
     print(result.stdout)
