@@ -157,6 +157,11 @@ def plain(text: str, most: int) -> str:
     return text.encode("iso-8859-1", "replace").decode("iso-8859-1")[:most]
 
 
+def fits(text: str, least: int, most: int) -> bool:
+    """Whether a field of such length can hold this text as it is."""
+    return least <= len(text) <= most and plain(text, most) == text.strip() == text and text not in _EMPTY
+
+
 def write(kind: str, fields: dict[str, str]) -> bytes:
     """The octets of a document, fields in the table's order. Raises ValueError for one that does not fit the table."""
     table = FIELDS[kind]
@@ -170,7 +175,7 @@ def write(kind: str, fields: dict[str, str]) -> bytes:
             if mandatory:
                 raise ValueError(f"{kind} needs {name}")
             continue
-        if not least <= len(text) <= most or plain(text, most) != text or text != text.strip() or text in _EMPTY:
+        if not fits(text, least, most):
             raise ValueError(f"{name} has {least} to {most} characters of ISO-8859-1 and no space at its ends")
         inner = f"<pos>{escape(text)}</pos>" if name == "position" else _escaped(text)
         parts.append(f"<{name}>{inner}</{name}>")

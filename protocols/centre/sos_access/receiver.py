@@ -184,7 +184,7 @@ class Receiver:
         else:
             kind, reference = event.message.kind, event.message.fields.get("reference")
         fields = {"status": str(code), "info": status.words(code), "arrivaltime": times.write(at, self._zone)}
-        if reference and 1 <= len(reference) <= 50:
+        if reference is not None and documents.fits(reference, 1, 50):
             fields["reference"] = reference
         if isinstance(event, NewAuthentication) and code == status.OK:
             if new_authentication is None:

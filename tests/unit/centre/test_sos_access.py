@@ -210,6 +210,17 @@ def test_a_refusal_names_the_reference_where_it_can():
         assert read(machine.answer(event, event.verdict, 0.0, AT)).fields["reference"] == "r1"
 
 
+def test_a_reference_that_no_answer_can_hold_costs_no_alarm():
+    machine = receiver()
+    for reference in ("x" * 60, "a\x85b", "☃"):
+        document = _request().replace(
+            b"<reference>r1<", f"<reference>{reference}<".encode("iso-8859-1", "xmlcharrefreplace")
+        )
+        event = machine.judge(document, 0.0, AT)
+        assert isinstance(event, AlarmReceived)
+        assert "reference" not in read(machine.answer(event, event.verdict, 0.0, AT)).fields
+
+
 @pytest.mark.parametrize("field", ["section", "sectiontext", "detectortext", "additionalinfo", "transmitterarea"])
 def test_an_optional_field_that_does_not_fit_is_kept_and_listed(field):
     event = receiver().judge(_request(**{field: "x" * 2500}), 0.0, AT)
