@@ -102,9 +102,9 @@ def _attach(driver: Driver, setup: "profiles.Setup", gauge: Gauge, sleep: Sleep,
 def _after_sleep(sleep: Sleep) -> "list[int] | None":
     """What the boot before a deep sleep remembered, less the time slept; None after any other start."""
     memory = sleep.memory
-    if not isinstance(memory, list) or len(memory) != 2:
+    if not isinstance(memory, list) or len(memory) < 2:
         return None
-    return [max(0, left - sleep.slept // 1000) if obey.whole(left, 0, 1 << 31) else 0 for left in memory]
+    return [max(0, left - sleep.slept // 1000) if obey.whole(left, 0, 1 << 31) else 0 for left in memory[:2]]
 
 
 def build(flash: Flash, spread: int) -> Driver:

@@ -1,11 +1,13 @@
 """Rest of the whole unit: tells `core.rest` what goes on, and carries out what it decides. Decides nothing itself.
 
 What would be lost in a deep sleep and matters afterwards goes through the processor's own memory (`ports.sleep`): how
-long until the next full status and the next drill. Presses and messages that wait are in the journal anyway, and while
-one of them does the unit does not sleep.
+long until the next full status and the next drill, and the energy book (`core.power`). Presses and messages that wait
+are in the journal anyway, and while one of them does the unit does not sleep.
 """
 
+from firmware.core.power import EnergyBook
 from firmware.core.rest import Rest
+from firmware.ports.console import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,8 +19,12 @@ if TYPE_CHECKING:
     from firmware.ports.sleep import Sleep
 
 
+BOOK = 2
+"""The place of the energy book in what is remembered; before it is what the brain remembers."""
+
+
 class Repose:
-    """`tell(event)` reaches the modem's part; `save()` is called right before a deep sleep."""
+    """`tell(event)` reaches the modem's part; `save()` is called right before a deep sleep. Attribute: `book`."""
 
     def __init__(
         self,
@@ -34,6 +40,9 @@ class Repose:
         self._sleep = sleep
         self._tell = tell
         self._save = save
+        memory = sleep.memory
+        known = memory[BOOK] if isinstance(memory, list) and len(memory) > BOOK else None
+        self.book = EnergyBook(profile.battery[1], now, known, sleep.slept)
         self._mains: "list[str]" = []
         self._told: "dict[str, bool]" = {}
 
@@ -65,7 +74,10 @@ class Repose:
         for action in actions:
             if action[0] == "modem_rest":
                 self._tell(("rest", action[1], action[2]))
+                for _, ms, spent in self.book.handle(("rest" if action[1] else "wake",), now):
+                    say("wake of", ms, "ms,", spent, "uJ")
             elif action[0] == "deep_sleep":
                 self._save()
-                if not self._sleep.begin(action[1], self._unit.remembered(now)):
+                memory = self._unit.remembered(now) + [self.book.remember(now)]
+                if not self._sleep.begin(action[1], memory):
                     self._carry_out(self._rest.handle(("awake",), now), now)
