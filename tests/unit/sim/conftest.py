@@ -19,7 +19,9 @@ TLS_NAME = "fleet.test"
 class Street:
     """Units 1..n on `pipes`, their flash, and the far end."""
 
-    def __init__(self, folder: Path, build: Path, pipes=("coap",), count=1, heartbeat_s=30, coap_ports=1):
+    def __init__(
+        self, folder: Path, build: Path, pipes=("coap",), count=1, heartbeat_s=30, coap_ports=1, profile=1, **extras
+    ):
         self.folder = folder
         self.build = build
         self.authority = CertificateAuthority.open(folder / "ca")
@@ -35,11 +37,12 @@ class Street:
                 identity,
                 self.authority.issue_unit(unit),
                 self.authority.ca_der,
-                profile=1,
+                profile=profile,
                 heartbeat_s=heartbeat_s,
                 pipes=list(pipes),
                 coap_addresses=[("127.0.0.1", port) for port in self.coap_ports],
                 mqtt_address=("127.0.0.1", self.mqtt_port, TLS_NAME),
+                **extras,
             )
         self.lamps = []
         self.fleet = UnitFleet(build, spread_ms=200, on_lamp=lambda unit, stage, at: self.lamps.append((unit, stage)))

@@ -256,7 +256,7 @@ def test_a_unit_that_is_killed_in_its_sleep_stays_down(on_street):
 
 
 WATCHED = """
-dog = machine.WDT(timeout=500)
+dog = machine.WDT(timeout=2000)
 if machine.reset_cause() == machine.WDT_RESET:
     print("bitten")
     while True:
@@ -288,7 +288,7 @@ def test_a_unit_that_does_not_feed_its_watchdog_is_bitten(on_street, hang):
 
 def test_the_watchdog_can_be_cut_off(on_street):
     async def scenario(street):
-        env = program(street, WATCHED.format(hang="await asyncio.sleep(2)\nprint('lives')\nawait asyncio.sleep(100)"))
+        env = program(street, WATCHED.format(hang="await asyncio.sleep(4)\nprint('lives')\nawait asyncio.sleep(100)"))
         env[1]["LIVLINA_WDT"] = "off"
         await street.fleet.start(street.folders, env)
         assert "bitten" not in await said(street, "lives")
