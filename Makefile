@@ -112,6 +112,8 @@ bench: setup $(VENV)/.test ## what the codec costs a call on both engines, and w
 	    echo "== codec: $$engine"
 	    MICROPYPATH=.frozen:$(CURDIR):tests/both PYTHONPATH=. $$engine tests/both/measure.py
 	done
+	echo "== messages of alarm centres, beside public parsers"
+	$(BIN)/python -m bench.centre_rates
 	echo "== front doors"
 	$(BIN)/python -m bench.ingest
 

@@ -6,12 +6,11 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from livlina.centre_message import Document
+from livlina.centre_message import Document
 
 LONGEST = 16 * 1024 * 1024
 """Octets read from standard input."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
+import signal
 import ssl
 import sys
 import uuid
@@ -17,7 +20,7 @@ from livlina import centre_receive_scaip as scaip
 from livlina import centre_receive_sosaccess as sosaccess
 from livlina.centre_message import Document, message
 from protocols.centre.alarm import Alarm, Reply
-from protocols.centre.document import to_json
+from protocols.centre.document import LONGEST, read_alarm, to_json
 from protocols.centre.scaip.receiver import AlarmReceived as ScaipAlarm
 from protocols.centre.scaip.receiver import Bad as ScaipBad
 from protocols.centre.scaip.receiver import Found
@@ -245,3 +248,19 @@ async def _send_sosaccess(alarm: Alarm, to: Sending) -> tuple[Reply | None, str 
     account = Account(to.account or alarm.transmitter.id, to.kind, to.receiver, to.password)
     result = await sosaccess.send_sosaccess(way, alarm, account, minimal=to.minimal)
     return (result.reply, None) if isinstance(result, Answered) else (None, result.reason)
+
+
+async def receive_until_told(server: Server, out: Out, ready: Callable[[str], None]) -> None:
+    """Receives until SIGINT or SIGTERM."""
+    loop = asyncio.get_running_loop()
+    work = asyncio.ensure_future(receive(server, out.keep, ready))
+    for told in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(told, work.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+
+
+def read_alarm_file(file: Path) -> Alarm:
+    """The normalized alarm in a JSON file. Raises DocumentError (a ValueError) or OSError."""
+    with file.open("rb") as opened:
+        return read_alarm(opened.read(LONGEST + 1))

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from livlina.centre_talk import Out, Server
-    from protocols.centre.alarm import Alarm
 
 SIA_DCS = "SIA-DCS"
 KEY_VARIABLE = "LIVLINA_CENTRE_KEY"
@@ -41,7 +35,7 @@ def centre_receive(
     ] = None,
 ) -> None:
     """A receiver of alarms: one JSON object a line, printed (and stored) before each is acknowledged. Until Ctrl-C."""
-    from livlina.centre_talk import Out, Server, TalkError, read_passwords, server_tls, transport_of
+    from livlina.centre_talk import Out, Server, TalkError, read_passwords, receive_until_told, server_tls, transport_of
     from livlina.cli import one_sentence
     from livlina.registry_connection import host_and_port
     from protocols.centre.sia_dc09 import Key
@@ -57,26 +51,7 @@ def centre_receive(
         host, port = host_and_port(listen, least=0)
         server = Server(protocol, host, port, chosen, tls, None if key is None else Key.from_hex(key), known)
         out = Out(store)
-        asyncio.run(_until_told(server, out))
-
-
-async def _until_told(server: Server, out: Out) -> None:
-    from livlina.centre_talk import receive
-
-    loop = asyncio.get_running_loop()
-    work = asyncio.ensure_future(receive(server, out.keep, lambda at: typer.echo(f"listening {at}", err=True)))
-    for told in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(told, work.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await work
-
-
-def read_alarm_file(file: Path) -> Alarm:
-    """The normalized alarm in a JSON file. Raises DocumentError (a ValueError) or OSError."""
-    from protocols.centre.document import LONGEST, read_alarm
-
-    with file.open("rb") as opened:
-        return read_alarm(opened.read(LONGEST + 1))
+        asyncio.run(receive_until_told(server, out, lambda at: typer.echo(f"listening {at}", err=True)))
 
 
 def centre_send(
@@ -103,7 +78,7 @@ def centre_send(
 
     A password (sosaccess, scaip digest) is read from LIVLINA_CENTRE_PASSWORD, never from the command line.
     """
-    from livlina.centre_talk import Sending, TalkError, client_tls, send, transport_of
+    from livlina.centre_talk import Sending, TalkError, client_tls, read_alarm_file, send, transport_of
     from livlina.cli import one_sentence, show
     from livlina.registry_connection import host_and_port
     from protocols.centre.sia_dc09 import Key

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from livlina.conformance.case import Case, Verdict
+from livlina.conformance.case import Case, Verdict, judge
 
 DEMO_ACCOUNT = "0000002A"
 PASSWORD_VARIABLE = "LIVLINA_CENTRE_PASSWORD"  # noqa: S105 - the variable's name
@@ -38,7 +37,6 @@ def conformance(
     """
     from livlina.centre_talk import TalkError, client_tls, transport_of
     from livlina.cli import one_sentence, show
-    from livlina.conformance.case import judge
     from livlina.registry_connection import host_and_port
 
     with one_sentence(ValueError):
