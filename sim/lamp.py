@@ -10,7 +10,13 @@ from firmware.core import stages
 from sim.shims.board import PINS
 
 _COLOURS = (("led_red", stages.RED), ("led_green", stages.GREEN), ("led_blue", stages.BLUE))
-_STEADY = {stages.RED | stages.GREEN: stages.STORED, stages.BLUE: stages.ACCEPTED, stages.GREEN: stages.TAKEN}
+_BY_COLOUR = {
+    stages.RED | stages.GREEN: stages.STORED,
+    stages.BLUE: stages.ACCEPTED,
+    stages.GREEN: stages.TAKEN,
+    stages.RED | stages.BLUE: stages.CANCELLABLE,
+}
+"""Lights that are known by their colour alone; red needs its rhythm."""
 GAP_S = 1.0
 """Dark for longer than this is off; shorter is blinking."""
 
@@ -47,8 +53,8 @@ class LampReader:
             return
         self._light = light
         self.close()
-        if light in _STEADY:
-            self._settle(_STEADY[light], at)
+        if light in _BY_COLOUR:
+            self._settle(_BY_COLOUR[light], at)
         elif light == stages.RED:
             if not shaking:
                 self._settle(stages.TRYING, at)

@@ -159,9 +159,12 @@ def test_the_lamp_is_read_from_its_rhythm():
     seen = []
     reader = LampReader(timer.call_later, lambda stage, at: seen.append((stage, at)))
     red, green, blue, shaking = 2, 4, 8, 16
-    for at, levels in enumerate((red, 0, red, red | shaking, red, red | green | shaking, blue, green, 0)):
+    magenta = red | blue
+    for at, levels in enumerate((red, 0, red, red | shaking, red, red | green | shaking, blue, green, magenta, 0)):
         reader.levels(levels | 1 << BUTTON, float(at))
-    assert seen == [("trying", 0), ("not_delivered", 3), ("stored", 5), ("accepted", 6), ("taken", 7)]
+    assert seen == [
+        ("trying", 0), ("not_delivered", 3), ("stored", 5), ("accepted", 6), ("taken", 7), ("cancellable", 8)
+    ]  # fmt: skip
     _, call, arguments = timer.due
     call(*arguments)
     assert seen[-1][0] == reader.stage == "off"
