@@ -5,7 +5,7 @@
     fleet.on_levels = modems.levels
     await fleet.start(folders, env=modems.environment)
 
-Real time, on asyncio's loop; the modems live in this process. A unit with a modem has it in its configuration (`configured`).
+Real time, on asyncio's loop; the modems live in this process. The configuration of such a unit says so (`configured`).
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from sim.modem.path import Address
 
 CHANGED = 0x44
 _LONGEST = 2048
+_HALF_OF_IDS = 32768
 Key = tuple[int, int, int]
 
 
@@ -99,12 +100,16 @@ class Books:
 
 
 class Receiver:
-    """One address of the fleet. `deaf`: datagrams come in and nothing is done with them, as behind a dead host."""
+    """One address of the fleet. `deaf`: datagrams come in and nothing is done with them, as behind a dead host.
+    `requests` were heard; `wraps` counts how often the senders' message ids began anew."""
 
     def __init__(self, world: LockStep, books: Books, commit_ms: float = 5) -> None:
         self.books = books
         self.deaf = False
         self.dropped = 0
+        self.requests = 0
+        self.wraps = 0
+        self._mid = 0
         self._world = world
         self._commit_s = commit_ms / 1000
         self._machine = Server(mid=7)
@@ -131,6 +136,10 @@ class Receiver:
         if self.deaf:
             self.dropped += 1
             return
+        self.requests += 1
+        mid = int.from_bytes(data[2:4], "big")
+        self.wraps += self._mid - mid > _HALF_OF_IDS
+        self._mid = mid
         self._carry_out(self._machine.datagram(data, peer, self._now()), peer)
 
     def _carry_out(self, actions: list[Any], peer: Address | None = None) -> None:

@@ -28,7 +28,7 @@ class Device(ABC):
     """One modem. `write` takes its bytes. The board calls `set_power`, `press_key`, `set_mux`; the unit's bytes go to
     `receive` (Commands). Attributes for tests: `state`, `serving`, `pdp`, `boots`, `commands` (how often each came),
     `sent_sms` as (number, payload), `sms_lost` for want of room, `naps` and `awake_s` (how often it slept, and how long
-    it was awake in all), `path`; `on_sms(number, payload)`."""
+    it was awake in all), `hangs` and `power_cuts` so far, `path`; `on_sms(number, payload)`."""
 
     has_key = True
     """Without a key the modem starts with its supply, and traffic on its line wakes it."""
@@ -52,6 +52,8 @@ class Device(ABC):
         self.sms_lost = 0
         self.sms_refusals = 0
         self.on_sms: Callable[[str, bytes], None] | None = None
+        self.hangs = 0
+        self.power_cuts = 0
         self.naps = 0
         self.awake_s = 0.0
         self.card_out = False
@@ -111,6 +113,7 @@ class Device(ABC):
             return
         self.powered = on
         if not on:
+            self.power_cuts += 1
             self._stop(OFF)
         elif not self.has_key:
             self.boot()

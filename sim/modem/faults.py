@@ -48,6 +48,7 @@ class Faults(Device):
         """Nothing is heard and nothing said: for `ms`, or until the power is cut."""
         if self.state != ON:
             return
+        self.hangs += 1
         self.hung = self.out.mute = True
         if step.ms:
             self.later(step.ms, self._recover)
