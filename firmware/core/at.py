@@ -121,7 +121,9 @@ class At:
         self._command: "Command | None" = None
         self._deadline = 0
         self._lines: "list[str]" = []
-        self._payload: "bytes | None" = None
+        # One piece of heap for ever, instead of a longer one for every part of a payload.
+        self._room = bytearray(LONGEST_PAYLOAD)
+        self._filled = -1
         self._want = 0
         self._echoed = False
         self._echo = b""
@@ -173,7 +175,7 @@ class At:
 
     def _forget(self) -> None:
         self._lines = []
-        self._payload = None
+        self._filled = -1
         self._want = 0
         self._echoed = False
         self._echo = b""
@@ -262,7 +264,7 @@ class At:
             self._echo = command.payload if self._echoed else b""
             actions.append(("write", command.payload))
             return True
-        if command is not None and command.counted is not None and self._payload is None and self._inline(command):
+        if command is not None and command.counted is not None and self._filled < 0 and self._inline(command):
             return True
         end = self._buffer.find(b"\n")
         if end < 0:
@@ -301,7 +303,8 @@ class At:
 
     def _take_payload(self) -> bool:
         part = self._buffer[: self._want]
-        self._payload = (self._payload or b"") + part
+        self._room[self._filled : self._filled + len(part)] = part
+        self._filled += len(part)
         self._want -= len(part)
         self._buffer = self._buffer[len(part) :]
         return True
@@ -344,7 +347,7 @@ class At:
             self.dropped["payload"] += 1
             self._deaf = True
             return
-        self._payload = b""
+        self._filled = 0
         self._want = length
 
     # Lines
@@ -378,7 +381,7 @@ class At:
         self.dropped["unknown"] += 1
 
     def _answer(self, command: Command, line: str) -> None:
-        if command.counted is not None and self._payload is None and at_syntax.head(line) == command.head:
+        if command.counted is not None and self._filled < 0 and at_syntax.head(line) == command.head:
             self._header(line, command.counted[0], command.counted[2])
         elif len(self._lines) < MOST_LINES:
             self._lines.append(line)
@@ -406,7 +409,8 @@ class At:
         return True
 
     def _end(self, result: str, code: "int | None" = None) -> "tuple[Any, ...]":
-        reply = Reply(result, code, self._lines, self._payload)
+        payload = None if self._filled < 0 else bytes(memoryview(self._room)[: self._filled])
+        reply = Reply(result, code, self._lines, payload)
         self._command = None
         self._forget()
         return ("done", reply)
@@ -438,7 +442,8 @@ class At:
 
 
 def _printable(raw: bytes) -> bool:
-    return all([32 <= byte < 127 for byte in raw])
+    # Without a list, which would want a piece of heap as long as eight lines.
+    return all(32 <= byte < 127 for byte in raw)
 
 
 def _is_final(line: str) -> bool:

@@ -131,7 +131,7 @@ class Conduct(Council):
             elif self.slot != self.choice.active:
                 due.append(self._later.get("select_sim"))
             if self.state == SEARCHING:
-                due.append(self._poll)
+                due.append(max(self._poll, self._not_before))
             due.append(self._renewal())
         if self.alarm and self._op is not None and not self._abandoned and self._op[0] not in orders.NEVER:
             name, since = self._op

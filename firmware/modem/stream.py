@@ -15,54 +15,67 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-ROOM = 4096
+ROOM = 2048
 """Bytes that wait for the modem, and bytes that wait for TLS, before the other side has to wait."""
 _POLL, _CLOSE = 3, 4
 _READ, _WRITE, _HANG_UP = 1, 4, 16
 
 
 class ModemStream(io.IOBase):
-    """The raw stream: non-blocking, None for "not now", b"" at the end."""
+    """The raw stream: non-blocking, None for "not now", b"" at the end. What waits is kept in the pieces in which it
+    came: a heap that is nearly full has no room for long ones. `held` octets wait for TLS, `owed` for the modem."""
 
     def __init__(self) -> None:
-        self.incoming = bytearray()
-        self.outgoing = bytearray()
+        self.outgoing: "list[bytes]" = []
+        self.held = 0
+        self.owed = 0
         self.ended = False
         self.news = asyncio.Event()
         self.room = asyncio.Event()
         self.work = asyncio.Event()
+        self._incoming: "list[bytes]" = []
+        self._at = 0
+
+    def arrived(self, data: bytes) -> None:
+        """The modem has brought something."""
+        self._incoming.append(data)
+        self.held += len(data)
+        self.news.set()
 
     def readinto(self, buffer: "Any") -> "int | None":
-        count = min(len(buffer), len(self.incoming))
-        if not count:
+        if not self._incoming:
             return 0 if self.ended else None
-        buffer[:count] = self.incoming[:count]
-        self.incoming = self.incoming[count:]
+        first = self._incoming[0]
+        count = min(len(buffer), len(first) - self._at)
+        buffer[:count] = memoryview(first)[self._at : self._at + count]
+        self._at += count
+        self.held -= count
+        if self._at >= len(first):
+            self._incoming.pop(0)
+            self._at = 0
         self.work.set()
         return count
-
-    def read(self, size: int = -1) -> "bytes | None":
-        if not self.incoming:
-            return b"" if self.ended else None
-        data = bytes(self.incoming if size < 0 else self.incoming[:size])
-        self.incoming = self.incoming[len(data) :]
-        self.work.set()
-        return data
 
     def write(self, data: "Any") -> "int | None":
         if self.ended:
             raise OSError(errno.ECONNRESET)
-        count = min(len(data), ROOM - len(self.outgoing))
+        count = min(len(data), LONGEST_DATA, ROOM - self.owed)
         if count <= 0:
             return None
-        self.outgoing.extend(bytes(memoryview(data)[:count]))
+        self.outgoing.append(bytes(memoryview(data)[:count]))
+        self.owed += count
         self.work.set()
         return count
 
+    def sent(self) -> None:
+        """The modem has taken the first piece."""
+        self.owed -= len(self.outgoing.pop(0))
+        self.room.set()
+
     def ioctl(self, request: int, argument: int) -> int:
         if request == _POLL:
-            ready = _READ if self.incoming or self.ended else 0
-            if len(self.outgoing) < ROOM:
+            ready = _READ if self.held or self.ended else 0
+            if self.owed < ROOM:
                 ready |= _WRITE
             return (ready | (_HANG_UP if self.ended else 0)) & (argument | _HANG_UP)
         if request == _CLOSE:
@@ -88,14 +101,14 @@ class Connection:
     async def readable(self) -> None:
         """Until there is something to read, or the end."""
         stream = self.stream
-        while not stream.incoming and not stream.ended:
+        while not stream.held and not stream.ended:
             stream.news.clear()
             await stream.news.wait()
 
     async def writable(self) -> None:
         """Until there is room, or the end."""
         stream = self.stream
-        while len(stream.outgoing) >= ROOM and not stream.ended:
+        while stream.owed >= ROOM and not stream.ended:
             stream.room.clear()
             await stream.room.wait()
 
@@ -104,11 +117,10 @@ class Connection:
         try:
             while not stream.ended:
                 data = await self._socket.recv()
-                while len(stream.incoming) >= ROOM and not stream.ended:
+                while stream.held >= ROOM and not stream.ended:
                     stream.work.clear()
                     await stream.work.wait()
-                stream.incoming.extend(data)
-                stream.news.set()
+                stream.arrived(data)
         except OSError:
             stream.end()
 
@@ -120,10 +132,8 @@ class Connection:
                     stream.work.clear()
                     await stream.work.wait()
                     continue
-                data = bytes(stream.outgoing[:LONGEST_DATA])
-                stream.outgoing = stream.outgoing[len(data) :]
-                await self._socket.send(data)
-                stream.room.set()
+                await self._socket.send(stream.outgoing[0])
+                stream.sent()
         except OSError:
             stream.end()
 

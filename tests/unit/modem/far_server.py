@@ -49,12 +49,15 @@ class Fleet(asyncio.DatagramProtocol):
             if action[0] == "send":
                 self._transport.sendto(action[2], action[1])
             elif action[0] == "request":
-                alarm = self._alarm(action[3])
-                self.alarms.append(alarm)
-                receipt = self._receipt([(alarm.boot, alarm.seq, messages.STORED)])
-                self._carry_out(self._server.respond(action[1], CHANGED, receipt, now), now)
+                self._carry_out(self._server.respond(action[1], CHANGED, self.answer(action[3]), now), now)
             else:
                 self.refused += 1
+
+    def answer(self, frame: bytes) -> bytes:
+        """Take an alarm's frame; its receipt."""
+        alarm = self._alarm(frame)
+        self.alarms.append(alarm)
+        return self._receipt([(alarm.boot, alarm.seq, messages.STORED)])
 
     def _alarm(self, frame: bytes) -> messages.Alarm:
         envelope = seal.parse(frame)

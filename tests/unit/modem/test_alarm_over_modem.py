@@ -3,20 +3,14 @@ modem and the network do meanwhile."""
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from pathlib import Path
 
 import pytest
-from far_server import Fleet
-from unit_build import shipped_command
+from unit_run import alarm
 
-from provisioning.ca import CertificateAuthority
-from provisioning.identity import make_identity, write_flash
-from sim.modem.rig import Rig
 from sim.modem.scenario import HERE, Interrupts, Scenario, Serial, Step, load
 
-UNIT = 1
 DIALECTS = ("bg95", "sim7080g", "gm02s")
 SEND = {"bg95": "AT+QISEND", "sim7080g": "AT+CASEND", "gm02s": "AT+SQNSSENDEXT"}
 STORM = ('+CEREG: 1,"E485","093F9E11",7', "+CPIN: READY", '+CMTI: "SM",9', "+CREG: 1")
@@ -24,46 +18,6 @@ STORM = ('+CEREG: 1,"E485","093F9E11",7', "+CPIN: READY", '+CMTI: "SM",9', "+CRE
 
 def calm(dialect: str, **changes: object) -> Scenario:
     return dataclasses.replace(load("calm"), dialect=dialect, **changes)  # type: ignore[arg-type]
-
-
-async def send_alarm(
-    unit: Path, folder: Path, scenario: Scenario, **environment: str
-) -> tuple[dict[str, str], Fleet, Rig]:
-    """Run the unit until it has its receipt: what it said, the fleet, the modem."""
-    flash = folder / "flash"
-    identity = make_identity(UNIT)
-    authority = CertificateAuthority.open(folder / "ca")
-    fleet = await Fleet(identity).open()
-    write_flash(
-        flash, identity, authority.issue_unit(UNIT), authority.ca_der, profile=1, heartbeat_s=60, pipes=["coap"],
-        coap_addresses=[("127.0.0.1", fleet.port)], mqtt_address=("127.0.0.1", fleet.port, "fleet.test"),
-    )  # fmt: skip
-    try:
-        async with Rig(scenario) as rig:
-            argv, variables = shipped_command(
-                unit, "unit_alarm", **rig.environment, MODEM_TTY=rig.tty, MODEM_DIALECT=scenario.dialect,
-                SERVER_PORT=str(fleet.port), **environment,
-            )  # fmt: skip
-            process = await asyncio.create_subprocess_exec(
-                *argv, cwd=flash, env=variables, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-            )
-            try:
-                async with asyncio.timeout(90):
-                    out, _ = await process.communicate()
-            except TimeoutError:
-                process.kill()
-                out, _ = await process.communicate()
-                raise AssertionError(f"no receipt; commands {dict(rig.device.commands)}; {out.decode()}") from None
-            text = out.decode()
-            if process.returncode or "done" not in text:
-                raise AssertionError(text)
-            return dict(line.partition(" ")[::2] for line in text.splitlines()), fleet, rig
-    finally:
-        fleet.close()
-
-
-def alarm(unit: Path, folder: Path, scenario: Scenario, **environment: str) -> tuple[dict[str, str], Fleet, Rig]:
-    return asyncio.run(send_alarm(unit, folder, scenario, **environment))
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

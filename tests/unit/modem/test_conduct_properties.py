@@ -67,6 +67,7 @@ class Modem(RuleBasedStateMachine):
     def succeed(self, value: bool) -> None:
         name, found = self.running, self.result()
         self.running = None
+        self.put("end")
         if name == "pdp_check":
             found = value
         self.put("finished", name, found)
@@ -80,6 +81,7 @@ class Modem(RuleBasedStateMachine):
         elif reason == "reset":
             self.put("boot")
         self.running = None
+        self.put("end")
         self.put("failed", name, reason)
 
     @precondition(lambda self: self.running is not None)
@@ -87,8 +89,11 @@ class Modem(RuleBasedStateMachine):
     def begin(self) -> None:
         self.put("begin", self.running)
 
-    @rule()
-    def end(self) -> None:
+    @precondition(lambda self: self.running is None)
+    @rule(name=st.sampled_from(["open", "open_tcp", "send", "receive", "close"]))
+    def use_a_socket(self, name: str) -> None:
+        self.put("begin", name)
+        self.wait(1000)
         self.put("end")
 
     @rule(stat=REGISTRATIONS, cause=CAUSES)
