@@ -215,7 +215,7 @@ def _request(root: Element, wire: tuple[tuple[str, str], ...], dialect: Dialect)
         **single,
         crd=tuple(value for value in _all(root, "crd") if value),
         lge=position,
-        others=_others(root, {*_OF_REQUEST, "crd", "lge"}),
+        others=_others(root),
         dialect=dialect,
         wire=wire,
     )
@@ -239,7 +239,7 @@ def _response(root: Element, wire: tuple[tuple[str, str], ...], dialect: Dialect
         snu,
         **single,
         tnu=tuple(value for value in _all(root, "tnu") if value),
-        others=_others(root, {*_OF_RESPONSE, "tnu"}),
+        others=_others(root),
         dialect=dialect,
         wire=wire,
     )
@@ -257,12 +257,12 @@ def _short(ref: str) -> str:
     return ref if len(ref) <= MAX_NAME and ref.isprintable() else ""
 
 
-def _others(root: Element, known: set[str]) -> tuple[tuple[str, str], ...]:
+def _others(root: Element) -> tuple[tuple[str, str], ...]:
     """What no table names, flat: an unknown element's text; a child's under both names, so that it is never taken for
     an element that counts."""
     found: list[tuple[str, str]] = []
     for child in root.children:
-        if child.name not in known:
+        if child.name not in _KNOWN:
             leaves = _leaves(child, f"{child.name}/") if child.children else [(child.name, child.text)]
             found += [(name.replace("/", "."), text.strip()) for name, text in leaves]
     return tuple((name, text) for name, text in found if _NAME.fullmatch(name))

@@ -16,6 +16,8 @@ MAX_HEAD = 16_384
 """Octets of start line and headers."""
 MAX_BODY = 65_536
 MAX_HEADERS = 128
+MAX_VALUE = 4096
+MAX_PARAMETERS = 64
 VERSION = "SIP/2.0"
 COOKIE = "z9hG4bK"
 """With it a branch is unique to its transaction (RFC 3261 17.2.3)."""
@@ -40,6 +42,9 @@ _URI = re.compile(
     r"(sips?):(?:([^@\s<>\"]{1,256})@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?([;?][^\s<>\"]*)?",
     re.I,
 )
+_MEMBERS = {
+    separator: re.compile(rf"""(?:"(?:[^"\\]|\\.)*"?|<[^>]*>?|[^{separator}"<])+""", re.S) for separator in ",;"
+}
 _ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})")
 
 
@@ -54,10 +59,13 @@ class SipError(ValueError):
 class Headers:
     """Header fields in order. Names are compared without case; a compact name is its long one."""
 
-    __slots__ = ("fields",)
+    __slots__ = ("_by_name", "fields")
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
         self.fields = tuple(fields)
+        self._by_name: dict[str, list[str]] = {}
+        for name, value in self.fields:
+            self._by_name.setdefault(long_name(name), []).append(value)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Headers) and self.fields == other.fields
@@ -73,12 +81,12 @@ class Headers:
 
     def all(self, name: str) -> list[str]:
         """Every value of a header, one for each line."""
-        wanted = long_name(name)
-        return [value for found, value in self.fields if long_name(found) == wanted]
+        return list(self._by_name.get(long_name(name), ()))
 
     def get(self, name: str) -> str | None:
         """The first value, or None."""
-        return next(iter(self.all(name)), None)
+        found = self._by_name.get(long_name(name))
+        return found[0] if found else None
 
     def listed(self, name: str) -> list[str]:
         """Every member of a header whose lines are comma-separated lists."""
@@ -146,26 +154,8 @@ def long_name(name: str) -> str:
 
 def split_list(value: str, separator: str = ",") -> list[str]:
     """The members of a list, split where neither a quoted string nor angle brackets enclose the separator."""
-    found, start, quoted, angled, at = [], 0, False, False, 0
-    while at < len(value):
-        character = value[at]
-        if quoted:
-            if character == "\\":
-                at += 1
-            elif character == '"':
-                quoted = False
-        elif character == '"':
-            quoted = True
-        elif character == "<":
-            angled = True
-        elif character == ">":
-            angled = False
-        elif character == separator and not angled:
-            found.append(value[start:at].strip())
-            start = at + 1
-        at += 1
-    found.append(value[start:].strip())
-    return [part for part in found if part]
+    members = (member.strip() for member in _MEMBERS[separator].findall(value))
+    return [member for member in members if member]
 
 
 def parse(octets: bytes, *, datagram: bool = True) -> SipRequest | SipResponse:
@@ -211,6 +201,8 @@ def parse_head(octets: bytes) -> tuple[Headers, str]:
         header = _HEADER.fullmatch(line)
         if header is None:
             raise SipError("a header without a name or a colon")
+        if len(header[2]) > MAX_VALUE:
+            raise SipError(f"a header of more than {MAX_VALUE} characters")
         found.append((header[1], header[2].strip()))
     return Headers(found), lines[0]
 
@@ -266,9 +258,9 @@ def cseq(headers: Headers) -> tuple[int, str]:
 
 def top_via(headers: Headers) -> Via | None:
     """The topmost Via, or None if it cannot be read."""
-    listed = headers.listed("via")
-    found = _VIA.fullmatch(listed[0]) if listed else None
-    if found is None or int(found[3] or 0) > 65535:
+    first = _MEMBERS[","].match(headers.get("via") or "")
+    found = _VIA.fullmatch(first[0].strip()) if first else None
+    if found is None or int(found[3] or 0) > 65535 or (found[4] or "").count(";") > MAX_PARAMETERS:
         return None
     return Via(found[1].upper(), found[2], int(found[3]) if found[3] else None, tuple(parameters(found[4] or "")))
 
