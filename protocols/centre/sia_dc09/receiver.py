@@ -258,7 +258,9 @@ class Receiver:
                 self._seen.add(event.key, now)
         reply = _echo(frame, ACK if verdict is Verdict.ACK else DUH)
         account_key = self._key(frame)
-        if frame.encrypted and account_key is not None and self._random is not None:
+        # Who used another key could not read an answer under this one.
+        opened = frame.encrypted and not (isinstance(event, Bad) and event.reason is Reason.CIPHER)
+        if opened and account_key is not None and self._random is not None:
             reply = seal_frame(replace(reply, timestamp=format_time(at)), account_key, self._random)
         return encode(reply)
 
