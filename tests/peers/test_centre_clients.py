@@ -150,7 +150,8 @@ def test_the_dialler_with_another_key_is_not_believed() -> None:
     def talk(port: int) -> None:
         spt = dc09_spt("0043", 0, 0)
         spt.set_path("main", "primary", "127.0.0.1", port, account="0043", key=bytes(16), receiver=0, line=0)
-        spt.send_msg("SIA-DCS", {"code": "QA", "zone": 1})
+        with pytest.raises(Exception, match="not sent"):
+            spt.send_msg("SIA-DCS", {"code": "QA", "zone": 1})
 
     events = dc09_told("tcp", Key(bytes(range(16))), talk)
     assert events
