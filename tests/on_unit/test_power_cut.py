@@ -103,6 +103,7 @@ def test_what_writing_costs_the_flash(build):
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("mode", ["littlefs", "twice", "refused", "fat"])
 def test_power_cut_at_every_call(build, mode):
     result = run(build, "power_cut.py", mode, "20" if mode == "twice" else "1")
