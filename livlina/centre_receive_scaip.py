@@ -16,7 +16,7 @@ from protocols.centre.alarm import Alarm
 from protocols.centre.scaip.codes import Status
 from protocols.centre.scaip.receiver import AlarmReceived, Bad, Call, Found, Heartbeat, Receiver, ReplySettled
 from protocols.centre.scaip.sip_digest import Credentials, Guard
-from protocols.centre.scaip.sip_flow import TLS, UDP, Address, Event, Wire
+from protocols.centre.scaip.sip_flow import TLS, UDP, Address, Event, Flow, Wire
 from protocols.centre.scaip.write_alarm import write_alarm
 from protocols.centre.sia_dc09.receiver import Seen
 
@@ -78,6 +78,10 @@ class ScaipReceiver:
     def next_wakeup(self) -> float | None:
         """For the sockets: when something is due."""
         return self._receiver.next_wakeup()
+
+    def pending(self, flow: Flow) -> int:
+        """For the sockets: octets of a message that is not whole."""
+        return self._receiver.pending(flow)
 
     def _queue(self, wires: list[Wire], found: list[Found], now: float) -> list[Wire]:
         for event in found:

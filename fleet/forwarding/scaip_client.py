@@ -120,6 +120,10 @@ class ScaipClient:
         """For the sockets: when something is due."""
         return self._sender.next_wakeup()
 
+    def pending(self, flow: Flow) -> int:
+        """For the sockets: octets of a message that is not whole."""
+        return self._sender.pending(flow)
+
     async def _way(self) -> Flow:
         async with self._opening:
             if self._flow is None or (self._flow.is_stream and not self._sockets.is_open(self._flow)):

@@ -23,7 +23,9 @@ log = logging.getLogger("livlina.sip")
 CONNECT_TIMEOUT_S = 3.0
 READ_OCTETS = 65_536
 MOST_CONNECTIONS = 1000
-"""Connections that are taken; a further one is closed at once."""
+"""Connections that are kept; a further one costs the one that has been idle longest, for it may bring an alarm."""
+HALF_MESSAGE_S = 30.0
+"""A peer that takes longer over one message is hung up on."""
 MOST_UNSENT = 1 << 20
 """Octets that a peer may leave unread before its connection is cut."""
 
@@ -40,12 +42,18 @@ class Machine(Protocol):
     def next_wakeup(self) -> float | None:
         """When `wake` is next due."""
 
+    def pending(self, flow: Flow) -> int:
+        """Octets of a message on a stream that is not whole."""
+
 
 @dataclass
 class _Connection:
     writer: asyncio.StreamWriter | None = None
     waiting: list[bytes] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
+    used: float = 0.0
+    begun: float | None = None
+    held: int = 0
 
 
 class SipSockets:
@@ -176,10 +184,13 @@ class SipSockets:
         return await asyncio.open_connection(*remote, ssl=self._tls, server_hostname=self._tls_name or remote[0])
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= MOST_CONNECTIONS or self._closed:
-            log.warning("a connection was refused: %d are open", len(self._connections))
+        if self._closed:
             writer.transport.abort()
             return
+        if len(self._connections) >= MOST_CONNECTIONS:
+            idle = min(self._connections, key=lambda one: self._connections[one].used)
+            log.warning("%d connections are open: the one of %s:%d is closed", len(self._connections), *idle.remote)
+            self._hang_up(idle)
         kind = TLS if writer.get_extra_info("ssl_object") is not None else "tcp"
         local, remote = _address(writer.get_extra_info("sockname")), _address(writer.get_extra_info("peername"))
         connection = _Connection(task=asyncio.current_task())
@@ -197,8 +208,10 @@ class SipSockets:
         for octets in connection.waiting:
             writer.write(octets)
         connection.waiting.clear()
+        connection.used = self._clock.steady()
         try:
-            while octets := await reader.read(READ_OCTETS):
+            while octets := await self._read(flow, connection, reader):
+                connection.used = self._clock.steady()
                 self.event(Received(flow, octets))
         except OSError as error:
             log.info("%s to %s:%d broke: %s", flow.transport, *flow.remote, type(error).__name__)
@@ -206,6 +219,18 @@ class SipSockets:
             self._connections.pop(flow, None)
             writer.transport.abort()
             self.event(Closed(flow))
+
+    async def _read(self, flow: Flow, connection: _Connection, reader: asyncio.StreamReader) -> bytes:
+        """The next octets; TimeoutError (an OSError) where a message that was begun is not finished in time."""
+        held = self._machine.pending(flow)
+        if held == 0:
+            connection.begun = None
+            return await reader.read(READ_OCTETS)
+        if connection.begun is None or held < connection.held:
+            connection.begun = self._clock.steady()
+        connection.held = held
+        async with within(self._clock, connection.begun + HALF_MESSAGE_S - self._clock.steady()):
+            return await reader.read(READ_OCTETS)
 
     def _set_timer(self) -> None:
         if self._timer is not None:

@@ -163,6 +163,10 @@ class Sender:
         times = [time for time in (mine, self._agent.next_wakeup()) if time is not None]
         return min(times, default=None)
 
+    def pending(self, flow: Flow) -> int:
+        """Octets of a message on a stream that is not whole yet. The driver decides how long a peer may take."""
+        return self._agent.pending(flow)
+
     @property
     def in_flight(self) -> int:
         """How many messages wait for their outcome."""
