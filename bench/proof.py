@@ -22,9 +22,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sim.firmware_build import build_firmware, shipped_bytes
+from bench import loss, stored, stored_real, year
+from sim.firmware_build import build_firmware, code_bytes, interpreter, shipped_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKET_IDS = """
+import packet_ids
+session, early, late = packet_ids.run({count})
+print('{{"wraps": %d, "doubled": %d, "wrong": %d, "early": %d, "late": %d}}' %
+      (session.wraps, session.doubled, session.wrong, early, late))
+"""
 DEMO_EXTRA_S = 120
 # A demo that hangs is ended here; the figure "seconds until it ended" has its own limit.
 DEMO_PATIENCE_S = 900
@@ -77,8 +84,9 @@ def sealed_sizes() -> Iterator[Figure]:
 def firmware_size() -> Iterator[Figure]:
     """Bytes of .mpy that a unit carries, compiled as shipped."""
     with tempfile.TemporaryDirectory(prefix="livlina-proof-") as folder:
-        size = shipped_bytes(build_firmware(Path(folder)))
-    yield told("firmware and protocols as .mpy", size or None, "bytes", "make proof")
+        made = build_firmware(Path(folder))
+        yield told("firmware and protocols as .mpy", shipped_bytes(made) or None, "bytes", "make proof")
+        yield told("their code in a heap, where it is not in flash", code_bytes(made), "bytes", "make proof")
 
 
 def demo(units: int) -> Callable[[], Iterator[Figure]]:
@@ -114,9 +122,112 @@ def demo(units: int) -> Callable[[], Iterator[Figure]]:
     return measure
 
 
+STORED_PRESSES = 200
+WARM_MS = 1000
+SIM_DEAD_MS = 20_000
+LOSS_UNITS, LOSS_PRESSES, LOSS = 1250, 8, 0.2
+YEAR_DAYS = 365.25
+YEAR_REAL_S = 1800
+MESSAGE_IDS = 70_000
+
+
+def press_to_stored() -> Iterator[Figure]:
+    """Every condition in lock step: real firmware behind an emulated modem, the sealed receiver as the fleet."""
+    for row in stored.measure_all(list(stored.CONDITIONS), STORED_PRESSES):
+        name = f"press to stored, {row.condition} ({row.presses} presses, {row.dialect}, lock step): "
+        command = f'python -m bench.stored --presses {row.presses} "{row.condition}"'
+        yield exactly(name + "lost", row.lost, "", 0, command)
+        yield told(name + "p50", row.p50_ms, "ms", command)
+        if row.condition == "warm":
+            yield at_most(name + "p99", row.p99_ms, "ms", WARM_MS + row.network_ms, command)
+        elif row.condition.startswith("SIM 1"):
+            yield at_most(name + "p99", row.p99_ms, "ms", SIM_DEAD_MS, command)
+        else:
+            yield told(name + "p99", row.p99_ms, "ms", command)
+    yield told("the emulated network's own delay, there and back", row.network_ms, "ms", command)
+
+
+def press_to_stored_for_real() -> Iterator[Figure]:
+    """The same warm in real time, against the fleet server on PostgreSQL; and what the units' heaps have left."""
+    result = stored_real.measure(STORED_PRESSES)
+    command = f"python -m bench.stored_real --presses {STORED_PRESSES}"
+    name = f"press to stored, warm ({result.presses} presses, three modems, real fleet server): "
+    yield exactly(name + "lost", result.lost, "", 0, command)
+    yield exactly(name + "doubled", result.doubled, "", 0, command)
+    for pipe, took in result.stored_ms.items():
+        yield told(f"{name}{pipe}, p50", took["p50"], "ms", command)
+        yield at_most(f"{name}{pipe}, longest", took["max"], "ms", WARM_MS + result.network_ms, command)
+    for kind, low in result.heap_low.items():
+        yield told(
+            f"heap of a unit, {kind} through the modem: least free, of 100wK and its code", low, "bytes", command
+        )
+
+
+def presses_under_loss() -> Iterator[Figure]:
+    """Every fifth datagram lost each way; and the same with a server that does not know a press again."""
+    command = f"python -m bench.loss --units {LOSS_UNITS} --presses {LOSS_PRESSES} --loss {LOSS}"
+    found = loss.measure(LOSS_UNITS, LOSS_PRESSES, LOSS)
+    name = f"{found.presses} presses, {LOSS:.0%} of datagrams lost each way: "
+    yield exactly(name + "on the units' flash", found.journals, "", LOSS_UNITS * LOSS_PRESSES, command)
+    yield exactly(name + "lost", found.lost, "", 0, command)
+    yield exactly(name + "doubled", found.doubled, "", 0, command)
+    yield exactly(name + "cases", found.cases, "", LOSS_UNITS, command)
+    for quantile in ("p50", "p95", "max"):
+        yield told(f"{name}stored, {quantile}", found.stored_ms[quantile], "ms", command)
+    command = "python -m bench.loss --units 40 --presses 4 --sabotage no_key_check"
+    control = loss.measure(40, 4, LOSS, sabotage="no_key_check")
+    yield Figure(
+        "control: doubled without the key check", control.doubled, "", "at least 1", control.doubled > 0, command
+    )
+
+
+def _year(kind: str) -> Callable[[], Iterator[Figure]]:
+    def measure() -> Iterator[Figure]:
+        command = f"python -m bench.year --days {YEAR_DAYS} --kind {kind}"
+        found = year.measure(YEAR_DAYS, kind)
+        name = f"a year of heartbeats every {found.interval_s} s, {kind}: "
+        yield told(name + "heartbeats", found.heartbeats, "", command)
+        if kind == "mains":
+            enough = found.messages >= MESSAGE_IDS and found.wraps > 0
+            yield Figure(name + "message ids used", found.messages, "", f"at least {MESSAGE_IDS}", enough, command)
+        yield at_most(name + "longest beyond its time", found.late_s, "s", year.SPARE_S, command)
+        yield at_most(name + "back after a blackout", found.back_s, "s", found.interval_s + year.BACK_S, command)
+        yield exactly(name + "resets of the unit", found.resets, "", 0, command)
+        yield told(name + "modem hung, power cut", f"{found.hangs}, {found.power_cuts}", "", command)
+        yield told(name + "deep sleeps", found.naps, "", command)
+        yield told(name + "least heap in the first week", found.heap_first, "bytes", command)
+        yield at_most(name + "fell by", found.heap_first - found.heap_last, "bytes", year.LEAK_BYTES, command)
+        yield at_most(name + "real time", found.real_s, "s", YEAR_REAL_S, command)
+        yield Figure(name + "no stall, no leak", found.passed, "", "True", found.passed, command)
+
+    return measure
+
+
+def packet_ids() -> Iterator[Figure]:
+    """MQTT packet ids beyond their end, on MicroPython with a unit's heap."""
+    done = subprocess.run(
+        [*interpreter(), "-X", "heapsize=100wK", "-c", PACKET_IDS.format(count=MESSAGE_IDS)],
+        cwd=ROOT, env={**os.environ, "MICROPYPATH": f".frozen:{ROOT}:{ROOT / 'tests/both'}"},
+        stdout=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    found = json.loads(done.stdout) if done.stdout.strip() else {}
+    name = f"{MESSAGE_IDS} MQTT publishes on MicroPython: "
+    yield Figure(name + "wraps", found.get("wraps"), "", "at least 1", found.get("wraps", 0) > 0, "make proof")
+    yield exactly(name + "ids used twice at a time", found.get("doubled"), "", 0, "make proof")
+    yield exactly(name + "ids that are none", found.get("wrong"), "", 0, "make proof")
+    fell = found["early"] - found["late"] if found else None
+    yield at_most(name + "free heap fell by", fell, "bytes", 1024, "make proof")
+
+
 MEASUREMENTS: tuple[tuple[str, Callable[[], Iterable[Figure]]], ...] = (
     ("sizes", sealed_sizes),
     ("firmware", firmware_size),
+    ("packet-ids", packet_ids),
+    ("stored", press_to_stored),
+    ("stored-real", press_to_stored_for_real),
+    ("loss", presses_under_loss),
+    ("year-mains", _year("mains")),
+    ("year-battery", _year("battery")),
     ("demo-25", demo(25)),
     ("demo-500", demo(500)),
 )

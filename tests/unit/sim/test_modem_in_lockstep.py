@@ -1,0 +1,61 @@
+"""The proofs of `make proof` in small: press to stored through a modem with its faults, and a piece of a year."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from bench import stored, year
+from sim.modem.scenario import Step
+
+
+@pytest.mark.parametrize(
+    ("condition", "dialect", "most_ms"),
+    [
+        ("warm", "bg95", 1200),
+        ("warm", "sim7080g", 1200),
+        ("warm", "gm02s", 1200),
+        ("SIM 1 dead", "sim7080g", 20_000),
+        ("PDP dropped silently", "gm02s", 20_000),
+        ("first address dead", "bg95", 20_000),
+    ],
+)
+def test_presses_are_stored_in_the_time_of_the_world(condition: str, dialect: str, most_ms: float) -> None:
+    row = stored.measure(condition, 2, dialect)
+    assert row.lost == 0
+    # Of the lock-step clock: no machine's time is in it, so that the figure is the firmware's.
+    assert row.longest_ms <= most_ms
+
+
+def test_a_press_that_never_arrives_is_counted_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control: nobody answers at either address."""
+
+    def deaf(trial: stored.Trial) -> None:
+        for one in trial.addresses:
+            one.deaf = True
+
+    profile, before, _, mend = stored.CONDITIONS["warm"]
+    monkeypatch.setitem(stored.CONDITIONS, "warm", (profile, before, deaf, mend))
+    monkeypatch.setattr(stored, "PATIENCE_S", 20.0)
+    row = stored.measure("warm", 1)
+    assert row.lost == 1 and row.p99_ms == 20_000
+
+
+def test_a_piece_of_a_year_does_not_stall() -> None:
+    found = year.measure(0.3)
+    assert found.heartbeats >= 0.98 * 0.3 * 86400 / year.HEARTBEAT_S["mains"]
+    assert found.late_s <= year.SPARE_S and found.resets == 0 and found.boots == 1
+
+
+def test_a_stall_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control: for an hour no network, in a place where the year's plan has none."""
+    away = [
+        Step("network", at_ms=3600_000 * (1 + up), name=name, up=bool(up))
+        for up in (0, 1)
+        for name in ("first", "second")
+    ]
+    monkeypatch.setattr(year, "faults", lambda: tuple(away))
+    found = year.measure(0.15)
+    assert found.late_s > year.SPARE_S and not found.passed
+    assert not dataclasses.replace(found, late_s=0.0, heap_first=9000, heap_last=0).passed, "a leak is found too"
