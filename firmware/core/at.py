@@ -130,6 +130,7 @@ class At:
         self._prompted = False
         self._deaf = False
         self._probes = 0
+        self._answered = 0
         self._resync = False
         self._quiet: "int | None" = None
         self._urcs = 0
@@ -214,8 +215,13 @@ class At:
 
     def _start_resync(self, now: int) -> None:
         self._resync = True
-        self._probes = 0
-        self._quiet = now + QUIET_MS
+        self._probes = self._answered = 0
+        self._calm(now)
+
+    def _calm(self, now: int) -> None:
+        """From now on the modem must be quiet for a while. One that is slow owes the answers to the probes before the
+        one that it has answered, unless it never heard them."""
+        self._quiet = now + QUIET_MS + (PROBE_MS if self._answered < self._probes else 0)
 
     def _settled(self, now: int) -> "Actions":
         """The modem has been quiet for a while: ask it, or believe its answer."""
@@ -377,7 +383,8 @@ class At:
             self._answer(command, line)
             return
         if self._quiet is not None and _is_final(line):
-            self._quiet = now + QUIET_MS
+            self._answered += self._probes > 0
+            self._calm(now)
         self.dropped["unknown"] += 1
 
     def _answer(self, command: Command, line: str) -> None:
@@ -403,7 +410,8 @@ class At:
             # Without the probe's own answer before it, it is of the command that was given up.
             if result == OK and self._lines:
                 self._command = None
-                self._quiet = now + QUIET_MS
+                self._answered = 1
+                self._calm(now)
             return True
         actions.append(self._end(result, code))
         return True
