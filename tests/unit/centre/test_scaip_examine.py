@@ -26,8 +26,8 @@ def looked(octets, **more):
 def sip(body, cid="10149471", line_end=b"\r\n", length=None):
     head = [
         b"MESSAGE sip:arc@127.0.0.1 SIP/2.0", b"v: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKx",
-        b"f: <sip:%s@h>;tag=a" % cid.encode(), b"t: <sip:arc@h>", b"i: c1", b"CSeq: 1 MESSAGE", b"c: application/scaip+xml",
-        b"l: %d" % (len(body) if length is None else length), b"", b"",
+        b"f: <sip:%s@h>;tag=a" % cid.encode(), b"t: <sip:arc@h>", b"i: c1", b"CSeq: 1 MESSAGE",
+        b"c: application/scaip+xml", b"l: %d" % (len(body) if length is None else length), b"", b"",
     ]  # fmt: skip
     return line_end.join(head) + body
 
