@@ -94,7 +94,7 @@ class Builder:
         client = Client(self._random(0x10000), int.from_bytes(os.urandom(4), "big"), nstart=2)
         on_frame = self._driver.on_frame
         if cellular is not None:
-            return cellular.coap_pipe(name, host, port, client, on_frame, self._driver.on_change, self._random)
+            return cellular.coap_pipe(name, host, port, client, on_frame, self._driver.on_change)
         from firmware.ports.udp import CoapPipe
 
         pipe = CoapPipe(name, host, port, client, self._clock, self._random, on_frame)

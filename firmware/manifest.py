@@ -13,13 +13,13 @@ _CORE = (
     "obey",
     "pendants",
     "power",
-    "presses",
     "press",
+    "presses",
     "profiles",
     "reboot",
     "records",
-    "rest",
     "power",
+    "rest",
     "stages",
     "unit",
     "vitals",
@@ -40,12 +40,33 @@ _PORTS = (
     "past",
     "pins",
     "sealer",
-    "sleep",
     "sensors",
+    "sleep",
     "sockets",
     "tls",
     "udp",
     "watchdog",
+)
+# The modem's part: loaded by units that have one.
+_MODEM_CORE = ("at", "at_network", "at_pdu", "at_syntax", "governor", "registration", "sim_choice")
+_MODEM = (
+    "__init__",
+    "bearer",
+    "bg95",
+    "chores",
+    "conduct",
+    "council",
+    "datagrams",
+    "dialect",
+    "driver",
+    "engine",
+    "facts",
+    "gm02s",
+    "orders",
+    "sim7080g",
+    "sms",
+    "steps",
+    "stream",
 )
 
 FILES = (
@@ -55,4 +76,7 @@ FILES = (
     + tuple(["protocols/wire/" + name + ".py" for name in _WIRE])
     + tuple(["firmware/core/" + name + ".py" for name in _CORE])
     + tuple(["firmware/ports/" + name + ".py" for name in _PORTS])
+    + tuple(["firmware/core/" + name + ".py" for name in _MODEM_CORE])
+    + tuple(["firmware/modem/" + name + ".py" for name in _MODEM])
+    + ("firmware/ports/uart.py",)
 )

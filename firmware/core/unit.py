@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     Key = tuple[int, int]
 
 _LONGEST_JITTER_MS = 60000
+_WOKEN_JITTER_MS = 1000
 REBOOT_MS = 10000
 """A reboot on command waits so long for its answer's receipt; the answer is on flash all the same."""
 MOST_OVER = 32
@@ -115,7 +116,8 @@ class Unit:
             self._vitals.told(slept[0], now)
         drilled = [one.code for one in setup.inputs]
         self._commands = obey.Commands(setup, slots, kept.get("command"), self._state, drilled)
-        jitter = min(_LONGEST_JITTER_MS, heartbeat.interval * 250)
+        # Whoever wakes from its own deep sleep does not come back together with the others of a street.
+        jitter = min(_LONGEST_JITTER_MS, heartbeat.interval * 250) if slept is None else _WOKEN_JITTER_MS
         self._courier = Courier(
             pipes, means.random, others=events.MOST + 1, jitter=jitter, radios=radios, last_resort=last_resort
         )
