@@ -28,7 +28,7 @@ from fleet.registry.secret_box import SecretBox
 from fleet.routines import store as routines
 from fleet.routines.document import read_document
 from fleet.store.pool import Pool, make_pool
-from sim.centre import Behaviour, Centre
+from sim.centre import Centre
 from sim.fleet_clock import FastClock
 from tests.database import FreshDatabase
 from tests.presses import press
@@ -94,7 +94,8 @@ class Stage:
             return connection.execute(query.encode(), values).fetchall()
 
     def value(self, query: str, *values: object) -> Any:
-        return self.rows(query, *values)[0][0]
+        found = self.rows(query, *values)
+        return found[0][0] if found else None
 
     async def until(self, query: str, expected: object, seconds: float = 60) -> None:
         """Waits in real seconds, while the fast clock runs."""
@@ -193,7 +194,3 @@ async def notices(stage: Stage, links: Mapping[str, NoticeLink]) -> AsyncIterato
         yield made
     finally:
         await made.stop()
-
-
-async def refused(centre: Centre) -> None:
-    await centre.switch(Behaviour.REFUSE)

@@ -75,11 +75,6 @@ def sign_of_probe(outcome: Outcome) -> Sign:
     return Sign.PROBE_UNANSWERED if outcome is Outcome.NO_ANSWER else Sign.PROBE_ANSWERED
 
 
-def healthy(at: datetime, policy: Policy) -> Health:
-    """A centre of which nothing is known yet gets the benefit of the doubt, and a probe."""
-    return Health(State.GOOD, at, at)
-
-
 def step(health: Health, sign: Sign, at: datetime, policy: Policy) -> Health:
     """The state after a sign. Never raises; every sign is possible in every state, because workers are many.
 

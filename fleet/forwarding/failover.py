@@ -56,6 +56,7 @@ class Failover:
         async with borrow(self._pool) as connection:
             async with connection.transaction():
                 due = await health.claim_probes(connection, at, self._policy)
+            async with connection.transaction():
                 late = await health.overdue(connection, at, self._policy)
             if late:
                 async with connection.transaction():

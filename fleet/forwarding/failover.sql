@@ -6,8 +6,9 @@ SELECT centre_id, municipality_id, 'good', %(at)s, %(at)s, %(at)s FROM centres W
 ON CONFLICT (centre_id) DO NOTHING;
 
 -- name: health_for_change
+-- Not waited for: the case log's lock is held meanwhile, and every alarm behind it.
 SELECT state, since, probe_at, doubts, doubted_at, good_probes FROM centre_health
-WHERE centre_id = %(centre_id)s FOR UPDATE;
+WHERE centre_id = %(centre_id)s FOR UPDATE SKIP LOCKED;
 
 -- name: states
 SELECT centre_id, state FROM centre_health;

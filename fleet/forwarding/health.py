@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from fleet.alarms.store import announce_cases, log_change
-from fleet.forwarding.decide import healthy, step, turned_unfit
+from fleet.forwarding.decide import step, turned_unfit
 from fleet.forwarding.model import Centre, Health, Policy, Sign, State
 from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
@@ -27,12 +27,17 @@ async def states(connection: Connection) -> dict[int, State]:
     return {row["centre_id"]: State(row["state"]) for row in await fetch_all(connection, SQL["states"])}
 
 
-async def note_sign(connection: Connection, centre: Centre, sign: Sign, at: datetime, policy: Policy) -> Health:
-    """Takes the machine one step. When the centre turns unfit, all that it is still owed goes to the other one too."""
+async def note_sign(connection: Connection, centre: Centre, sign: Sign, at: datetime, policy: Policy) -> Health | None:
+    """Takes the machine one step. When the centre turns unfit, all that it is still owed goes to the other one too.
+
+    None, and nothing changed, where somebody holds the row at this moment: the next sign is soon there.
+    """
     place = {"centre_id": centre.centre, "at": at}
-    await connection.execute(SQL["begin_health"], place)
-    (row,) = await fetch_all(connection, SQL["health_for_change"], place)
-    before = Health(**{**row, "state": State(row["state"])}) if row else healthy(at, policy)
+    rows = await fetch_all(connection, SQL["health_for_change"], place)
+    if not rows:
+        log.info("centre %s: its state is held by somebody else, %s is not noted", centre.name, sign.value)
+        return None
+    before = Health(**{**rows[0], "state": State(rows[0]["state"])})
     after = step(before, sign, at, policy)
     await connection.execute(
         SQL["keep_health"],

@@ -4,32 +4,39 @@
 -- name: centres
 SELECT centre_id, name, protocol, host, port, reports_taken, options FROM centres ORDER BY centre_id;
 
--- name: lock_claims
--- Two workers of one centre claim one after the other, so that neither overtakes the other's presses of one unit.
-SELECT pg_advisory_xact_lock(hashtext('livlina.claims'), %(centre_id)s);
-
 -- name: claim
 -- A claim is a lease: a worker that was killed loses it when it runs out, and nothing else has to notice. A moment that
 -- lies further ahead than this server ever sets one was written before the clock was set back: it holds nothing up.
--- Live alarms go before every test. A press waits while an older one of its unit is on its way.
-WITH ready AS (
-    SELECT o.outbox_id, o.test FROM outbox o
+-- Live alarms go before every test. A press waits while an older one of its unit is on its way, or is being claimed by
+-- somebody else at this moment (it is due and yet not among those that could be locked); one that is in back-off holds
+-- up nobody, and a test no live press.
+WITH waiting AS (
+    SELECT o.outbox_id, o.unit_id, o.test,
+           (o.next_try_at <= %(at)s OR o.next_try_at > %(at)s + make_interval(secs => %(longest_delay_s)s))
+           AND NOT coalesce(o.claimed_until BETWEEN %(at)s AND %(at)s + make_interval(secs => %(lease_s)s), false) AS due,
+           coalesce(o.claimed_until BETWEEN %(at)s AND %(at)s + make_interval(secs => %(lease_s)s), false) AS on_its_way
+    FROM outbox o
+    WHERE o.centre_id = %(centre_id)s AND o.delivered_at IS NULL AND o.withdrawn_at IS NULL
+),
+ready AS (
+    SELECT o.outbox_id, o.unit_id, o.test FROM outbox o
     WHERE o.centre_id = %(centre_id)s AND o.delivered_at IS NULL AND o.withdrawn_at IS NULL
       AND (o.next_try_at <= %(at)s OR o.next_try_at > %(at)s + make_interval(secs => %(longest_delay_s)s))
-      AND (o.claimed_until IS NULL OR o.claimed_until < %(at)s
-           OR o.claimed_until > %(at)s + make_interval(secs => %(lease_s)s))
-      AND NOT EXISTS (
-          SELECT 1 FROM outbox e
-          WHERE e.centre_id = o.centre_id AND e.unit_id = o.unit_id AND e.outbox_id < o.outbox_id
-            AND e.delivered_at IS NULL AND e.withdrawn_at IS NULL
-            AND e.claimed_until BETWEEN %(at)s AND %(at)s + make_interval(secs => %(lease_s)s))
+      AND NOT coalesce(o.claimed_until BETWEEN %(at)s AND %(at)s + make_interval(secs => %(lease_s)s), false)
     ORDER BY o.test, o.outbox_id LIMIT %(most)s FOR UPDATE OF o SKIP LOCKED
+),
+first AS (
+    SELECT r.outbox_id, r.test FROM ready r
+    WHERE NOT EXISTS (
+        SELECT 1 FROM waiting w
+        WHERE w.unit_id = r.unit_id AND w.outbox_id < r.outbox_id AND (r.test OR NOT w.test)
+          AND (w.on_its_way OR (w.due AND w.outbox_id NOT IN (SELECT outbox_id FROM ready))))
 ),
 due AS (
     -- Never a test beside a live alarm, and tests a few at a time.
-    SELECT outbox_id FROM ready WHERE NOT test
+    SELECT outbox_id FROM first WHERE NOT test
     UNION ALL
-    (SELECT outbox_id FROM ready WHERE test AND NOT EXISTS (SELECT 1 FROM ready WHERE NOT test)
+    (SELECT outbox_id FROM first WHERE test AND NOT EXISTS (SELECT 1 FROM ready WHERE NOT test)
      ORDER BY outbox_id LIMIT %(most_tests)s)
 ),
 claimed AS (

@@ -40,7 +40,6 @@ async def claim(
     Either live alarms only, at most ``most``, or, where no live one is due, at most ``most_tests`` tests.
     """
     async with connection.transaction():
-        await connection.execute(SQL["lock_claims"], {"centre_id": centre})
         rows = await fetch_all(
             connection,
             SQL["claim"],

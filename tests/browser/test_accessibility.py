@@ -32,7 +32,8 @@ def many_alarms(scene: Scene) -> tuple[int, int]:
     wanted = [
         ("social", 1, {}), ("personal", 2, {"marks": ("silent",)}), ("social", 5, {"marks": ("clock_wrong",)}),
         ("social", 4, {"age_s": 1900, "marks": ("late", "age_lower_bound")}), ("camera", 1, {}),
-        ("technical", 9, {"input": None}), ("social", 77, {"marks": ("unknown_kind", "not_in_the_list")}),
+        ("technical", 1, {"input": None, "priority": 4}),
+        ("social", 77, {"marks": ("unknown_kind", "not_in_the_list")}),
     ]  # fmt: skip
     for unit, (unit_type, kind, odd) in enumerate(wanted, 10):
         town.unit(unit, 1, unit_type)

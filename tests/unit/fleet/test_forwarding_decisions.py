@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fleet.escalation.decide import applies, timer_after, turn, waits
 from fleet.escalation.model import Waiting
-from fleet.forwarding.decide import compare, healthy, step, turned_unfit
+from fleet.forwarding.decide import compare, step, turned_unfit
 from fleet.forwarding.message import Notice, text_of
 from fleet.forwarding.model import Health, Policy, Sign, State
 from fleet.routines.decide import (
@@ -33,7 +33,7 @@ signs = st.lists(st.tuples(st.sampled_from(Sign), st.floats(0, 120)), max_size=6
 
 
 def history(seen: list[tuple[Sign, float]]) -> list[tuple[Sign, Health, Health, datetime]]:
-    at, health = START, healthy(START, POLICY)
+    at, health = START, Health(State.GOOD, START, START)
     found = []
     for sign, seconds in seen:
         at += timedelta(seconds=seconds)
@@ -86,7 +86,7 @@ def test_one_answer_settles_a_doubt_and_a_trial(seen: list[tuple[Sign, float]]) 
 
 
 def test_a_second_doubt_in_a_while_is_none() -> None:
-    doubted = step(healthy(START, POLICY), Sign.ALARM_UNANSWERED, START, POLICY)
+    doubted = step(Health(State.GOOD, START, START), Sign.ALARM_UNANSWERED, START, POLICY)
     cleared = step(doubted, Sign.PROBE_ANSWERED, START + timedelta(seconds=1), POLICY)
     soon, late = START + timedelta(seconds=300), START + timedelta(seconds=700)
     assert step(cleared, Sign.ALARM_UNANSWERED, soon, POLICY).state is State.DOWN
