@@ -139,7 +139,11 @@ def _warm(trial: Trial) -> None:
 
 def _from_psm(trial: Trial) -> None:
     trial.somewhen(60, 600)
-    trial.wait("the modem does not sleep", lambda: trial.device.state == ASLEEP)
+    # A modem without a key stays awake: nothing could wake it in time.
+    trial.wait(
+        "board and modem do not sleep",
+        lambda: trial.unit.board.asleep and (trial.device.state == ASLEEP or not trial.device.has_key),
+    )
     trial.somewhen(1, 60)
 
 
@@ -227,6 +231,7 @@ def measure(condition: str, presses: int, dialect: str = "bg95", seed: int = 1) 
                 mend(trial)
                 trial.settle(key)
     except Exception:
+        sys.stderr.write(f"in the condition {condition!r} with {dialect}; the unit's console ends with:\n")
         console = folder / "flash/console.log"
         sys.stderr.write(console.read_text(errors="replace")[-3000:] if console.exists() else "")
         raise

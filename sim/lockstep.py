@@ -27,7 +27,16 @@ from types import TracebackType
 from typing import Any
 
 from fleet.store.postgres_child import ties_to_parent
-from sim.board import BUTTON, CAUSE_DEEP_SLEEP, CAUSE_POWER, CAUSE_RESET, Board
+from sim.board import (
+    BUTTON,
+    CAUSE_DEEP_SLEEP,
+    CAUSE_POWER,
+    CAUSE_RESET,
+    Board,
+    advertisement,
+    pin_order,
+    radio_order,
+)
 from sim.firmware_build import build_firmware, heap, interpreter, search_path
 from sim.lamp import LampReader
 from sim.modem.clock import SteppedClock, Timer
@@ -92,6 +101,10 @@ class Poller:
             del self._calls[fd]
             if known:
                 self._epoll.unregister(fd)
+
+    def fileno(self) -> int:
+        """Readable while any of its sockets is: so another loop can wait for this one."""
+        return self._epoll.fileno()
 
     def turn(self, seconds: float) -> bool:
         """Wait for at most so long (real time), and make the calls of what is ready; whether anything was."""
@@ -265,6 +278,10 @@ class VirtualUnit:
         self._drop_wire()
         assert self._process is not None
         status = self._process.wait()
+        # Its last words may still lie there.
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._from_board()
         self._process = None
         rested = self._declared is not None
         if status == EXIT_DEEP_SLEEP and self.board.sleep is not None:
@@ -322,12 +339,19 @@ class VirtualUnit:
         self.board.put(pin, level)
         if self.board.asleep and self.board.roused.is_set():
             self._wake()
+        self._order(pin_order(pin, level))
+
+    def pendant(self, frame: bytes) -> None:
+        """A pendant of core.pendants advertises this frame once; without power, or asleep, nobody hears it."""
+        self._order(radio_order(advertisement(frame)))
+
+    def _order(self, order: bytes) -> None:
         if self._address is None:
             return
         self.tell_time()
         self._serial = self._serial + 1 & 0xFF
         self._orders += 1
-        self._board.sendto(b"P" + bytes((self._serial, pin, level)), self._address)
+        self._board.sendto(order[:1] + bytes((self._serial,)) + order[2:], self._address)
 
     def press(self, seconds: float = FINGER_S) -> None:
         """The finger goes down now and up later."""
