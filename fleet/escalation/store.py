@@ -72,7 +72,8 @@ class _Step:
                     await self._tell_centre_of_rank(1 if who == PRIMARY else 2, who, pinned)
                 else:
                     await self._tell_role(who, step, routine, pinned)
-        if case.place > 1:
+        # That a step which comes again and again finds nobody is said once.
+        if case.place > 1 and (self._told or not case.repeats):
             await self._note()
         timer = timer_after(case, step, bool(self._told), self._at)
         values = {"case_id": case.case, "at": self._at}
