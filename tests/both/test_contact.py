@@ -35,7 +35,9 @@ def told(seen, code=0):
 
 def test_a_tap_is_told_at_once_with_its_kind_and_flags():
     inputs = Inputs([Input(0, messages.KIND_PULL_CORD, flags=messages.ALARM_SILENT)])
-    assert play(inputs, tap(1000), 5000) == [(1020, "pressed", 0, messages.KIND_PULL_CORD, messages.ALARM_SILENT, 1, 0, 0)]
+    assert play(inputs, tap(1000), 5000) == [
+        (1020, "pressed", 0, messages.KIND_PULL_CORD, messages.ALARM_SILENT, 1, 0, 0)
+    ]
 
 
 def test_hold_time():
