@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,30 @@ def test_a_press_that_never_arrives_is_counted_as_lost(monkeypatch: pytest.Monke
     monkeypatch.setattr(stored, "PATIENCE_S", 20.0)
     row = stored.measure("warm", 1)
     assert row.lost == 1 and row.p99_ms == 20_000
+
+
+def test_one_seed_is_one_run_of_unit_modem_and_networks(tmp_path: Path) -> None:
+    """Every command at the same moment, with faults and chance on the way."""
+
+    def transcript(name: str, seed: int) -> list[tuple[float, str]]:
+        folder = tmp_path / name
+        folder.mkdir()
+        trial = stored.Trial(folder, tmp_path / "build", "bg95", seed, stored.SOCIAL)
+        said: list[tuple[float, str]] = []
+        heard = trial.device.trigger
+        trial.device.trigger = lambda line: (said.append((trial.world.clock.now(), line)), heard(line))
+        with trial.world:
+            trial.world.run(1000)
+            trial.device.do(Step("loss", loss=0.3))
+            trial.press()
+            trial.world.run(600)
+        ports = {str(one.port) for one in trial.addresses}
+        return [(at, line) for at, line in said if not any(port in line for port in ports)]
+
+    first = transcript("a", 5)
+    assert len(first) > 50
+    assert transcript("b", 5) == first
+    assert transcript("c", 6) != first
 
 
 def test_a_piece_of_a_year_does_not_stall() -> None:
