@@ -68,7 +68,7 @@ class Scenario:
         return {**self.numbers, **given}
 
 
-PLACES: dict[str, str] = {}
+PLACES: dict[str, str] = {"A5": "sim.scenarios.a5_stuck_button"}
 """Scenario -> the module whose ``SCENARIO`` it is; loaded only when it is asked for."""
 
 

@@ -1,0 +1,118 @@
+"""What can be switched off in A5, to see that it is missed. Protections are taken out where things are put together:
+names in modules that hold them, statements, parts that are not started. No product code knows of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from unittest import mock
+
+from fleet.alarms.model import Press, StoredPress
+from fleet.alarms.store import SQL as CASES
+from fleet.ingest import effects, presses
+from fleet.store.pool import Connection
+from fleet.technicians import store as technicians
+from sim.scenarios.fleet_under_test import NO_ESCALATION, NO_SECOND_CENTRE, NO_SHIFT_LEAD
+
+SABOTAGES: Mapping[str, str] = {
+    "no-stuck-guard": "the unit tells every closing of a contact that is stuck, as often as it wobbles",
+    "late-stuck-flag": "the unit takes a contact for stuck after two minutes only",
+    "deaf-while-stuck": "the unit hears no pendant while one of its inputs is stuck",
+    "no-stuck-mark": "the fleet keeps the report of a stuck contact and does not flag the case",
+    "no-technician-task": "the fleet makes no tasks for technicians",
+    "split-cases": "every press opens a case of its own",
+    "no-priority-rise": "a repeated press is no more urgent than the first",
+    "mute-repeats": "no centre is told of a repeated press",
+    NO_ESCALATION: "nothing happens when nobody takes a case",
+    NO_SECOND_CENTRE: "the route has no second centre",
+    NO_SHIFT_LEAD: "nobody holds the role of the shift lead",
+}
+
+# Run in the unit before its firmware; here and on MicroPython alike.
+_UNITS = {
+    "no-stuck-guard": "from firmware.core import contact\n"
+    "contact.STUCK_MS = contact.CHATTER = contact.BURST = 1 << 29\n",
+    "late-stuck-flag": "from firmware.core import contact\ncontact.STUCK_MS = 120000\n",
+    "deaf-while-stuck": "from firmware.core import contact\n"
+    "whole = contact.Inputs.handle\n"
+    "def deaf(self, event, now):\n"
+    "    return [] if event[0] == 'press' and self.stuck() else whole(self, event, now)\n"
+    "contact.Inputs.handle = deaf\n",
+}
+_REPEATS = (
+    "WHERE t.centre_id IS NOT NULL AND t.wanted",
+    "WHERE t.centre_id IS NOT NULL AND t.wanted AND p.case_id NOT IN (SELECT b.case_id FROM before b)",
+)
+_RISE = ("WHEN least(c.priority, excluded.priority) < 4 THEN 1 ELSE 4 END", "ELSE c.priority END")
+
+
+def prelude(sabotage: str | None) -> str:
+    """The program that a real unit runs before its firmware."""
+    return _UNITS.get(sabotage or "", "")
+
+
+@contextlib.contextmanager
+def applied(sabotage: str | None) -> Iterator[None]:
+    """Takes the protection out of this process, and puts it back. Raises LookupError when there is nothing to take out:
+    the code has changed, and the sabotage with it."""
+    with contextlib.ExitStack() as stack:
+        if sabotage in _UNITS:
+            stack.enter_context(_in_this_process(_UNITS[sabotage]))
+        elif sabotage == "mute-repeats":
+            stack.enter_context(_statement(*_REPEATS))
+        elif sabotage == "no-priority-rise":
+            stack.enter_context(_statement(*_RISE))
+        elif sabotage == "split-cases":
+            stack.enter_context(mock.patch.object(presses, "store_presses", _store_apart))
+        elif sabotage == "no-technician-task":
+            stack.enter_context(mock.patch.object(technicians, "_change_tasks", _nothing))
+        elif sabotage == "no-stuck-mark":
+            stack.enter_context(mock.patch.object(effects, "mark_stuck", _nothing))
+        yield
+
+
+@contextlib.contextmanager
+def _in_this_process(program: str) -> Iterator[None]:
+    """What the brains on CPython run; undone afterwards."""
+    from firmware.core import contact
+
+    names = ("STUCK_MS", "CHATTER", "BURST")
+    before = {name: getattr(contact, name) for name in names}
+    handle = contact.Inputs.handle
+    exec(program, {})  # noqa: S102 - our own text, the same that real units run
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(contact, name, value)
+        contact.Inputs.handle = handle  # type: ignore[method-assign]
+
+
+@contextlib.contextmanager
+def _statement(present: str, instead: str) -> Iterator[None]:
+    statement = CASES["store_presses"]
+    if present not in statement:
+        raise LookupError("the statement that stores presses has changed: the sabotage takes nothing out of it")
+    with mock.patch.dict(CASES, {"store_presses": statement.replace(present, instead)}):
+        yield
+
+
+async def _nothing(*_: Any) -> list[int]:
+    return []
+
+
+_store = presses.store_presses
+
+
+async def _store_apart(connection: Connection, batch: Sequence[Press]) -> list[StoredPress]:
+    """Closes whatever case these units have before it stores their presses."""
+    for press in batch:
+        await connection.execute(
+            "UPDATE cases SET state = 'closed', closed_at = %(at)s, closed_by = 'sabotage', outcome = 'split', "
+            "taken_at = coalesce(taken_at, %(at)s), taken_by = coalesce(taken_by, 'sabotage') "
+            "WHERE unit_id = %(unit)s AND state <> 'closed'",
+            {"unit": press.key.unit, "at": press.received_at},
+        )
+    return await _store(connection, batch)

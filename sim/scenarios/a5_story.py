@@ -1,0 +1,159 @@
+"""What happens in A5: who the units are, and every finger, contact, pendant and person, drawn from the seed. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from sim.scenarios.scenario import ScenarioError
+from sim.scenarios.world import merged
+
+FEWEST = 3
+BEGIN_S = 90.0
+"""By then every unit has been heard once."""
+FINGER_S = (0.06, 0.4)
+WOBBLE_S = (0.1, 4.0)
+"""For so long a stuck contact comes open at times; what the firmware takes for a release is longer."""
+WOBBLES_EVERY_S = 120.0
+FIRST_WOBBLE_S = 45.0
+"""From then on the contact wobbles: it must have been closed without a break to be flagged in time."""
+LEAST_APART_S = 1.5
+FIRST_APART_S = 12.0
+"""Between the first two presses of somebody: time to look at the case as it is after the first."""
+ANSWERED_S = (15.0, 45.0)
+"""In this time a neighbour's press is taken by a person: before the second centre's turn."""
+AFTERWARDS_S = 400.0
+PENDANT, LOW_PENDANT = 1, 2
+"""Inputs of the hub's pendants: one is pressed, one reports a low battery."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Somebody or something does `what` to a unit, at seconds of the scenario."""
+
+    at: float
+    unit: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who plays what. `answered` are those stuck ones whose case a person takes at once; their contact never moves."""
+
+    stuck: tuple[int, ...]
+    answered: tuple[int, ...]
+    short: tuple[int, ...]
+    long: tuple[int, ...]
+    neighbours: tuple[int, ...]
+
+
+def cast(units: int) -> Cast:
+    """Each part at least once, one unit in twenty each; the others are neighbours. Raises ScenarioError below 3."""
+    if units < FEWEST:
+        raise ScenarioError("A5 needs 3 units: one with a stuck contact, and two wearers who keep pressing")
+    share = max(1, units // 20)
+    stuck = max(share, 2) if units > FEWEST else 1
+    numbers = iter(range(1, units + 1))
+    parts = [tuple(next(numbers) for _ in range(count)) for count in (stuck, share if units >= 5 else 1, share)]
+    return Cast(parts[0], parts[0][1::2], parts[1], parts[2], tuple(numbers))
+
+
+def story(players: Cast, numbers: Mapping[str, float], chance: random.Random) -> list[Act]:
+    """Everything that happens, in order. Raises ScenarioError for times that leave no room for it."""
+    hours = numbers["hours"]
+    if hours < 0.4:
+        raise ScenarioError("hours=... of a closed contact: at least 0.4, or nothing else can happen meanwhile")
+    for window, presses in (("short_min", "short_presses"), ("long_min", "long_presses")):
+        if numbers[presses] < 2 or numbers[window] * 60 < 60 * numbers[presses]:
+            raise ScenarioError(f"{presses} are at least 2, and {window} has a minute for each")
+    acts: list[Act] = []
+    for unit in players.stuck:
+        acts += _stuck(unit, unit in players.answered, hours * 3600, chance)
+    for unit in players.short:
+        acts += _pressing(unit, int(numbers["short_presses"]), numbers["short_min"] * 60, chance)
+    for unit in players.long:
+        acts += _pressing(unit, int(numbers["long_presses"]), numbers["long_min"] * 60, chance)
+    for unit in players.neighbours:
+        at = BEGIN_S + chance.uniform(0, hours * 3600)
+        taken = at + chance.uniform(*ANSWERED_S)
+        acts += [*_press(unit, at, chance), Act(taken, unit, "take"), Act(taken + 120, unit, "close case")]
+    return sorted(acts, key=lambda act: act.at)
+
+
+def ends(acts: list[Act]) -> float:
+    """When the scenario is over."""
+    return acts[-1].at + AFTERWARDS_S
+
+
+def fine_spans(acts: list[Act]) -> list[tuple[float, float]]:
+    """When something happens that is measured in seconds: the fleet's polling is put off elsewhere only."""
+    spans: list[tuple[float, float]] = []
+    known: set[int] = set()
+    for act in acts:
+        if act.what in ("take", "close case", "finger up"):
+            continue
+        # A press can wake up workers that had been put off just before; nobody is, from here on.
+        spans.append((act.at - 11, act.at + (75 if act.what == "closes" else 15)))
+        if act.what in ("finger", "closes") and act.unit not in known:
+            known.add(act.unit)
+            spans += [(act.at + 48, act.at + 75), (act.at + 168, act.at + 195)]
+    return merged(spans)
+
+
+def _press(unit: int, at: float, chance: random.Random) -> list[Act]:
+    return [Act(at, unit, "finger"), Act(at + chance.uniform(*FINGER_S), unit, "finger up")]
+
+
+def _pressing(unit: int, presses: int, window_s: float, chance: random.Random) -> list[Act]:
+    """So many presses in a window, and nobody answers. After the first and the second somebody looks at the case."""
+    begin = BEGIN_S + chance.uniform(0, 60)
+
+    def fits(times: list[float]) -> bool:
+        gaps = [later - earlier for earlier, later in pairwise(times)]
+        return min(gaps) >= LEAST_APART_S and gaps[0] >= FIRST_APART_S and (len(gaps) < 2 or gaps[1] >= FIRST_APART_S)
+
+    times = _drawn(presses, 0, window_s, chance, fits)
+    acts = [act for at in times for act in _press(unit, begin + at, chance)]
+    acts.append(Act(begin + times[1] - 0.5, unit, "look 1"))
+    acts.append(Act(begin + times[1] + FIRST_APART_S - 1, unit, "look 2"))
+    return acts
+
+
+def _drawn(
+    count: int, since: float, until: float, chance: random.Random, fits: Callable[[list[float]], bool]
+) -> list[float]:
+    while True:
+        times = sorted(chance.uniform(since, until) for _ in range(count))
+        if fits(times):
+            return times
+
+
+def _stuck(unit: int, answered: bool, span_s: float, chance: random.Random) -> list[Act]:
+    """The contact closes and stays closed; meanwhile a pendant is pressed, one runs down, mains go and come."""
+    closed = BEGIN_S + chance.uniform(0, 60)
+    released = closed + span_s
+    acts = [Act(closed, unit, "closes"), Act(released, unit, "opens")]
+    if answered:
+        acts.append(Act(closed + chance.uniform(*ANSWERED_S), unit, "take"))
+    else:
+        acts += _wobbles(unit, closed + FIRST_WOBBLE_S, released - 10, chance)
+    acts += [Act(chance.uniform(closed + 90, released - 60), unit, "pendant pressed") for _ in range(3)]
+    acts.append(Act(chance.uniform(closed + 90, released - 60), unit, "pendant low"))
+    for part in range(2):
+        lost = closed + 90 + span_s / 2 * part + chance.uniform(0, span_s / 6)
+        back = lost + chance.uniform(60, span_s / 6)
+        acts += [Act(lost, unit, "mains lost"), Act(back, unit, "mains back")]
+    acts += _press(unit, released + chance.uniform(15, 200), chance)
+    return acts
+
+
+def _wobbles(unit: int, since: float, until: float, chance: random.Random) -> list[Act]:
+    acts: list[Act] = []
+    at = since + chance.expovariate(1 / WOBBLES_EVERY_S)
+    while at + WOBBLE_S[1] < until:
+        again = at + chance.uniform(*WOBBLE_S)
+        acts += [Act(at, unit, "wobbles open"), Act(again, unit, "wobbles closed")]
+        at = again + 5 + chance.expovariate(1 / WOBBLES_EVERY_S)
+    return acts

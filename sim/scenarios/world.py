@@ -1,0 +1,224 @@
+"""One clock for a scenario: units, centres and the fleet's own workers on a time that moves when all have come to rest.
+
+The fleet's code is asynchronous, its database is a process of its own, and units may be processes in lock step
+(`sim.lockstep`). Time moves to the next thing that anybody waits for once units have declared that they rest, requests
+of units are answered, messages to centres are answered, and the database has nothing to do. So ten hours pass as fast
+as the work in them is done, and a busy machine does not look like a slow server. The server's own milliseconds are
+therefore in no figure of a scenario: `bench` and the demo measure those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+
+from fleet.clock import Handle
+from fleet.forwarding.model import Outcome, Owed
+from fleet.forwarding.run import CentreLink
+from sim.lockstep import EPOCH, LockStep, StuckError
+from sim.modem.clock import SteppedClock
+
+START = datetime.fromtimestamp(EPOCH, UTC)
+"""What the server's clock says at time 0; units' own clocks say the same."""
+FINE_S = 0.25
+COARSE_S = 10.0
+"""How far the fleet's own polling may be put off, so that quiet hours cost little. What is late by it is late in the
+figures too."""
+PATIENCE_S = 0.25
+"""Real seconds that time waits for an answer which may never come: a silent centre, a frame that is refused."""
+UNITS_S = 60.0
+"""The same for a unit, which always comes to rest."""
+_PAUSE_S = 0.0005
+_SAME_S = 1e-6
+_LOOK = (
+    "SELECT count(*) FILTER (WHERE state <> 'idle'), max(state_change) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+)
+
+
+class World:
+    """`lockstep` holds the units that are real firmware, if there are any; its clock is then the clock of all.
+
+    Attributes: `clock`; `time`, the same for the fleet (`fleet.clock.Clock`); `awaited`, requests of units that the
+    fleet has not answered; `talks`, messages that centres have not answered; `fine`, spans (from, until) in which the
+    fleet polls as often as it wants to.
+    """
+
+    def __init__(self, lockstep: LockStep | None = None) -> None:
+        self.lockstep = lockstep
+        self.clock: SteppedClock = lockstep.clock if lockstep is not None else SteppedClock()
+        self.time = FleetTime(self)
+        self.awaited: set[object] = set()
+        self.talks = 0
+        self.fine: list[tuple[float, float]] = []
+        self.steps = 0
+        self._touched = True
+        self._patience = PATIENCE_S
+        self._database: psycopg.AsyncConnection[tuple[int, datetime | None]] | None = None
+
+    async def watch(self, database_url: str) -> None:
+        """From now on this database is one of those who must rest. The login must see other logins' sessions."""
+        self._database = await psycopg.AsyncConnection.connect(database_url, autocommit=True)
+        if self.lockstep is not None:
+            poller = self.lockstep.poller
+            asyncio.get_running_loop().add_reader(poller.fileno(), lambda: poller.turn(0))
+
+    async def close(self) -> None:
+        """Nobody is watched any more."""
+        if self.lockstep is not None:
+            asyncio.get_running_loop().remove_reader(self.lockstep.poller.fileno())
+        if self._database is not None:
+            await self._database.close()
+
+    def touch(self) -> None:
+        """The fleet has been given something to do."""
+        self._touched = True
+
+    def grain(self) -> float:
+        """How far the fleet's polling may be put off now."""
+        now = self.clock.now()
+        return FINE_S if any(since <= now < until for since, until in self.fine) else COARSE_S
+
+    async def run_until(self, at: float) -> None:
+        """Lets time pass up to there. Raises StuckError where a unit does not come to rest."""
+        while True:
+            await self.settle()
+            due = self.clock.next_due()
+            wanting = self._unit_due()
+            first = min((moment for moment in (due, wanting and wanting[0]) if moment is not None), default=None)
+            if first is None or first > at:
+                self.clock.move(at)
+                return
+            self.steps += 1
+            if wanting is not None and (due is None or wanting[0] < due):
+                self.clock.move(wanting[0])
+                assert self.lockstep is not None
+                self.lockstep.units[wanting[1]].tell_time()
+                continue
+            self.clock.step()
+            while (due := self.clock.next_due()) is not None and due <= self.clock.now() + _SAME_S:
+                self.clock.step()
+
+    def _unit_due(self) -> tuple[float, int] | None:
+        if self.lockstep is None:
+            return None
+        return min(
+            ((due, number) for number, unit in self.lockstep.units.items() if (due := unit.due()) is not None),
+            default=None,
+        )
+
+    async def settle(self) -> None:
+        """Until everybody rests, or nothing is left but answers that do not come."""
+        if not self._touched and self._units_rest():
+            return
+        self._touched = False
+        began = time.monotonic()
+        seen: tuple[int, datetime | None] | None = None
+        while True:
+            waited = time.monotonic() - began
+            if not self._units_rest():
+                if waited > UNITS_S:
+                    raise StuckError(f"a unit does not come to rest at {self.clock.now():.3f} s: {self._accounts()}")
+                seen = None
+            elif self.awaited or self.talks:
+                if waited > self._patience:
+                    self.awaited.clear()
+                    # Whoever was silent once is not waited for so long again.
+                    self._patience = PATIENCE_S / 10
+                    return
+                seen = None
+            else:
+                self._patience = PATIENCE_S
+                found = await self._look()
+                if found == seen and not found[0] and not self._touched:
+                    return
+                seen = found
+                self._touched = False
+                continue
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _look(self) -> tuple[int, datetime | None]:
+        """(how many sessions of the database work, when any of them last began or ended something)."""
+        if self._database is None:
+            await asyncio.sleep(0)
+            return 0, None
+        row = await (await self._database.execute(_LOOK)).fetchone()
+        return row if row is not None else (0, None)
+
+    def _units_rest(self) -> bool:
+        if self.lockstep is None:
+            return True
+        return self.lockstep.flights.over() and all(unit.at_rest() for unit in self.lockstep.units.values())
+
+    def _accounts(self) -> str:
+        assert self.lockstep is not None
+        return "; ".join(unit.account() for unit in self.lockstep.units.values() if not unit.at_rest())
+
+
+class FleetTime:
+    """The world's clock as the fleet's workers see it. What they put off is put off to the next point of a grid."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def now(self) -> datetime:
+        """The server's time, aware."""
+        return START + timedelta(seconds=self._world.clock.now())
+
+    def steady(self) -> float:
+        """Seconds since the scenario began."""
+        return self._world.clock.now()
+
+    def call_later(self, seconds: float, call: Callable[[], object]) -> Handle:
+        """By the world's clock, at the first point of the grid that is not earlier."""
+        now, grain = self._world.clock.now(), self._world.grain()
+        due = -(-(now + max(seconds, 0.0)) // grain) * grain
+
+        def made() -> None:
+            self._world.touch()
+            call()
+
+        return self._world.clock.call_later(due - now, made)
+
+
+class WatchedLink:
+    """A link to a centre; the world knows when it is waiting for an answer."""
+
+    def __init__(self, world: World, link: CentreLink) -> None:
+        self._world = world
+        self._link = link
+
+    async def deliver(self, owed: Owed) -> Outcome:
+        """One attempt."""
+        return await self._watched(self._link.deliver(owed))
+
+    async def probe(self) -> Outcome:
+        """Whether the centre answers at all."""
+        return await self._watched(self._link.probe())
+
+    async def close(self) -> None:
+        """Hangs up."""
+        await self._link.close()
+
+    async def _watched(self, talk: Coroutine[object, object, Outcome]) -> Outcome:
+        self._world.talks += 1
+        try:
+            return await talk
+        finally:
+            self._world.talks -= 1
+            self._world.touch()
+
+
+def merged(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The same spans without overlaps, in order."""
+    made: list[tuple[float, float]] = []
+    for since, until in sorted(spans):
+        if made and since <= made[-1][1]:
+            made[-1] = made[-1][0], max(made[-1][1], until)
+        else:
+            made.append((since, until))
+    return made
