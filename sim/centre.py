@@ -122,7 +122,11 @@ class AlarmLog:
 
 
 class Centre:
-    """The centre. `records` holds every line, repeats too; `alarms` only those that are no repeats."""
+    """The centre. `records` holds every line, repeats too; `alarms` only those that are no repeats.
+
+    `heartbeats_at` is when link tests came, by the centre's clock; `heard` is called with each line that was stored:
+    people at the centre see it then.
+    """
 
     def __init__(
         self,
@@ -133,7 +137,8 @@ class Centre:
     ) -> None:
         self.behaviour = behaviour
         self.records: list[Record] = []
-        self.heartbeats = 0
+        self.heartbeats_at: list[float] = []
+        self.heard: Callable[[Record], None] = lambda record: None
         self.ignored_octets = 0
         self.bad: Counter[str] = Counter()
         self.host = ""
@@ -145,6 +150,11 @@ class Centre:
         self._server: asyncio.Server | None = None
         self._talks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._changed = asyncio.Condition()
+
+    @property
+    def heartbeats(self) -> int:
+        """How many link tests have come."""
+        return len(self.heartbeats_at)
 
     @property
     def alarms(self) -> list[Record]:
@@ -251,7 +261,7 @@ class Centre:
             self.bad[event.reason.value] += 1
             return Verdict.SILENT if self.behaviour is Behaviour.MUTE else Verdict.DUH
         if isinstance(event, Heartbeat):
-            self.heartbeats += 1
+            self.heartbeats_at.append(now)
             return Verdict.SILENT if self.behaviour is Behaviour.MUTE else Verdict.ACK
         if self.behaviour is Behaviour.DUH:
             return Verdict.DUH
@@ -261,6 +271,8 @@ class Centre:
         self._log.append(records)
         self._seen.add(event.key, now)
         self.records += records
+        for record in records:
+            self.heard(record)
         return Verdict.SILENT if self.behaviour is Behaviour.MUTE else Verdict.ACK
 
 
