@@ -91,7 +91,8 @@ def test_strangers_stay_outside_and_are_counted(database: FreshDatabase, tmp_pat
             other = await add_gateway(scene, "two")
             frame = {"text": scene.unit.seal(alarm(1)).hex()}
             refused = [
-                ("one", {}), ("one", {"Authorization": "Bearer"}), ("one", bearer(token[:-1])), ("one", bearer(token + "x")),
+                ("one", {}), ("one", {"Authorization": "Bearer"}), ("one", bearer(token[:-1])),
+                ("one", bearer(token + "x")),
                 ("one", bearer(other)), ("nobody", bearer(token)), ("one", {"Authorization": f"Basic {token}"}),
                 ("one", bearer(token.swapcase())), ("ONE", bearer(token)),
             ]  # fmt: skip
