@@ -22,7 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import loss, stored, stored_real, year
+from bench import heap, loss, stored, stored_real, year
 from sim.firmware_build import build_firmware, code_bytes, interpreter, shipped_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -163,6 +163,17 @@ def press_to_stored_for_real() -> Iterator[Figure]:
         )
 
 
+def heap_in_place() -> Iterator[Figure]:
+    """What a whole unit with a modem and CoAP takes of its heap while its code lies in flash."""
+    found = heap.measure()
+    command = "python -m bench.heap"
+    yield told(
+        f"a unit's heap in use, code in flash, modem and CoAP, words of {found.word}", found.used, "bytes", command
+    )
+    yield told("the same in words of 4, about", found.on_a_board, "bytes", command)
+    yield exactly("resets of that unit", found.resets, "", 0, command)
+
+
 def presses_under_loss() -> Iterator[Figure]:
     """Every fifth datagram lost each way; and the same with a server that does not know a press again."""
     command = f"python -m bench.loss --units {LOSS_UNITS} --presses {LOSS_PRESSES} --loss {LOSS}"
@@ -222,6 +233,7 @@ def packet_ids() -> Iterator[Figure]:
 MEASUREMENTS: tuple[tuple[str, Callable[[], Iterable[Figure]]], ...] = (
     ("sizes", sealed_sizes),
     ("firmware", firmware_size),
+    ("heap", heap_in_place),
     ("packet-ids", packet_ids),
     ("stored", press_to_stored),
     ("stored-real", press_to_stored_for_real),

@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import Any
 
 from fleet.store.postgres_child import ties_to_parent
+from sim import romfs
 from sim.board import (
     BUTTON,
     CAUSE_DEEP_SLEEP,
@@ -183,7 +184,7 @@ class VirtualUnit:
         }  # fmt: skip
         with (self.folder / "console.log").open("ab") as console:
             self._process = subprocess.Popen(  # noqa: S603 - the interpreter of the units
-                [*interpreter(), "-X", f"heapsize={self._world.heap}", "-c", self._command],
+                self._world.command(self._command),
                 cwd=self.folder, env=env, stdin=subprocess.DEVNULL, stdout=console, stderr=console,
                 start_new_session=True,
                 preexec_fn=ties_to_parent(signal.SIGKILL),  # noqa: PLW1509 - safe: see there
@@ -389,7 +390,9 @@ class LockStep:
     """The world that does not move by itself. Attributes: `clock`, `poller`, `flights`, `units` by number;
     `patience_s`, real seconds that coming to rest may take; `on_lamp(unit, stage)`, called when a lamp changes."""
 
-    def __init__(self, build: Path) -> None:
+    def __init__(self, build: Path, in_place_kb: int | None = None) -> None:
+        """`build` is where compiled firmware is kept. With `in_place_kb` the code is executed where it lies, as in a
+        board's flash (sim/romfs.py), on a heap of so many kB; else it is loaded into a heap that is larger by that."""
         self.clock = SteppedClock()
         self.poller = Poller()
         self.flights = Flights()
@@ -401,6 +404,18 @@ class LockStep:
         self.path = search_path(made)
         self.heap = heap(made, CLOCK_KB)
         self._rigs: list[Rig] = []
+        self._image: Path | None = None
+        if in_place_kb is not None:
+            self.path = ".frozen"
+            self.heap = f"{in_place_kb}K"
+            self._image = made.with_suffix(".romfs")
+            self._image.write_bytes(romfs.image(made))
+
+    def command(self, code: str) -> list[str]:
+        """How to run MicroPython code on a unit of this world."""
+        if self._image is not None:
+            return romfs.command(self._image, code, f"heapsize={self.heap}")
+        return [*interpreter(), "-X", f"heapsize={self.heap}", "-c", code]
 
     def __enter__(self) -> LockStep:
         return self
