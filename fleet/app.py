@@ -11,13 +11,13 @@ from typing import Literal
 
 import uvicorn
 
-from fleet.clock import Clock, SystemClock
+from fleet.clock import SystemClock
 from fleet.escalation.run import Escalation
 from fleet.forwarding.link_apprise import AppriseLink
-from fleet.forwarding.link_dc09 import PROBE_ACCOUNT, Dc09Link
-from fleet.forwarding.model import Centre
+from fleet.forwarding.links import Links
 from fleet.forwarding.notices import Notices
-from fleet.forwarding.run import CentreLink, Forwarding
+from fleet.forwarding.run import Forwarding
+from fleet.forwarding.taken_door import TakenDoor
 from fleet.ingest.run import Ingest
 from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
@@ -44,9 +44,11 @@ class FleetServer:
     ) -> None:
         self._settings = settings
         self._url = database_url
-        self._ingest = Ingest(settings, database_url, box, acknowledge=acknowledge)
         clock = SystemClock()
-        self._forwarding = Forwarding(database_url, lambda centre: link_to(centre, clock), clock=clock)
+        self._taken = TakenDoor(database_url, box, clock)
+        self._ingest = Ingest(settings, database_url, box, acknowledge=acknowledge, hooks=self._taken.routes)
+        self._links = Links(database_url, box, clock)
+        self._forwarding = Forwarding(database_url, self._links.link_to, clock=clock)
         self._escalation = Escalation(database_url, clock=clock)
         self._gateways = gateways(settings)
         self._notices = Notices(database_url, self._gateways, clock=clock)
@@ -73,11 +75,13 @@ class FleetServer:
             for pool in (web_pool, login_pool):
                 await pool.open()
                 stack.push_async_callback(pool.close)
+            await self._taken.start()
+            stack.push_async_callback(self._taken.stop)
             await self._ingest.start()
             stack.push_async_callback(self._ingest.stop)
             for gateway in self._gateways.values():
                 stack.callback(gateway.close)
-            for part in (self._forwarding, self._escalation, self._notices):
+            for part in (self._links, self._forwarding, self._escalation, self._notices):
                 await part.start()
                 stack.push_async_callback(part.stop)
             log.info(
@@ -124,12 +128,6 @@ class PageServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leaves the signals alone."""
         yield
-
-
-def link_to(centre: Centre, clock: Clock) -> CentreLink:
-    """The way to a centre by its protocol."""
-    probe_account = str(centre.options.get("probe_account", PROBE_ACCOUNT))
-    return Dc09Link(centre.host, centre.port, clock, probe_account=probe_account)
 
 
 def gateways(settings: Settings) -> dict[str, AppriseLink]:

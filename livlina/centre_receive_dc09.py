@@ -8,33 +8,19 @@ import os
 import ssl
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import cast
 
+from fleet.forwarding.dc09_client import Dc09Client, Unreachable, Way
 from protocols.centre.alarm import Alarm, Outcome, Reply
-from protocols.centre.sia_dc09 import (
-    Bad,
-    ClockNak,
-    Delivered,
-    Frame,
-    Key,
-    Receiver,
-    Refused,
-    Seen,
-    Sender,
-    Unexpected,
-    alarm_frame,
-    poll,
-)
+from protocols.centre.sia_dc09 import Bad, ClockNak, Delivered, Frame, Key, Receiver, Refused, Seen, alarm_frame, poll
 from protocols.centre.sia_dc09.receiver import Event, Verdict
-from protocols.centre.sia_dc09.sender import Outcome as Heard
+
+__all__ = ["Dc09Receiver", "OnEvent", "Way", "exchange", "poll_dc09", "send_dc09"]
 
 READ_OCTETS = 4096
-CONNECT_S = 4.0
 HALF_FRAME_S = 30.0
 """A sender that takes longer over one frame is hung up on."""
-UDP_TRIES = 3
 LONGEST_TALKS = 1000
 
 OnEvent = Callable[[Event], Awaitable[Verdict]]
@@ -153,28 +139,14 @@ class _Datagrams(asyncio.DatagramProtocol):
             self._transport.sendto(written, addr)
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How a centre is reached: transport is tcp, tls or udp; tls needs a context."""
-
-    host: str
-    port: int
-    transport: str = "tcp"
-    tls: ssl.SSLContext | None = None
-    tls_name: str | None = None
-
-
 async def exchange(way: Way, frame: Frame, *, key: Key | None = None) -> Reply | None:
     """One attempt: the centre's answer, or None if none came. After a NAK the clock is set by it and the frame goes
     once more. Raises OSError if there is no way to the centre."""
-    sender = Sender(key=key, random=os.urandom, datagrams=way.transport == "udp")
-    talk = await (_UdpTalk.open(way) if way.transport == "udp" else _TcpTalk.open(way))
+    client = Dc09Client(way, key=key)
     try:
-        heard = await talk.ask(sender, frame, datetime.now(UTC))
-        if isinstance(heard, ClockNak) and heard.receiver_time is not None and key is not None and sender.usable:
-            heard = await talk.ask(sender, frame, heard.receiver_time + timedelta(seconds=1))
+        heard = await client.send(frame)
     finally:
-        await talk.close()
+        await client.close()
     match heard:
         case Delivered():
             return Reply(True, Outcome.OK, "ACK")
@@ -182,6 +154,8 @@ async def exchange(way: Way, frame: Frame, *, key: Key | None = None) -> Reply |
             return Reply(False, Outcome.REJECT_PERMANENT, "DUH")
         case ClockNak(_, _, time):
             return Reply(False, Outcome.CLOCK, "NAK", receiver_time=time)
+        case Unreachable(reason):
+            raise OSError(reason)
     return None
 
 
@@ -195,84 +169,3 @@ async def send_dc09(
 async def poll_dc09(way: Way, account: str, *, key: Key | None = None) -> Reply | None:
     """One link test, which reaches no person."""
     return await exchange(way, poll(account), key=key)
-
-
-class _TcpTalk:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    @classmethod
-    async def open(cls, way: Way) -> _TcpTalk:
-        async with asyncio.timeout(CONNECT_S):
-            return cls(
-                *await asyncio.open_connection(
-                    way.host, way.port, ssl=way.tls, server_hostname=way.tls_name or way.host if way.tls else None
-                )
-            )
-
-    async def close(self) -> None:
-        self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
-
-    async def ask(self, sender: Sender, frame: Frame, at: datetime) -> Heard | None:
-        now = asyncio.get_running_loop().time
-        self._writer.write(sender.send(frame, now(), at))
-        while True:
-            due = sender.next_wakeup(now())
-            try:
-                async with asyncio.timeout_at(due):
-                    octets = await self._reader.read(READ_OCTETS)
-            except TimeoutError:
-                return _first(sender.timeout(now()))
-            found = _first(sender.received(octets, now()) if octets else sender.closed(now()))
-            if found is not None:
-                return found
-
-
-class _UdpTalk(asyncio.DatagramProtocol):
-    def __init__(self) -> None:
-        self._came: asyncio.Queue[bytes] = asyncio.Queue()
-        self._transport: asyncio.DatagramTransport
-
-    @classmethod
-    async def open(cls, way: Way) -> _UdpTalk:
-        _, made = await asyncio.get_running_loop().create_datagram_endpoint(cls, remote_addr=(way.host, way.port))
-        return made
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not by isinstance: the event loop's own class is no subclass of it in Python 3.11.
-        self._transport = cast("asyncio.DatagramTransport", transport)
-
-    def datagram_received(self, data: bytes, addr: object) -> None:
-        self._came.put_nowait(data)
-
-    def error_received(self, exc: Exception) -> None:
-        """Nobody listens there: the next try, or silence, tells."""
-
-    async def close(self) -> None:
-        self._transport.close()
-
-    async def ask(self, sender: Sender, frame: Frame, at: datetime) -> Heard | None:
-        now = asyncio.get_running_loop().time
-        for _ in range(UDP_TRIES):
-            self._transport.sendto(sender.send(frame, now(), at))
-            while (due := sender.next_wakeup(now())) is not None:
-                try:
-                    async with asyncio.timeout_at(due):
-                        octets = await self._came.get()
-                except TimeoutError:
-                    sender.timeout(now())
-                    break
-                found = _first(sender.received(octets, now()))
-                if found is not None:
-                    return found
-        return None
-
-
-def _first(heard: list[Heard]) -> Heard | None:
-    for one in heard:
-        if not isinstance(one, Unexpected):
-            return one
-    return None

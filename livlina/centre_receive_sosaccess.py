@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import hmac
 import ssl
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
+from fleet.forwarding.sos_access_client import PinError, Way, asking, exchange
 from protocols.centre.alarm import Alarm
 from protocols.centre.sos_access import documents
 from protocols.centre.sos_access.receiver import Event, PingLimit, Receiver, Seen
-from protocols.centre.sos_access.sender import ANSWER_TIMEOUT_S, Exchange, NoAnswer, Result
+from protocols.centre.sos_access.sender import Result
 from protocols.centre.sos_access.translate import Account, alarm_request
 
+__all__ = ["OnEvent", "PinError", "SosAccessReceiver", "Way", "exchange", "ping_sosaccess", "send_sosaccess"]
+
 READ_OCTETS = 4096
-CONNECT_S = 4.0
 REQUEST_S = 10.0
 """A transmitter that takes longer over its request is hung up on."""
 MOST_TALKS = 1000
@@ -111,64 +110,6 @@ class SosAccessReceiver:
         await writer.drain()
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How a centre is reached. ``pin`` is the SHA-256 of its certificate (DER), checked before a word is said; without
-    one the context itself must verify."""
-
-    host: str
-    port: int
-    tls: ssl.SSLContext | None = None
-    tls_name: str | None = None
-    pin: bytes | None = None
-
-
-class PinError(OSError):
-    """The centre's certificate is not the pinned one: somebody else may be answering. Nothing was sent."""
-
-
-async def exchange(way: Way, request: bytes, *, timeout_s: float = ANSWER_TIMEOUT_S, zone: tzinfo = UTC) -> Result:
-    """One request and its answer. Never raises for the network but PinError."""
-    now = asyncio.get_running_loop().time
-    one = Exchange(request, now(), CONNECT_S + timeout_s, zone)
-    try:
-        async with asyncio.timeout(CONNECT_S):
-            reader, writer = await asyncio.open_connection(
-                way.host, way.port, ssl=way.tls, server_hostname=way.tls_name or way.host if way.tls else None
-            )
-    except (OSError, TimeoutError):
-        return one.closed()
-    try:
-        _check_pin(way, writer)
-        writer.write(one.octets)
-        while one.result is None:
-            try:
-                async with asyncio.timeout_at(one.next_wakeup()):
-                    octets = await reader.read(READ_OCTETS)
-            except TimeoutError:
-                return one.timeout(now()) or NoAnswer("silence")
-            except OSError:
-                return one.closed()
-            if octets:
-                one.received(octets)
-            else:
-                one.closed()
-        return one.result
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-
-
-def _check_pin(way: Way, writer: asyncio.StreamWriter) -> None:
-    if way.pin is None:
-        return
-    tls = writer.get_extra_info("ssl_object")
-    certificate = tls.getpeercert(binary_form=True) if tls is not None else None
-    if certificate is None or not hmac.compare_digest(hashlib.sha256(certificate).digest(), way.pin):
-        raise PinError("the centre's certificate is not the one that is pinned; nothing was sent")
-
-
 async def send_sosaccess(
     way: Way, alarm: Alarm, account: Account, *, zone: tzinfo = UTC, minimal: bool = False
 ) -> Result:
@@ -178,8 +119,4 @@ async def send_sosaccess(
 
 async def ping_sosaccess(way: Way, account: Account, reference: str) -> Result:
     """One ping, which reaches no person."""
-    fields = {
-        "authentication": account.authentication, "reference": reference, "transmittercode": account.transmitter,
-        "transmittertype": account.kind,
-    }  # fmt: skip
-    return await exchange(way, documents.write(documents.PING, fields))
+    return await exchange(way, asking(documents.PING, account, reference))

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from fleet.settings import Settings, SettingsError
-from livlina import field_commands, routing_commands
+from livlina import centre_commands, field_commands, routing_commands
 from livlina.centre_decode import centre_decode, centre_schema
 from livlina.centre_talk_commands import centre_receive, centre_send
 from livlina.conformance.command import conformance
@@ -34,6 +34,7 @@ app.add_typer(centre_app, name="centre")
 app.add_typer(cost_app, name="cost")
 field_commands.register(app, unit_app)
 routing_commands.register(app, centre_app)
+centre_commands.register(centre_app)
 app.command()(scenario)
 app.command()(conformance)
 centre_app.command("decode")(centre_decode)
@@ -225,22 +226,6 @@ def operator_add(
 
     with one_sentence(ValueError, LookupError):
         show(add_operator(settings_or_fail(), login, municipality), as_json)
-
-
-@centre_app.command("add")
-def centre_add(
-    name: Annotated[str, typer.Argument(help="What people call the centre.")],
-    to: Annotated[str, typer.Option(help="HOST:PORT of its DC-09 receiver (TCP).")],
-    municipality: Annotated[
-        list[int], typer.Option(min=1, max=LARGEST_NUMBER, help="Whose alarms it takes; may be repeated.")
-    ],
-    as_json: Json = False,
-) -> None:
-    """Add or change an alarm centre and send these municipalities' alarms to it."""
-    from livlina.centre import add_centre
-
-    with one_sentence(ValueError, LookupError):
-        show(add_centre(settings_or_fail(), name, to, municipality), as_json)
 
 
 @app.command()

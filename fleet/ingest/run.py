@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import psycopg
+from starlette.routing import BaseRoute
 
 from fleet.ingest.coap_door import CoapDoor, Peer
 from fleet.ingest.commands import challenge_unproven
@@ -51,7 +52,7 @@ class Ingest:
 
     It starts without the database and outlives its absence: nothing is acknowledged meanwhile. ``acknowledge`` is the
     negative control of the durability tests (see Intake) and not to be had by a setting. ``clock`` gives the server's
-    time, aware.
+    time, aware. ``hooks`` are further routes for the listener of the SMS door.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Ingest:
         *,
         acknowledge: Acknowledge = "after_commit",
         clock: Callable[[], datetime] = _utc_now,
+        hooks: Sequence[BaseRoute] = (),
     ) -> None:
         self._settings = settings
         # Alarms share no connection with anything else; a unit's first look-up is part of an alarm's way.
@@ -100,7 +102,7 @@ class Ingest:
         self._mqtt: MqttDoor | None = None
         gateways = Gateways(self._lookup_pool)
         self._sms_receipts = SmsReceipts(self._directory, receipts, gateways, box, self._drops)
-        self._sms = SmsDoor(self._intake.take, gateways, self._drops, self._sms_receipts.told)
+        self._sms = SmsDoor(self._intake.take, gateways, self._drops, self._sms_receipts.told, hooks)
         self._downlink = Downlink(
             self._side_pool,
             self._directory,

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
 from starlette.routing import Route as Path
 
 from fleet.ingest.drops import Drops
@@ -55,10 +56,14 @@ class _HookServer(uvicorn.Server):
 
 class SmsDoor:
     """One per process. ``take`` is Intake.take; ``told`` hears of every press that came by SMS and was committed:
-    its unit, where a receipt could go, its stages, and whether it was no recording."""
+    its unit, where a receipt could go, its stages, and whether it was no recording. ``beside`` are others' hooks on
+    the same listener."""
 
-    def __init__(self, take: Take, gateways: Gateways, drops: Drops, told: Told) -> None:
+    def __init__(
+        self, take: Take, gateways: Gateways, drops: Drops, told: Told, beside: Sequence[BaseRoute] = ()
+    ) -> None:
         self._take = take
+        self._beside = beside
         self._gateways = gateways
         self._drops = drops
         self._told = told
@@ -75,7 +80,7 @@ class SmsDoor:
             raise OSError(error.errno, f"SMS hooks cannot listen on {host} port {port}: {error.strerror}") from error
         name = opened.getsockname()
         self.address = name[0], name[1]
-        app = Starlette(routes=[Path("/hooks/sms/{gateway}", self._hook, methods=["POST"])])
+        app = Starlette(routes=[Path("/hooks/sms/{gateway}", self._hook, methods=["POST"]), *self._beside])
         self._server = _HookServer(
             uvicorn.Config(
                 app, log_level="warning", access_log=False, server_header=False, date_header=False, lifespan="off",

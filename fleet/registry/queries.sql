@@ -34,14 +34,77 @@ SELECT c.unit_id, c.municipality_id, u.state, c.revoked_at
 FROM unit_certificates c JOIN units u USING (unit_id) WHERE c.fingerprint = %(fingerprint)s;
 
 -- name: add_centre
-INSERT INTO centres (municipality_id, name, protocol, host, port)
-VALUES (%(municipality_id)s, %(name)s, %(protocol)s, %(host)s, %(port)s)
-ON CONFLICT (name) DO UPDATE SET protocol = excluded.protocol, host = excluded.host, port = excluded.port
+INSERT INTO centres (municipality_id, name, protocol, host, port, options, reports_taken)
+VALUES (%(municipality_id)s, %(name)s, %(protocol)s, %(host)s, %(port)s, coalesce(%(options)s::jsonb, '{}'),
+        coalesce(%(reports_taken)s::text, 'console'))
+ON CONFLICT (name) DO UPDATE SET
+    protocol = excluded.protocol, host = excluded.host, port = excluded.port,
+    options = coalesce(%(options)s::jsonb, centres.options),
+    reports_taken = coalesce(%(reports_taken)s::text, centres.reports_taken)
 RETURNING centre_id;
 
+-- name: centre_by_name
+SELECT centre_id, name, protocol, host, port, reports_taken, options FROM centres
+WHERE name = %(name)s AND removed_at IS NULL FOR UPDATE;
+
+-- name: list_centres
+SELECT n.name, n.protocol, n.host, n.port, n.reports_taken, n.options,
+       coalesce(h.state, 'good') AS state, h.since,
+       (SELECT count(*) FROM outbox o WHERE o.centre_id = n.centre_id AND o.delivered_at IS NULL
+        AND o.withdrawn_at IS NULL) AS owed,
+       (SELECT coalesce(array_agg(kind ORDER BY kind), '{}') FROM centre_secrets s
+        WHERE s.centre_id = n.centre_id) AS secrets,
+       (SELECT coalesce(array_agg(DISTINCT w.way ORDER BY w.way), '{}') FROM (
+            SELECT format('%%s %%s rank %%s', r.municipality_id, 'any', r.rank) AS way FROM routes r
+            WHERE r.centre_id = n.centre_id
+            UNION ALL
+            SELECT format('%%s %%s rank %%s', t.municipality_id, t.unit_type, t.rank) FROM type_routes t
+            WHERE t.centre_id = n.centre_id AND t.valid_from = (
+                SELECT max(v.valid_from) FROM type_routes v
+                WHERE v.municipality_id = t.municipality_id AND v.unit_type = t.unit_type AND v.rank = t.rank
+                  AND v.valid_from <= %(at)s)) w) AS routes
+FROM centres n LEFT JOIN centre_health h USING (centre_id)
+WHERE n.removed_at IS NULL ORDER BY n.name;
+
+-- name: uses_of_centre
+SELECT
+    (SELECT coalesce(array_agg(DISTINCT u.municipality_id ORDER BY u.municipality_id), '{}') FROM (
+        SELECT r.municipality_id FROM routes r WHERE r.centre_id = %(centre_id)s
+        UNION ALL
+        SELECT t.municipality_id FROM type_routes t
+        WHERE t.centre_id = %(centre_id)s AND t.valid_from >= coalesce((
+            SELECT max(v.valid_from) FROM type_routes v
+            WHERE v.municipality_id = t.municipality_id AND v.unit_type = t.unit_type AND v.rank = t.rank
+              AND v.valid_from <= %(at)s), '-infinity')) u) AS routes,
+    (SELECT coalesce(array_agg(p.name ORDER BY p.name), '{}') FROM recipients p
+     WHERE p.centre_id = %(centre_id)s) AS recipients,
+    (SELECT count(*) FROM outbox o WHERE o.centre_id = %(centre_id)s AND o.delivered_at IS NULL
+     AND o.withdrawn_at IS NULL) AS owed;
+
+-- name: forget_health
+DELETE FROM centre_health WHERE centre_id = %(centre_id)s;
+
+-- name: forget_secrets
+DELETE FROM centre_secrets WHERE centre_id = %(centre_id)s;
+
+-- name: remove_centre
+-- Another name, so that nobody can send alarms there by it, and so that it is free again.
+UPDATE centres SET removed_at = %(at)s, name = format('%%s (removed, was centre %%s)', name, centre_id)
+WHERE centre_id = %(centre_id)s;
+
 -- name: route_to
-INSERT INTO routes (municipality_id, rank, centre_id) VALUES (%(municipality_id)s, 1, %(centre_id)s)
+INSERT INTO routes (municipality_id, rank, centre_id) VALUES (%(municipality_id)s, %(rank)s, %(centre_id)s)
 ON CONFLICT (municipality_id, rank) DO UPDATE SET centre_id = excluded.centre_id;
+
+-- name: route_type_to
+INSERT INTO type_routes (municipality_id, unit_type, rank, valid_from, centre_id)
+VALUES (%(municipality_id)s, %(unit_type)s, %(rank)s, %(at)s, %(centre_id)s)
+ON CONFLICT (municipality_id, unit_type, rank, valid_from) DO UPDATE SET centre_id = excluded.centre_id;
+
+-- name: routed_types
+SELECT DISTINCT ON (unit_type) unit_type, centre_id FROM type_routes
+WHERE municipality_id = %(municipality_id)s AND rank = %(rank)s AND valid_from <= %(at)s
+ORDER BY unit_type, valid_from DESC;
 
 -- name: add_user
 INSERT INTO users (municipality_id, login, password_hash, role, municipalities)

@@ -1,4 +1,4 @@
-"""Unit secrets at rest: AES-256-GCM under a key that lies outside the database (decision D1)."""
+"""Secrets of units and centres at rest: AES-256-GCM under a key that lies outside the database (decision D1)."""
 
 from __future__ import annotations
 
@@ -60,6 +60,22 @@ class SecretBox:
             raise SecretBoxError(
                 f"the secret of unit {unit:08x} generation {generation} does not open with this key file"
             ) from None
+
+    def seal_for_centre(self, secret: bytes, centre: int, kind: str) -> bytes:
+        """As `seal`, bound to an alarm centre's number and the kind of its secret."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._aead.encrypt(nonce, secret, _bound_to_centre(centre, kind))
+
+    def open_for_centre(self, sealed: bytes, centre: int, kind: str) -> bytes:
+        """The secret. Raises SecretBoxError where the row was altered, moved or sealed under another key."""
+        try:
+            return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to_centre(centre, kind))
+        except InvalidTag:
+            raise SecretBoxError(f"the {kind} of centre {centre} does not open with this key file") from None
+
+
+def _bound_to_centre(centre: int, kind: str) -> bytes:
+    return b"livlina centre secret" + centre.to_bytes(4, "big") + kind.encode()
 
 
 def _bound(unit: int, generation: int) -> bytes:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from argon2 import PasswordHasher
+from psycopg.types.json import Jsonb
 
 from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Connection, fetch_all
@@ -98,15 +101,76 @@ async def unit_of_certificate(connection: Connection, fingerprint: bytes) -> tup
     return rows[0]["unit_id"], rows[0]["municipality_id"]
 
 
-async def add_centre(connection: Connection, *, name: str, protocol: str, host: str, port: int) -> int:
-    """Adds or changes an alarm centre of the installation; returns its number."""
-    values = {"municipality_id": 0, "name": name, "protocol": protocol, "host": host, "port": port}
+async def add_centre(
+    connection: Connection,
+    *,
+    name: str,
+    protocol: str,
+    host: str,
+    port: int,
+    options: Mapping[str, Any] | None = None,
+    reports_taken: str | None = None,
+) -> int:
+    """Adds or changes an alarm centre of the installation; returns its number. None leaves what a known centre has."""
+    values = {
+        "municipality_id": 0, "name": name, "protocol": protocol, "host": host, "port": port,
+        "options": None if options is None else Jsonb(dict(options)), "reports_taken": reports_taken,
+    }  # fmt: skip
     return int((await fetch_all(connection, SQL["add_centre"], values))[0]["centre_id"])
 
 
-async def route_to(connection: Connection, municipality: int, centre: int) -> None:
+async def centre_by_name(connection: Connection, name: str) -> dict[str, Any] | None:
+    """A centre's row, locked for the transaction; None where there is none."""
+    rows = await fetch_all(connection, SQL["centre_by_name"], {"name": name})
+    return rows[0] if rows else None
+
+
+async def list_centres(connection: Connection, at: datetime) -> list[dict[str, Any]]:
+    """All centres with their state, what they are owed and which routes lead to them at ``at``, without secrets."""
+    return [dict(row) for row in await fetch_all(connection, SQL["list_centres"], {"at": at})]
+
+
+async def remove_centre(connection: Connection, name: str, at: datetime) -> None:
+    """Ends a centre. Its row stays under another name, for what is written of it.
+
+    Raises LookupError where there is none, ValueError while a route leads to it, now or later, while a routine names
+    it, or while it is still owed an alarm.
+    """
+    row = await centre_by_name(connection, name)
+    if row is None:
+        raise LookupError(f"there is no centre {name[:64]!a}: `livlina centre list` shows them")
+    place = {"centre_id": row["centre_id"], "at": at}
+    uses = (await fetch_all(connection, SQL["uses_of_centre"], place))[0]
+    if uses["routes"]:
+        raise ValueError(f"the alarms of municipality {uses['routes'][0]} go to {name}: send them elsewhere first")
+    if uses["recipients"]:
+        raise ValueError(f"the recipient {uses['recipients'][0]!a} of a routine is {name}: change the routine first")
+    if uses["owed"]:
+        raise ValueError(f"{name} is still owed {uses['owed']} presses: wait until they are delivered")
+    for statement in ("forget_health", "forget_secrets", "remove_centre"):
+        await connection.execute(SQL[statement], place)
+
+
+async def route_to(connection: Connection, municipality: int, centre: int, rank: int = 1) -> None:
     """Sends a municipality's alarms to this centre from now on. Presses that are already queued keep theirs."""
-    await connection.execute(SQL["route_to"], {"municipality_id": municipality, "centre_id": centre})
+    values = {"municipality_id": municipality, "centre_id": centre, "rank": rank}
+    await connection.execute(SQL["route_to"], values)
+
+
+async def route_type_to(
+    connection: Connection, municipality: int, unit_type: str, centre: int, rank: int, at: datetime
+) -> None:
+    """The same for one type of unit, or ``any``, as a dated version that begins at ``at``."""
+    values = {
+        "municipality_id": municipality, "unit_type": unit_type, "centre_id": centre, "rank": rank, "at": at,
+    }  # fmt: skip
+    await connection.execute(SQL["route_type_to"], values)
+
+
+async def routed_types(connection: Connection, municipality: int, rank: int, at: datetime) -> dict[str, int]:
+    """The centres of a municipality's dated routes at ``at``, by type of unit: they go before `route_to`'s."""
+    values = {"municipality_id": municipality, "rank": rank, "at": at}
+    return {row["unit_type"]: row["centre_id"] for row in await fetch_all(connection, SQL["routed_types"], values)}
 
 
 async def add_operator(connection: Connection, login: str, password: str, municipalities: Sequence[int]) -> None:

@@ -1,0 +1,109 @@
+"""A way into a file: one normalized alarm a line, on the disk before it counts as delivered. A new file each UTC day.
+
+For systems that read files. At least once: who reads knows a repeat by ``id``. A torn line, which a full disk may
+leave, is no JSON and is followed by a whole one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+
+from fleet.clock import Clock, SystemClock, within
+from fleet.forwarding.link_webhook import body_of
+from fleet.forwarding.model import Outcome, Owed
+
+log = logging.getLogger("livlina.forwarding")
+
+WRITE_S = 4.0
+LEAST_FREE = 1 << 20
+"""Octets that a probe wants to find free."""
+
+
+def file_of(file: Path, day: date) -> Path:
+    """The day's file: ``alarms.jsonl`` becomes ``alarms-2026-11-22.jsonl``."""
+    return file.with_name(f"{file.stem}-{day.isoformat()}{file.suffix}")
+
+
+class JsonLinesLink:
+    """One file. Writing has a thread of its own, so that a slow disk holds up nobody else."""
+
+    def __init__(self, file: Path, clock: Clock | None = None) -> None:
+        self._file = file
+        self._clock: Clock = clock or SystemClock()
+        self._thread: ThreadPoolExecutor | None = None
+        self._work: asyncio.Future[None] | None = None
+
+    async def deliver(self, owed: Owed) -> Outcome:
+        """One attempt: DELIVERED when the line is synced. Never raises for the disk."""
+        return await self._run(body_of(owed) + b"\n")
+
+    async def probe(self) -> Outcome:
+        """Whether the file can be written to and the disk has room. Writes nothing."""
+        return await self._run(None)
+
+    async def close(self) -> None:
+        """Lets go of the thread without waiting for the disk."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.shutdown(wait=False)
+
+    async def _run(self, line: bytes | None) -> Outcome:
+        if self._work is not None and not self._work.done():
+            return Outcome.NO_ANSWER  # the disk still has the last one
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="jsonl")
+        file = file_of(self._file, self._clock.now().date())
+        self._work = asyncio.get_running_loop().run_in_executor(self._thread, _write, file, line)
+        self._work.add_done_callback(_heard)
+        try:
+            async with within(self._clock, WRITE_S):
+                await asyncio.shield(self._work)
+        except OSError as error:
+            log.warning("%s cannot be written: %s", file, type(error).__name__)
+            return Outcome.NO_ANSWER
+        return Outcome.DELIVERED
+
+
+def _heard(work: asyncio.Future[None]) -> None:
+    """A write that nobody waits for any more may fail; it was not counted as delivered."""
+    if not work.cancelled():
+        work.exception()
+
+
+def _write(file: Path, line: bytes | None) -> None:
+    """Appends and syncs; only looks where there is no line. Raises OSError."""
+    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        if line is None:
+            room = os.fstatvfs(handle)
+            if room.f_bavail * room.f_frsize < LEAST_FREE:
+                raise OSError(errno.ENOSPC, "the disk is full")
+            return
+        # Several processes may write the same file.
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        size = os.fstat(handle).st_size
+        if size and os.pread(handle, 1, size - 1) != b"\n":
+            line = b"\n" + line
+        left = line
+        while left:
+            left = left[os.write(handle, left) :]
+        os.fsync(handle)
+        if size == 0:
+            _sync_folder(file.parent)
+    finally:
+        os.close(handle)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
