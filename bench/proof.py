@@ -158,9 +158,7 @@ def press_to_stored_for_real() -> Iterator[Figure]:
         yield told(f"{name}{pipe}, p50", took["p50"], "ms", command)
         yield at_most(f"{name}{pipe}, longest", took["max"], "ms", WARM_MS + result.network_ms, command)
     for kind, low in result.heap_low.items():
-        yield told(
-            f"heap of a unit, {kind} through the modem: least free, of 100wK and its code", low, "bytes", command
-        )
+        yield told(f"a unit's least free heap, {kind} through the modem (code on top of 100wK)", low, "bytes", command)
 
 
 def heap_in_place() -> Iterator[Figure]:
