@@ -58,7 +58,7 @@ class Judge:
             heard = self._of_stuck_input(unit)
             most = max([most, *(sum(at <= other < at + QUIET_S - WAY_S for other in heard) for at in heard)])
             opened = self._when(unit, "opens")
-            spans.append(len(heard) - 1 - (opened - closed[unit]) // QUIET_S)
+            spans.append(len(heard) - 1 - int((opened - closed[unit]) // QUIET_S))
         tasks = [sum(task["kind"] == "stuck input" for task in self._found.tasks[unit]) for unit in units]
         return [
             _each("stuck contact: cases per unit", [len(cases[unit]) for unit in units], 1),

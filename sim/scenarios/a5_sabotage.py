@@ -11,6 +11,7 @@ from unittest import mock
 
 from fleet.alarms.model import Press, StoredPress
 from fleet.alarms.store import SQL as CASES
+from fleet.alarms.store import store_presses
 from fleet.ingest import effects, presses
 from fleet.store.pool import Connection
 from fleet.technicians import store as technicians
@@ -103,9 +104,6 @@ async def _nothing(*_: Any) -> list[int]:
     return []
 
 
-_store = presses.store_presses
-
-
 async def _store_apart(connection: Connection, batch: Sequence[Press]) -> list[StoredPress]:
     """Closes whatever case these units have before it stores their presses."""
     for press in batch:
@@ -115,4 +113,4 @@ async def _store_apart(connection: Connection, batch: Sequence[Press]) -> list[S
             "WHERE unit_id = %(unit)s AND state <> 'closed'",
             {"unit": press.key.unit, "at": press.received_at},
         )
-    return await _store(connection, batch)
+    return await store_presses(connection, batch)

@@ -11,6 +11,8 @@ from sim.scenarios.scenario import ScenarioError
 from sim.scenarios.world import merged
 
 FEWEST = 3
+COARSE_S = 5.0
+"""So far the fleet's polling is put off where nothing happens: half of what any figure here may be."""
 BEGIN_S = 90.0
 """By then every unit has been heard once."""
 FINGER_S = (0.06, 0.4)
@@ -63,8 +65,8 @@ def cast(units: int) -> Cast:
 def story(players: Cast, numbers: Mapping[str, float], chance: random.Random) -> list[Act]:
     """Everything that happens, in order. Raises ScenarioError for times that leave no room for it."""
     hours = numbers["hours"]
-    if hours < 0.4:
-        raise ScenarioError("hours=... of a closed contact: at least 0.4, or nothing else can happen meanwhile")
+    if hours < 0.2:
+        raise ScenarioError("hours=... of a closed contact: at least 0.2, or nothing else can happen meanwhile")
     for window, presses in (("short_min", "short_presses"), ("long_min", "long_presses")):
         if numbers[presses] < 2 or numbers[window] * 60 < 60 * numbers[presses]:
             raise ScenarioError(f"{presses} are at least 2, and {window} has a minute for each")
@@ -87,18 +89,17 @@ def ends(acts: list[Act]) -> float:
     return acts[-1].at + AFTERWARDS_S
 
 
-def fine_spans(acts: list[Act]) -> list[tuple[float, float]]:
-    """When something happens that is measured in seconds: the fleet's polling is put off elsewhere only."""
+def fine_spans(players: Cast, acts: list[Act]) -> list[tuple[float, float]]:
+    """When the fleet polls as often as it wants to: after whatever is pressed, and around the steps of escalation.
+    What wakes it up does so at any time; elsewhere only its polling is put off, by `COARSE_S` at most."""
     spans: list[tuple[float, float]] = []
-    known: set[int] = set()
+    pressing = {*players.short, *players.long}
     for act in acts:
-        if act.what in ("take", "close case", "finger up"):
-            continue
-        # A press can wake up workers that had been put off just before; nobody is, from here on.
-        spans.append((act.at - 11, act.at + (75 if act.what == "closes" else 15)))
-        if act.what in ("finger", "closes") and act.unit not in known:
-            known.add(act.unit)
-            spans += [(act.at + 48, act.at + 75), (act.at + 168, act.at + 195)]
+        if act.what in ("finger", "closes", "pendant pressed"):
+            spans.append((act.at, act.at + 12))
+        if act.what == "finger" and act.unit in pressing:
+            pressing.remove(act.unit)
+            spans += [(act.at + 55, act.at + 70), (act.at + 175, act.at + 190)]
     return merged(spans)
 
 

@@ -20,7 +20,7 @@ from sim.lockstep import LockStep
 from sim.scenarios import truth
 from sim.scenarios.a5_judge import Judge
 from sim.scenarios.a5_sabotage import SABOTAGES, applied, prelude
-from sim.scenarios.a5_story import LOW_PENDANT, PENDANT, Act, Cast, cast, ends, fine_spans, story
+from sim.scenarios.a5_story import COARSE_S, LOW_PENDANT, PENDANT, Act, Cast, cast, ends, fine_spans, story
 from sim.scenarios.evidence import gather
 from sim.scenarios.fleet_under_test import PRIMARY, SECONDARY, FleetUnderTest
 from sim.scenarios.path import Air
@@ -55,7 +55,7 @@ class _Run:
         """Makes the units and lets everything happen."""
         options, world = self._options, self._world
         acts = story(self._players, options.numbers, random.Random(f"story {options.seed}"))
-        world.fine = fine_spans(acts)
+        world.fine = fine_spans(self._players, acts)
         await self._make_units(authority, stack)
         written = truth.Truth(self.truth_file)
         stack.callback(written.close)
@@ -123,10 +123,10 @@ class _Run:
 def _clock(options: Options) -> Iterator[World]:
     """The world, with real units in it if they take part."""
     if not options.firmware:
-        yield World()
+        yield World(coarse_s=COARSE_S)
         return
     with LockStep(options.folder / "firmware") as lockstep:
-        yield World(lockstep)
+        yield World(lockstep, coarse_s=COARSE_S)
 
 
 async def run(options: Options) -> list[Check]:

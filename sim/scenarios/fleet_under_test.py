@@ -15,16 +15,18 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 
 from fleet.alarms import store as alarms
 from fleet.alarms.model import TakeRefused
-from fleet.app import link_to
 from fleet.escalation.run import Escalation
-from fleet.forwarding.notices import Notices
-from fleet.forwarding.run import Forwarding
+from fleet.forwarding.links import Links
+from fleet.forwarding.model import Centre as Configured
+from fleet.forwarding.model import Policy
+from fleet.forwarding.notices import NoticeLink, Notices
+from fleet.forwarding.run import CentreLink, Forwarding
 from fleet.ingest.run import Ingest
 from fleet.registry import store as registry
 from fleet.routines import store as routines
@@ -48,6 +50,16 @@ NO_ESCALATION, NO_SECOND_CENTRE, NO_SHIFT_LEAD = "no-escalation", "no-second-cen
 """What can be left out when the fleet is put together."""
 
 
+class Part(Protocol):
+    """Something of the fleet that runs in loops of its own; `watch` raises when one of them has ended."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def watch(self) -> None: ...
+
+
 class Telephone:
     """A gateway that takes every message and keeps it: one JSON object a line, `at` in seconds of the scenario."""
 
@@ -64,7 +76,11 @@ class Telephone:
 
 
 class FleetUnderTest:
-    """A running fleet. `folder` holds everything that it leaves behind; centres' logs are `A.jsonl` and `B.jsonl`."""
+    """A running fleet. `folder` holds everything that it leaves behind; centres' logs are `A.jsonl` and `B.jsonl`.
+
+    A scenario with routines, people or ways of its own overrides `municipalities`, `document`, `links`, `way_to`,
+    `policy` or `further_parts`.
+    """
 
     def __init__(self, world: World, folder: Path, without: Collection[str] = ()) -> None:
         self.world = world
@@ -74,6 +90,7 @@ class FleetUnderTest:
         self.centres: dict[str, Centre] = {}
         self._without = without
         self._box = open_secret_box(self.settings)
+        self._ways: Links | None = None
         self._ingest: Ingest | None = None
         self._console: Pool | None = None
         self._watched: list[asyncio.Task[None]] = []
@@ -128,7 +145,7 @@ class FleetUnderTest:
         self.world.touch()
         return True
 
-    async def register(self, identities: Sequence[Identity], unit_type: str) -> None:
+    async def register(self, identities: Sequence[Identity], unit_type: str, municipality: int = MUNICIPALITY) -> None:
         """The registry knows these units. Raises what the database raises."""
         pool = make_pool(self.postgres.app_url, "registry", size=1)
         await pool.open()
@@ -136,15 +153,19 @@ class FleetUnderTest:
             async with pool.connection() as connection, connection.pipeline():
                 for one in identities:
                     await registry.add_unit(
-                        connection, self._box, unit=one.unit, municipality=MUNICIPALITY, unit_type=unit_type,
+                        connection, self._box, unit=one.unit, municipality=municipality, unit_type=unit_type,
                         generation=one.generation, secret=one.secret16, fingerprint=secrets.token_bytes(32),
                         serial=f"{one.unit:x}",
                     )  # fmt: skip
         finally:
             await pool.close()
 
-    async def _configure(self, ports: Mapping[str, int]) -> None:
-        """Two centres, a route, a shift lead on duty."""
+    def municipalities(self) -> Mapping[int, str]:
+        """Number and name of each."""
+        return {MUNICIPALITY: "One"}
+
+    def document(self) -> dict[str, Any]:
+        """What `livlina routine set` would be given: two centres in a route, a shift lead on duty."""
         since = (START - timedelta(days=30)).isoformat()
         names = [PRIMARY] if NO_SECOND_CENTRE in self._without else [PRIMARY, SECONDARY]
         document: dict[str, Any] = {
@@ -157,15 +178,36 @@ class FleetUnderTest:
         }
         if NO_SHIFT_LEAD not in self._without:
             document["holder"] = [{"role": "shift_lead", "recipient": "Shift lead", "valid_from": since}]
+        return document
+
+    def links(self) -> Mapping[str, NoticeLink]:
+        """The ways to people, by channel."""
+        return {"sms": Telephone(self.world, self.telephone_log)}
+
+    def way_to(self, centre: Configured) -> CentreLink:
+        """The way to a centre."""
+        assert self._ways is not None
+        return self._ways.link_to(centre)
+
+    def policy(self) -> Policy:
+        """Durations and counts of failover."""
+        return Policy()
+
+    def further_parts(self) -> Sequence[Part]:
+        """What runs besides."""
+        return ()
+
+    async def _configure(self, ports: Mapping[str, int]) -> None:
         pool = make_pool(self.postgres.app_url, "registry", size=1)
         await pool.open()
         try:
             async with pool.connection() as connection:
-                await registry.add_municipality(connection, MUNICIPALITY, "One")
+                for number, name in self.municipalities().items():
+                    await registry.add_municipality(connection, number, name)
                 for name, port in ports.items():
                     await registry.add_centre(connection, name=name, protocol="dc09", host="127.0.0.1", port=port)
             async with pool.connection() as connection:
-                changes = await routines.changes_of(connection, read_document(document), START)
+                changes = await routines.changes_of(connection, read_document(self.document()), START)
                 await routines.apply(connection, changes, START)
         finally:
             await pool.close()
@@ -193,6 +235,9 @@ class FleetUnderTest:
             self._console = make_pool(self.postgres.app_url, "web", size=1)
             await self._console.open()
             stack.push_async_callback(self._console.close)
+            self._ways = Links(self.postgres.app_url, self._box, self.world.time)
+            await self._ways.start()
+            stack.push_async_callback(self._ways.stop)
             for part in self._parts():
                 await part.start()
                 stack.push_async_callback(part.stop)
@@ -210,16 +255,17 @@ class FleetUnderTest:
             if watching.done():
                 watching.result()
 
-    def _parts(self) -> list[Ingest | Forwarding | Escalation | Notices]:
+    def _parts(self) -> list[Part]:
         url, world = self.postgres.app_url, self.world
         clock = world.time
         self._ingest = Ingest(self.settings, url, self._box, clock=clock.now)
-        links = {"sms": Telephone(world, self.telephone_log)}
-        parts: list[Ingest | Forwarding | Escalation | Notices] = [
+        parts: list[Part] = [
             self._ingest,
-            Forwarding(url, lambda centre: WatchedLink(world, link_to(centre, clock)), clock=clock),
-            Notices(url, links, clock=clock),
-        ]
+            Forwarding(
+                url, lambda centre: WatchedLink(world, self.way_to(centre)), clock=clock, policy=self.policy()
+            ),
+            Notices(url, self.links(), clock=clock),
+        ]  # fmt: skip
         if NO_ESCALATION not in self._without:
             parts.append(Escalation(url, clock=clock))
-        return parts
+        return [*parts, *self.further_parts()]

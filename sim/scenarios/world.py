@@ -28,8 +28,9 @@ FINE_S = 0.25
 COARSE_S = 10.0
 """How far the fleet's own polling may be put off, so that quiet hours cost little. What is late by it is late in the
 figures too."""
-PATIENCE_S = 0.25
-"""Real seconds that time waits for an answer which may never come: a silent centre, a frame that is refused."""
+PATIENCE_S = 5.0
+"""Real seconds that time waits for an answer that must come; a busy machine may take some of them. Where somebody is
+silent on purpose, less will do."""
 UNITS_S = 60.0
 """The same for a unit, which always comes to rest."""
 _PAUSE_S = 0.0005
@@ -45,10 +46,12 @@ class World:
 
     Attributes: `clock`; `time`, the same for the fleet (`fleet.clock.Clock`); `awaited`, requests of units that the
     fleet has not answered; `talks`, messages that centres have not answered; `fine`, spans (from, until) in which the
-    fleet polls as often as it wants to.
+    fleet polls as often as it wants to. Elsewhere polling is put off by at most `coarse_s`.
     """
 
-    def __init__(self, lockstep: LockStep | None = None) -> None:
+    def __init__(
+        self, lockstep: LockStep | None = None, *, coarse_s: float = COARSE_S, patience_s: float = PATIENCE_S
+    ) -> None:
         self.lockstep = lockstep
         self.clock: SteppedClock = lockstep.clock if lockstep is not None else SteppedClock()
         self.time = FleetTime(self)
@@ -56,8 +59,9 @@ class World:
         self.talks = 0
         self.fine: list[tuple[float, float]] = []
         self.steps = 0
+        self._coarse_s = coarse_s
         self._touched = True
-        self._patience = PATIENCE_S
+        self._patience_s = self._patience = patience_s
         self._database: psycopg.AsyncConnection[tuple[int, datetime | None]] | None = None
 
     async def watch(self, database_url: str) -> None:
@@ -81,7 +85,7 @@ class World:
     def grain(self) -> float:
         """How far the fleet's polling may be put off now."""
         now = self.clock.now()
-        return FINE_S if any(since <= now < until for since, until in self.fine) else COARSE_S
+        return FINE_S if any(since <= now < until for since, until in self.fine) else self._coarse_s
 
     async def run_until(self, at: float) -> None:
         """Lets time pass up to there. Raises StuckError where a unit does not come to rest."""
@@ -128,11 +132,11 @@ class World:
                 if waited > self._patience:
                     self.awaited.clear()
                     # Whoever was silent once is not waited for so long again.
-                    self._patience = PATIENCE_S / 10
+                    self._patience = self._patience_s / 20
                     return
                 seen = None
             else:
-                self._patience = PATIENCE_S
+                self._patience = self._patience_s
                 found = await self._look()
                 if found == seen and not found[0] and not self._touched:
                     return
