@@ -32,7 +32,7 @@ MOST_ROWS = 16
 """Forbidden operators and closing dates in a policy."""
 _OPERATOR = 999999
 _U32 = 0xFFFFFFFF
-_BAD = (RESULT_BAD_ARGUMENTS, None, [])
+_BAD: "Outcome" = (RESULT_BAD_ARGUMENTS, None, [])
 
 
 def whole(value: "Any", least: int, most: int) -> bool:

@@ -98,10 +98,11 @@ WHERE o.outbox_id = ANY (%(outbox_ids)s::bigint[]) AND o.reason = 'escalation' A
 RETURNING c.case_id, c.municipality_id;
 
 -- name: prove_buttons
+-- A test that names no input was pressed by nobody: it proves the bearer, and no button.
 INSERT INTO button_proofs (unit_id, boot, seq, municipality_id, input, bearer, at, centre_id)
-SELECT p.unit_id, p.boot, p.seq, p.municipality_id, coalesce(p.input, 0), p.bearer, %(at)s, o.centre_id
+SELECT p.unit_id, p.boot, p.seq, p.municipality_id, p.input, p.bearer, %(at)s, o.centre_id
 FROM outbox o JOIN presses p ON p.unit_id = o.unit_id AND p.boot = o.boot AND p.seq = o.seq
-WHERE o.outbox_id = ANY (%(outbox_ids)s::bigint[]) AND o.test
+WHERE o.outbox_id = ANY (%(outbox_ids)s::bigint[]) AND o.test AND p.input IS NOT NULL
 ON CONFLICT (unit_id, boot, seq) DO NOTHING;
 
 -- name: close_tests

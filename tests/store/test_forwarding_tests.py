@@ -52,6 +52,24 @@ def test_a_test_goes_the_whole_way_without_a_person(
     asyncio.run(run())
 
 
+def test_a_drill_that_nobody_pressed_proves_no_button_and_is_closed_all_the_same(
+    database: FreshDatabase, tmp_path: Path
+) -> None:
+    async def run() -> None:
+        async with two_centres(database, tmp_path) as s, forwarding(s), escalation(s):
+            await s.press(1, bearer=4, kind=9, flags=2, input=None)
+            await s.until("SELECT state FROM cases", "closed")
+            assert s.rows("SELECT closed_by, outcome, taken_by FROM cases") == [("machine", "test", "machine")]
+            assert [record.category for record in s.a.records] == ["TEST_MANUAL"]
+            assert s.rows("SELECT input, bearer FROM presses") == [(None, 4)]
+            assert s.value("SELECT count(*) FROM button_proofs") == 0
+            # The same unit's button, pressed by a finger, is proven.
+            await s.press(1, input=0, bearer=4, kind=9, flags=2)
+            await s.until("SELECT count(*) FROM button_proofs", 1)
+
+    asyncio.run(run())
+
+
 def test_a_duress_is_never_a_test(database: FreshDatabase, tmp_path: Path) -> None:
     async def run() -> None:
         async with two_centres(database, tmp_path) as s, forwarding(s):
