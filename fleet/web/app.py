@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from fleet.store.pool import Pool
-from fleet.web import login, operators
+from fleet.web import centres, login, operators, technicians, units
 from fleet.web.edge import Edge
 from fleet.web.follower import LogFollower
 from fleet.web.model import Timings
@@ -92,7 +92,8 @@ def make_app(
     app.state.broken = broken
     app.add_middleware(Edge, body_bytes=limits.body_bytes)
     app.include_router(login.router)
-    app.include_router(operators.router)
+    for part in (operators, technicians, units, centres):
+        app.include_router(part.router)
     app.add_api_route("/healthz", _healthz)
     static = resources.files("fleet.web").joinpath("static")
     app.mount("/static", StaticFiles(directory=str(static)), name="static")

@@ -20,6 +20,7 @@ from psycopg_pool import PoolTimeout
 
 from fleet.alarms.store import changes_after, last_position
 from fleet.store.pool import Pool, tenant_transaction
+from fleet.web.around import around_cases
 from fleet.web.model import TOO_SLOW, Timings
 
 log = logging.getLogger(__name__)
@@ -31,9 +32,9 @@ _LISTEN_AGAIN_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One change as it goes to a console: its log position and its JSON text."""
+    """What goes to a console as JSON text. A change has its log position; None is news that the log does not number."""
 
-    position: int
+    position: int | None
     text: str
 
 
@@ -75,6 +76,7 @@ class Feed:
     cursor: int
     read_at: float
     consoles: set[Console] = field(default_factory=set)
+    around: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
 class LogFollower:
@@ -91,6 +93,7 @@ class LogFollower:
         self._joining = asyncio.Lock()
         self._wake = asyncio.Event()
         self.reads_failed = 0
+        self.looks_failed = 0
 
     async def join(self, console: Console) -> Feed:
         """From now on the console gets every change after the feed's cursor. Raises psycopg.Error, PoolTimeout."""
@@ -121,6 +124,7 @@ class LogFollower:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen())
             group.create_task(self._follow())
+            group.create_task(self._look_around())
 
     async def _listen(self) -> None:
         while True:
@@ -156,6 +160,34 @@ class LogFollower:
                     log.warning("the case log cannot be read (%s): no beats until it can", type(error).__name__)
                 away = True
 
+    async def _look_around(self) -> None:
+        """Apart from the log: whatever this look costs, or whether it fails, changes and beats do not wait for it."""
+        away = False
+        while True:
+            await asyncio.sleep(self._timings.around)
+            try:
+                for feed in list(self._feeds.values()):
+                    await self._look(feed)
+                away = False
+            except LOST_DATABASE as error:
+                self.looks_failed += 1
+                if not away:
+                    log.warning("what stands around cases cannot be read: %s", type(error).__name__)
+                away = True
+
+    async def _look(self, feed: Feed) -> None:
+        async with (
+            asyncio.timeout(self._timings.read),
+            tenant_transaction(self._pool, feed.municipalities) as connection,
+        ):
+            around = await around_cases(connection)
+        changed = {case: value for case, value in around.items() if feed.around.get(case) != value}
+        feed.around = around
+        if changed:
+            frame = around_frame(changed)
+            for console in feed.consoles:
+                console.offer(frame)
+
     async def _read(self, feed: Feed) -> None:
         more = True
         while more:
@@ -167,7 +199,7 @@ class LogFollower:
                 changes = await changes_after(connection, feed.cursor, _PAGE)
             for change in changes:
                 frame = frame_of(change)
-                feed.cursor = frame.position
+                feed.cursor = change["position"]
                 for console in feed.consoles:
                     console.offer(frame)
             feed.read_at = begun
@@ -177,3 +209,8 @@ class LogFollower:
 def frame_of(change: dict[str, Any]) -> Frame:
     """A log entry as the frame that tells of it."""
     return Frame(change["position"], json.dumps({"type": "change", **change}, ensure_ascii=False))
+
+
+def around_frame(around: dict[int, dict[str, Any]]) -> Frame:
+    """What stands around these cases now. It takes the place of what was told of them before."""
+    return Frame(None, json.dumps({"type": "around", "cases": around}, ensure_ascii=False))

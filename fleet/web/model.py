@@ -27,6 +27,8 @@ class Timings:
     """The log is read at least this often, should a notification be lost."""
     fresh: float = 2.5
     """A beat is sent only if the log was read within this time: no database, no beat."""
+    around: float = 1.0
+    """Between two looks at what stands around the open cases (people told, next steps); only differences are sent."""
     receipts: float = 2.0
     """Between two writes of what the consoles have painted, and two checks of their log-ins."""
     idle: float = 15 * 60

@@ -25,6 +25,7 @@ from fleet.alarms.store import (
     take_case,
 )
 from fleet.store.pool import tenant_transaction
+from fleet.web.around import around_case
 from fleet.web.decide import page_position
 from fleet.web.model import Session
 from fleet.web.pages import Web, answering, json_for_page, page, session_of
@@ -77,7 +78,7 @@ async def closed_page(request: Request, session: Who, before: str = "") -> Respo
     """Closed cases, newest first; ``before`` is the last one of the page before. htmx gets the rows only."""
     web = Web.of(request)
     async with answering(), tenant_transaction(web.pool, session.municipalities) as connection:
-        cases = await closed_cases(connection, before=_before(before), most=_CLOSED_PAGE + 1)
+        cases = await closed_cases(connection, before=cursor_of(before), most=_CLOSED_PAGE + 1)
     more = cases[_CLOSED_PAGE - 1] if len(cases) > _CLOSED_PAGE else None
     older = f"{more['closed_at']},{more['id']}" if more else None
     template = "closed_rows.html" if request.headers.get("hx-request") == "true" else "closed.html"
@@ -91,9 +92,10 @@ async def case_page(request: Request, session: Who, case_id: str) -> Response:
     try:
         async with answering(), tenant_transaction(Web.of(request).pool, session.municipalities) as connection:
             history = await case_history(connection, number if number is not None else 0)
+            around = await around_case(connection, history["case"]["id"])
     except LookupError:
         return page(request, "error.html", status=404, session=session, problem="no_case")
-    return page(request, "case.html", session=session, **history)
+    return page(request, "case.html", session=session, around=around, **history)
 
 
 @router.get("/api/cases")
@@ -107,14 +109,15 @@ async def list_cases(request: Request, session: Who) -> Response:
 
 @router.get("/api/cases/{case_id}")
 async def get_case(request: Request, session: Who, case_id: str) -> Response:
-    """One case with its log and presses."""
+    """One case with its log, its presses and what stands around it."""
     number = page_position(case_id)
     try:
         async with answering(), tenant_transaction(Web.of(request).pool, session.municipalities) as connection:
             history = await case_history(connection, number if number is not None else 0)
+            around = await around_case(connection, history["case"]["id"])
     except LookupError:
         return problem(404, _UNKNOWN)
-    return JSONResponse(history)
+    return JSONResponse({**history, "around": around})
 
 
 @router.post("/api/cases/{case_id}/take")
@@ -163,7 +166,8 @@ def _why(case: dict[str, object], outcome: str | None) -> str:
     return "take the case before you close it"
 
 
-def _before(text: str) -> tuple[datetime, int] | None:
+def cursor_of(text: str) -> tuple[datetime, int] | None:
+    """The (moment, number) that a page goes on from, or None for what is none."""
     at, _, number = text.rpartition(",")
     position = page_position(number)
     try:

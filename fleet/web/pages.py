@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from fleet.store.pool import Pool
-from fleet.web import texts
+from fleet.web import texts, vocabulary
 from fleet.web.decide import is_loopback
 from fleet.web.follower import LOST_DATABASE, LogFollower
 from fleet.web.model import Session, Timings
@@ -69,7 +69,7 @@ def make_templates(language: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(tables=texts, languages=LANGUAGES)
+    environment.globals.update(tables=texts, vocabulary=vocabulary, languages=LANGUAGES)
     environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     return environment
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -15,11 +16,14 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fleet.alarms.store import cases_not_closed, changes_after, last_position
 from fleet.store.pool import Pool, tenant_transaction
+from fleet.web.around import around_cases
 from fleet.web.decide import page_position, scope_of
-from fleet.web.follower import LOST_DATABASE, Console, Feed, LogFollower, frame_of
+from fleet.web.follower import LOST_DATABASE, Console, Feed, LogFollower, around_frame, frame_of
 from fleet.web.model import BAD_REQUEST, NOT_LOGGED_IN, TOO_SLOW, TRY_AGAIN, Timings
 from fleet.web.receipts import Receipts
 from fleet.web.sessions import Sessions
+
+log = logging.getLogger(__name__)
 
 COOKIE = "livlina_session"
 _PAGE = 500
@@ -101,6 +105,7 @@ class Stream:
     async def _frames(self, console: Console, feed: Feed, after: int | None) -> AsyncIterator[str]:
         async for text in self._opening(console, after):
             yield text
+        yield await self._around(console, feed)
         loop = asyncio.get_running_loop()
         next_beat = loop.time()
         while True:
@@ -113,7 +118,9 @@ class Stream:
                     frame = await console.frames.get()
             except TimeoutError:
                 continue
-            if frame.position > console.sent:
+            if frame.position is None:
+                yield frame.text
+            elif frame.position > console.sent:
                 console.sent = frame.position
                 yield frame.text
 
@@ -130,13 +137,23 @@ class Stream:
                 opening = []
                 while True:
                     changes = await changes_after(connection, console.sent, _PAGE)
-                    for frame in map(frame_of, changes):
-                        console.sent = frame.position
-                        opening.append(frame.text)
+                    for change in changes:
+                        console.sent = change["position"]
+                        opening.append(frame_of(change).text)
                     if len(changes) < _PAGE:
                         break
         for text in opening:
             yield text
+
+    async def _around(self, console: Console, feed: Feed) -> str:
+        """What stands around the open cases: read apart, because alarms are shown whether it can be read or not."""
+        try:
+            async with tenant_transaction(self._pool, console.municipalities) as connection:
+                return around_frame(await around_cases(connection)).text
+        except LOST_DATABASE as error:
+            log.warning("a console begins without what stands around its cases: %s", type(error).__name__)
+            feed.around = {}  # so that the follower's next look tells everything
+            return around_frame({}).text
 
     async def _receive(self, websocket: WebSocket, console: Console) -> int | None:
         """Reads ``{"seen": position}`` and ``{"manned": true}``; anything else ends the stream."""

@@ -6,11 +6,12 @@ The message ids are English. A code without a word of its own is shown as the co
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from gettext import GNUTranslations
 from importlib import resources
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import negotiate_locale
@@ -56,6 +57,8 @@ MARKS: Table = {
     "field_unknown": N_("Unknown detail"),
     "freshness_unproven": N_("Not proven to be fresh"),
     "silent": N_("Silent: do not call"),
+    "stuck": N_("Button stuck: it stays pressed"),
+    "replay": N_("Repetition of an old alarm"),
 }
 OUTCOMES: Table = {
     "helped": N_("Helped"),
@@ -64,6 +67,8 @@ OUTCOMES: Table = {
     "no_contact": N_("No contact with the person"),
     "other": N_("Other"),
 }
+# How a case can have ended besides: nobody chooses these.
+ENDINGS: Table = {**OUTCOMES, "replay": N_("Repetition of an old alarm")}
 CHANGES: Table = {
     "opened": N_("Opened"),
     "repeated": N_("Pressed again"),
@@ -71,7 +76,39 @@ CHANGES: Table = {
     "refused": N_("Refused by the centre"),
     "taken": N_("Taken"),
     "closed": N_("Closed"),
+    "tested": N_("Test press beside the alarm"),
+    "moved": N_("Told to another centre"),
+    "escalated": N_("Escalated"),
+    "told": N_("A person was told"),
+    "stuck": N_("Button stuck: it stays pressed"),
+    "released": N_("Button no longer stuck"),
+    "fresh": N_("Proven to be fresh"),
+    "replay": N_("Repetition of an old alarm"),
 }
+ACTORS: Table = {
+    "machine": N_("the machine"),
+    "escalation": N_("the routine"),
+    "forwarding": N_("the server"),
+    "notices": N_("the server"),
+    "freshness": N_("the server"),
+}
+# Roles that routines name; an installation may add its own, which are shown as they are.
+ROLES: Table = {
+    "primary_centre": N_("first centre"),
+    "secondary_centre": N_("second centre"),
+    "shift_lead": N_("shift lead"),
+    "manager": N_("manager"),
+    "guard": N_("guard"),
+    "patrol": N_("patrol"),
+    "on_call": N_("on call"),
+}
+NOTICE_STATES: Table = {
+    "told": N_("told"),
+    "waiting": N_("on its way"),
+    "failing": N_("not reached, tried again"),
+    "withdrawn": N_("no longer needed"),
+}
+CHANNELS: Table = {"sms": "SMS", "email": N_("e-mail")}
 BEARERS: Table = {
     0: N_("Unknown way"), 1: "Wi-Fi", 2: "Ethernet", 3: "SIM 1", 4: "SIM 2", 5: "SMS",
 }  # fmt: skip
@@ -105,10 +142,32 @@ PAGE: Table = {
     "priority_other": N_("Other"),
     "unit": N_("unit {id}"),
     "pressed_late": N_("pressed {time}, came {age} late"),
+    "pressed_before": N_("came {time}, pressed earlier"),
     "pressed": N_("pressed {time}"),
+    "pressed_again": N_("again {times}"),
+    "risen": N_("made acute by repeated presses"),
+    "battery": N_("battery {n} %"),
+    "battery_low": N_("battery low: {n} %"),
     "centre_waiting": N_("Not yet accepted by a centre"),
     "centre_accepted": N_("Accepted by {who}"),
     "centre_refused": N_("Refused by {who}: call the centre"),
+    "moved_silent": N_("{time} {who} does not answer: told to {to} too"),
+    "moved_refused": N_("{time} {who} refused it: told to {to} too"),
+    "responsible": N_("Responsible now: {who}"),
+    "never_taken": N_("{who} never reports that a person has taken it: nobody else is called. Ask them."),
+    "told_whom": N_("Told: {list}"),
+    "told_at": N_("{who} {time}"),
+    "told_trying": N_("{who} not reached, attempt {n}"),
+    "told_waiting": N_("{who} on its way"),
+    "told_nobody": N_("{who} nobody on duty"),
+    "escalated": N_("ESCALATED"),
+    "escalated_to": N_("Escalated {time} to {to}"),
+    "escalated_nobody": N_("Escalated {time}: found nobody to tell"),
+    "next_step": N_("Next in {age}: {to}"),
+    "next_late": N_("{to} should have been told {age} ago. Call them yourself."),
+    "next_none": N_("Nobody else will be told: the routine has no more steps."),
+    "escalated_alarm": N_("Escalated"),
+    "refused_alarm": N_("Refused by {who}"),
     "before": N_("{who} had it before this press"),
     "mine": N_("You have it since {time}"),
     "theirs": N_("{who} has it since {time}"),
@@ -125,7 +184,7 @@ PAGE: Table = {
     "take_first": N_("Take the case before you close it."),
     "not_done": N_("The server did not answer. Look at the case, then try again."),
     "not_allowed": N_("The server refused: {detail}"),
-    "moved": N_("The rows moved just now. Look, then press again."),
+    "rows_moved": N_("The rows moved just now. Look, then press again."),
     "new_alarm": N_("New alarm"),
     "again_alarm": N_("Pressed again"),
     "and_more": N_("and {n} more"),
@@ -188,7 +247,9 @@ class Words:
     def actor(self, name: str) -> str:
         """Who made a change: an operator, a centre, or a unit."""
         before, _, unit = name.partition("unit ")
-        return name if before or not unit else self._(PAGE["unit"]).replace("{id}", unit)
+        if not before and unit:
+            return self._(PAGE["unit"]).replace("{id}", unit)
+        return name.removeprefix("centre ") if name.startswith("centre ") else self.word(ACTORS, name)
 
     def word(self, table: Table, code: int | str | None) -> str:
         """The word for a code, or the code itself."""
@@ -203,10 +264,53 @@ class Words:
         pattern = "yyyy-MM-dd HH:mm:ss" if date else "HH:mm:ss"
         return str(format_datetime(datetime.fromisoformat(iso), pattern, tzinfo=self.zone, locale=self.language))
 
+    def names(self, whom: Iterable[str]) -> str:
+        """Several roles or names in one line."""
+        return ", ".join(self.word(ROLES, who) for who in whom)
+
+    def detail(self, change: str, detail: Mapping[str, Any]) -> str:
+        """What the log says beside a change: the outcome, from where to where, whom, which button."""
+        if change == "moved":
+            return f"{detail.get('from', '')} → {detail.get('to', '')}"
+        if change == "told":
+            return f"{detail.get('to', '')} ({self.word(CHANNELS, detail.get('channel'))})"
+        if change == "escalated":
+            told = [self.word(ROLES, who) for who in detail.get("to", ())]
+            missing = (self.word(ROLES, who) for who in detail.get("nobody", ()))
+            return ", ".join([*told, *(self.fill(PAGE["told_nobody"], who=who) for who in missing)])
+        if change in ("stuck", "released"):
+            return self.input(detail.get("input"))
+        return self.word(ENDINGS, detail.get("outcome"))
+
+    def age(self, seconds: float) -> str:
+        """How long: seconds, minutes, hours or days, as the scripts say it."""
+        s = max(0, int(seconds))
+        if s < 60:
+            key, values = "age_seconds", {"s": s}
+        elif s < 3600:
+            key, values = "age_only_minutes", {"m": s // 60}
+        elif s < 86400:
+            key, values = "age_hours", {"h": s // 3600, "m": s % 3600 // 60}
+        else:
+            key, values = "age_days", {"d": s // 86400, "h": s % 86400 // 3600}
+        return self.fill(PAGE[key], **values)
+
+    def since(self, iso: str | None, at: datetime) -> str:
+        """How long before ``at`` a moment was; empty for None."""
+        return "" if iso is None else self.age((at - datetime.fromisoformat(iso)).total_seconds())
+
+    def fill(self, message: str, **values: object) -> str:
+        """A message with its {names} filled in."""
+        text = self._(message)
+        for name, value in values.items():
+            text = text.replace(f"{{{name}}}", str(value))
+        return text
+
     def for_scripts(self) -> dict[str, object]:
         """All words that the page's scripts use, as plain JSON."""
         tables = {
             "priority": PRIORITIES, "kind": KINDS, "unit_type": UNIT_TYPES, "mark": MARKS, "outcome": OUTCOMES,
+            "bearer": BEARERS, "role": ROLES,
         }  # fmt: skip
         words: dict[str, object] = {str(key): self._(message) for key, message in PAGE.items()}
         for name, table in tables.items():

@@ -31,6 +31,7 @@ class Watcher:
         self.scope = ""
         self.cases: dict[int, dict[str, Any]] = {}
         self.positions: list[int] = []
+        self.around: dict[int, dict[str, Any]] = {}
         self.snapshots = 0
         self.socket: ClientConnection | None = None
 
@@ -51,7 +52,10 @@ class Watcher:
             self.cursor = frame["position"]
             self.positions.append(frame["position"])
             self.cases[frame["case"]["id"]] = frame["case"]
+        elif frame["type"] == "around":
+            self.around |= {int(case): value for case, value in frame["cases"].items()}
         else:
+            assert frame["type"] == "beat"
             assert frame["cursor"] == self.cursor
         return frame
 

@@ -1,7 +1,7 @@
 // The operators' queue: puts stream, queue, rows, sound and keys together.
 import { Aim } from "./aim.js";
 import { Announcer } from "./announce.js";
-import { Queue, since } from "./queue.js";
+import { Queue, isEscalated, since } from "./queue.js";
 import { Row } from "./row.js";
 import { Sound } from "./sound.js";
 import { Stream } from "./stream.js";
@@ -43,6 +43,10 @@ const stream = new Stream(`${location.protocol === "https:" ? "wss:" : "ws:"}//$
     draw();
     painted();
   },
+  around: (cases) => {
+    queue.surround(cases);
+    draw();
+  },
   beat: () => painted(),
   state: (state, at) => drawContact(state, at),
 }, Date.now());
@@ -60,8 +64,19 @@ function painted() {
 
 // --- drawing -------------------------------------------------------------------------------------------------------
 
-function draw() {
+// Notes which rows have slid to another place while something was drawn.
+function marking(draws) {
   const tops = new Map([...rows.values()].map((row) => [row, row.element.getBoundingClientRect().top]));
+  draws();
+  for (const row of rows.values()) if (row.element.getBoundingClientRect().top !== tops.get(row)) row.movedAt = performance.now();
+}
+
+function draw() {
+  marking(drawRows);
+  ring();
+}
+
+function drawRows() {
   const focused = document.activeElement;
   const home = focused?.closest?.(".case");
   const neighbours = home ? [...document.querySelectorAll(".case")] : [];
@@ -74,10 +89,8 @@ function draw() {
   place($("waiting"), queue.waiting());
   place($("taken"), queue.taken());
   keepFocus(focused, home, neighbours);
-  for (const row of rows.values()) if (row.element.getBoundingClientRect().top !== tops.get(row)) row.movedAt = performance.now();
   drawn = ready;
   drawSummary();
-  ring();
 }
 
 function place(list, cases) {
@@ -95,6 +108,7 @@ function place(list, cases) {
       row.now = stream.serverNow();
       row.update(entry);
     }
+    row.around = queue.around.get(entry.id) ?? null;
     const there = list.children[index] ?? null;
     if (there === row.element) return;
     if (row.element.isConnected && list.moveBefore) list.moveBefore(row.element, there);
@@ -219,6 +233,8 @@ function tell(change, known) {
   if (reopened) tellOpened(entry, "again_alarm", true);
   else if (change.change === "opened" && entry.state === "open" && !known) tellOpened(entry, "new_alarm");
   else if (change.change === "repeated" && entry.state === "open") tellOpened(entry, "again_alarm");
+  else if (change.change === "escalated") tellOpened(entry, "escalated_alarm", true);
+  else if (change.change === "refused") announcer.say(`${words.text("refused_alarm", { who: entry.refused_by ?? change.actor })}: ${what}`, true);
   else if (change.change === "taken" && change.actor !== page.me) announcer.say(words.text("said_taken", { who: change.actor, what }));
   else if (change.change === "closed" && change.actor !== page.me) announcer.say(words.text("said_closed", { who: change.actor, what }));
 }
@@ -236,12 +252,14 @@ function ring() {
     if (now - soundedAt >= LOSS_REPEAT_MS && sound.play("loss")) soundedAt = now;
     return;
   }
-  const first = queue.waiting()[0];
-  if (!first || !REPEAT_MS[first.priority]) return;
-  const busy = queue.taken().some((entry) => entry.taken_by === page.me);
-  const due = now - soundedAt >= (busy ? BUSY_REPEAT_MS : REPEAT_MS[first.priority]);
-  const sounded = `${first.id}:${first.priority}`;
-  if ((due || (soundedFor !== sounded && now - soundedAt >= 1000)) && sound.play(busy && first.priority > 1 ? "soft" : first.priority)) {
+  const loudness = queue.loudness();
+  if (!REPEAT_MS[loudness]) return;
+  // Nothing softens an escalated case: nobody has come, however busy this console is.
+  const busy = queue.taken().some((entry) => entry.taken_by === page.me) && !queue.waiting().some(isEscalated);
+  const due = now - soundedAt >= (busy ? BUSY_REPEAT_MS : REPEAT_MS[loudness]);
+  const first = queue.waiting().find((entry) => isEscalated(entry) || entry.priority === loudness);
+  const sounded = `${first.id}:${loudness}`;
+  if ((due || (soundedFor !== sounded && now - soundedAt >= 1000)) && sound.play(busy && loudness > 1 ? "soft" : loudness)) {
     soundedAt = now;
     soundedFor = sounded;
   }
@@ -365,7 +383,7 @@ async function shift() {
 function tick() {
   stream.tick();
   announcer.tick();
-  drawAges();
+  marking(drawAges); // a line that is due makes a row taller
   ring();
   const left = Date.parse(page.session_ends) - stream.serverNow();
   if (left < ENDS_SOON_MS && $("ends").hidden && stream.state !== "ended") {

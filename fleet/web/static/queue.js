@@ -3,12 +3,15 @@
 export class Queue {
   constructor() {
     this.cases = new Map();
+    this.around = new Map(); // what stands around them, by case; told apart from the cases
   }
 
   // Replaces everything. Returns the ids that are new to us.
   snapshot(cases) {
     const before = new Set(this.cases.keys());
+    cases = cases.filter((entry) => !entry.test);
     this.cases = new Map(cases.map((entry) => [entry.id, entry]));
+    for (const id of this.around.keys()) if (!this.cases.has(id)) this.around.delete(id);
     return cases.filter((entry) => !before.has(entry.id)).map((entry) => entry.id);
   }
 
@@ -16,9 +19,16 @@ export class Queue {
   apply(entry) {
     const known = this.cases.get(entry.id) ?? null;
     if (known && known.position > entry.position) return known;
-    if (entry.state === "closed") this.cases.delete(entry.id);
-    else this.cases.set(entry.id, entry);
+    if (entry.state === "closed" || entry.test) {
+      this.cases.delete(entry.id);
+      this.around.delete(entry.id);
+    } else this.cases.set(entry.id, entry);
     return known;
+  }
+
+  // What stands around some cases, as it is now.
+  surround(around) {
+    for (const [id, value] of Object.entries(around)) this.around.set(Number(id), value);
   }
 
   waiting() {
@@ -27,6 +37,11 @@ export class Queue {
 
   taken() {
     return this.#sorted("taken");
+  }
+
+  // How urgently to sound: an escalated case is as loud as an acute one. 9 where nobody waits.
+  loudness() {
+    return Math.min(9, ...this.waiting().map((entry) => (isEscalated(entry) ? 1 : entry.priority)));
   }
 
   // The case that has waited longest, whatever its priority; null where nobody waits.
@@ -52,4 +67,8 @@ export class Queue {
 export function since(entry) {
   const received = Date.parse(entry.opened_at);
   return entry.pressed_at === null ? received : Math.min(received, Date.parse(entry.pressed_at));
+}
+
+export function isEscalated(entry) {
+  return entry.state === "open" && entry.escalated_place !== null;
 }

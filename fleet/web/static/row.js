@@ -1,5 +1,6 @@
 // One case as a row. Elements are made once and changed in place, so that focus and a half-made choice survive news.
-import { since } from "./queue.js";
+import { againText, linesOf, putLines, wayText } from "./around.js";
+import { isEscalated, since } from "./queue.js";
 
 function make(name, attributes = {}, ...children) {
   const element = document.createElement(name);
@@ -20,6 +21,7 @@ export class Row {
     this.act = act;
     this.pending = null; // {action, state} while the server is asked
     this.movedAt = 0;
+    this.around = null; // not yet known
     this.#build(outcomes);
     this.update(entry);
   }
@@ -27,16 +29,20 @@ export class Row {
   #build(outcomes) {
     const words = this.words;
     this.priority = make("span", { class: "word" });
+    this.escalated = make("strong", { class: "escalated" });
     this.kind = make("strong", { class: "kind" });
     this.input = make("span", { class: "input" });
     this.presses = make("span", { class: "presses" });
     this.unit = make("span", { class: "code" });
     this.place = make("span");
     this.type = make("span");
+    this.way = make("span", { class: "way" });
     this.marks = make("ul", { class: "marks" });
     this.when = make("span", { class: "quiet" });
+    this.again = make("span", { class: "again" });
     this.age = make("strong", { class: "age" });
     this.centre = make("p", { class: "centre" });
+    this.lines = make("div", { class: "around" });
     this.who = make("p", { class: "who" });
     this.fault = make("p", { class: "row-fault", role: "status" });
     this.takeButton = make("button", { type: "button", class: "main take" });
@@ -56,13 +62,13 @@ export class Row {
     this.takeButton.addEventListener("click", (event) => this.#deliberate(event) && this.act.take(this));
     this.closeButton.addEventListener("click", (event) => this.#deliberate(event) && this.choose());
     this.element = make("li", { class: "case", tabindex: "-1" },
-      make("div", { class: "urgency" }, make("span", { class: "shape", "aria-hidden": "true" }), this.priority),
+      make("div", { class: "urgency" }, make("span", { class: "shape", "aria-hidden": "true" }), this.priority, this.escalated),
       make("div", { class: "what" },
         make("p", { class: "headline" }, this.kind, " ", this.input, " ", this.presses),
-        make("p", { class: "where" }, this.place, " · ", this.type, " ", this.unit),
+        make("p", { class: "where" }, this.place, " · ", this.type, " ", this.unit, " ", this.way),
         this.marks),
-      make("div", { class: "since" }, this.age, " ", this.when),
-      make("div", { class: "stand" }, this.centre, this.who),
+      make("div", { class: "since" }, this.age, " ", this.when, " ", this.again),
+      make("div", { class: "stand" }, this.centre, this.lines, this.who),
       make("div", { class: "actions" }, this.takeButton, this.closeButton, this.history),
       this.choices, this.fault);
   }
@@ -75,8 +81,10 @@ export class Row {
     element.dataset.case = entry.id;
     element.dataset.priority = entry.priority;
     element.dataset.state = entry.state;
+    element.dataset.escalated = isEscalated(entry);
     element.dataset.mine = entry.taken_by === this.me;
     put(this.priority, words.priority(entry.priority));
+    put(this.escalated, element.dataset.escalated === "true" ? words.text("escalated") : "");
     put(this.kind, words.kind(entry.kind));
     put(this.input, words.input(entry.input));
     put(this.presses, entry.presses > 1 ? words.text("press_many", { n: entry.presses }) : "");
@@ -127,8 +135,13 @@ export class Row {
     put(this.age, words.age(now - began));
     const late = Date.parse(entry.opened_at) - began;
     const time = words.time(began, now);
-    put(this.when, entry.marks.includes("late") ? words.text("pressed_late", { time, age: words.age(late, false) })
+    put(this.when, entry.pressed_at === null && entry.marks.includes("late") ? words.text("pressed_before", { time })
+      : entry.marks.includes("late") ? words.text("pressed_late", { time, age: words.age(late, false) })
       : words.text("pressed", { time }));
+    put(this.again, againText(entry, this.around, words, now));
+    put(this.way, wayText(this.around, words));
+    this.way.dataset.low = (this.around?.battery ?? 100) <= 20;
+    putLines(this.lines, linesOf(entry, this.around, words, now));
     const taken = entry.taken_at === null ? "" : words.time(Date.parse(entry.taken_at), now);
     const before = entry.taken_before_by ? words.text("before", { who: entry.taken_before_by }) : "";
     put(this.who, entry.state === "open" ? before
@@ -159,7 +172,7 @@ export class Row {
   #deliberate(event) {
     if (this.pending !== null) return false;
     if (this.act.isMeant(event, this.element, this.movedAt)) return true;
-    this.say(this.words.text("moved"));
+    this.say(this.words.text("rows_moved"));
     return false;
   }
 }

@@ -7,7 +7,7 @@ const NOT_LOGGED_IN = 4401;
 const CURSOR_INVALID = 4409;
 
 export class Stream {
-  // on: {open(), snapshot(cases), change(change), beat(), state(name, heardAt)}
+  // on: {open(), snapshot(cases), change(change), around(cases), beat(), state(name, heardAt)}
   constructor(url, on, now) {
     this.url = url;
     this.on = on;
@@ -64,6 +64,8 @@ export class Stream {
       if (frame.position <= this.cursor) return;
       this.cursor = frame.position;
       this.on.change(frame);
+    } else if (frame.type === "around") {
+      this.on.around(frame.cases);
     } else if (frame.type === "beat") {
       this.offset = Date.parse(frame.at) - Date.now();
       if (frame.cursor !== this.cursor) {

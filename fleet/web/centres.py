@@ -1,0 +1,30 @@
+"""How the alarm centres are doing that take the alarms of the session's municipalities. Reads only."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fleet.store.pool import fetch_all, tenant_transaction
+from fleet.store.sql_file import read_statements
+from fleet.web.model import Session
+from fleet.web.pages import Web, answering, page, session_of
+
+router = APIRouter()
+SQL = read_statements("fleet.web", "centres.sql")
+
+
+@router.get("/centres")
+async def centres_page(request: Request, session: Annotated[Session, Depends(session_of)]) -> Response:
+    """Each centre's health and since when, what it is owed, and how it says that a person has taken an alarm."""
+    async with answering(), tenant_transaction(Web.of(request).pool, session.municipalities) as connection:
+        rows = await fetch_all(connection, SQL["centres"])
+    centres = [
+        {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
+        for row in rows
+    ]
+    return page(request, "centres.html", session=session, centres=centres, at=datetime.now(UTC))

@@ -1,0 +1,12 @@
+-- Alarm centres as the pages show them. Runs as livlina_web: of the outbox it sees the rows of the session's municipalities.
+
+-- name: centres
+-- What is owed is counted in one pass over the partial index outbox_due.
+SELECT n.centre_id, n.name, n.protocol, n.reports_taken, coalesce(h.state, 'good') AS state, h.since, h.last_outcome,
+       h.good_probes, h.probe_at, coalesce(o.owed, 0) AS owed, o.oldest, coalesce(o.tests, 0) AS tests
+FROM centres n LEFT JOIN centre_health h USING (centre_id)
+LEFT JOIN (SELECT centre_id, count(*) FILTER (WHERE NOT test) AS owed, count(*) FILTER (WHERE test) AS tests,
+                  min(queued_at) FILTER (WHERE NOT test) AS oldest
+           FROM outbox WHERE delivered_at IS NULL AND withdrawn_at IS NULL GROUP BY centre_id) o USING (centre_id)
+WHERE n.removed_at IS NULL OR o.centre_id IS NOT NULL
+ORDER BY n.name;

@@ -1,0 +1,31 @@
+-- Units as technicians see them. All of it runs as livlina_web, which may not read keys, nor arguments of orders.
+
+-- name: units
+-- One look into unit_states and unit_conditions a unit, by primary key.
+SELECT u.unit_id, u.unit_type, u.state AS registered, m.name AS municipality, s.seen_at, s.due_at, s.bearer, s.operator,
+       s.radio, s.battery, s.flags, s.version,
+       coalesce((SELECT array_agg(c.part ORDER BY c.part) FROM unit_conditions c
+                 WHERE c.unit_id = u.unit_id AND c.condition = 'stuck input' AND c.active), '{}') AS stuck,
+       EXISTS (SELECT 1 FROM unit_conditions c
+               WHERE c.unit_id = u.unit_id AND c.condition = 'mains lost' AND c.active) AS mains_lost
+FROM units u JOIN municipalities m USING (municipality_id) LEFT JOIN unit_states s USING (unit_id)
+WHERE u.unit_id > %(after)s
+  AND (%(municipality)s::int IS NULL OR u.municipality_id = %(municipality)s::int)
+  AND (NOT %(overdue)s OR (u.state = 'active' AND (s.due_at IS NULL OR s.due_at < %(at)s)))
+ORDER BY u.unit_id LIMIT %(most)s;
+
+-- name: unit
+SELECT u.unit_id, u.unit_type, u.state AS registered, u.made_at, m.name AS municipality, s.seen_at, s.due_at, s.transport,
+       s.bearer, s.operator, s.radio, s.battery, s.signal, s.flags, s.attempts, s.open_presses, s.refused, s.status_at,
+       s.version, s.reboot, s.uptime, s.heap_low, s.temperature, s.battery_mv, s.supply_mv, s.cell, s.tac, s.last_cause,
+       s.psm_active, s.psm_tau, s.edrx, s.modem
+FROM units u JOIN municipalities m USING (municipality_id) LEFT JOIN unit_states s USING (unit_id)
+WHERE u.unit_id = %(unit_id)s;
+
+-- name: orders
+SELECT number, kind, actor, queued_at, expires_at, sends, sent_at, answered_at, result FROM unit_commands
+WHERE unit_id = %(unit_id)s ORDER BY number DESC LIMIT 20;
+
+-- name: proofs
+-- The newest proof of each button (button_proofs_newest).
+SELECT DISTINCT ON (input) input, bearer, at FROM button_proofs WHERE unit_id = %(unit_id)s ORDER BY input, at DESC;
