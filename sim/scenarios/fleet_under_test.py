@@ -39,7 +39,7 @@ from fleet.store.postgres_cluster import APP
 from livlina.installation import open_authority, open_secret_box
 from provisioning.ca import CertificateAuthority
 from provisioning.identity import Identity
-from sim.centre import Centre
+from sim.centre import Behaviour, Centre
 from sim.scenarios.world import START, WatchedLink, World
 
 MUNICIPALITY = 1
@@ -189,6 +189,9 @@ class FleetUnderTest:
         assert self._ways is not None
         return self._ways.link_to(centre)
 
+    def _answers(self, centre: str) -> bool:
+        return self.centres[centre].behaviour not in (Behaviour.SILENT, Behaviour.MUTE)
+
     def policy(self) -> Policy:
         """Durations and counts of failover."""
         return Policy()
@@ -262,7 +265,10 @@ class FleetUnderTest:
         parts: list[Part] = [
             self._ingest,
             Forwarding(
-                url, lambda centre: WatchedLink(world, self.way_to(centre)), clock=clock, policy=self.policy()
+                url,
+                lambda centre: WatchedLink(world, self.way_to(centre), lambda: self._answers(centre.name)),
+                clock=clock,
+                policy=self.policy(),
             ),
             Notices(url, self.links(), clock=clock),
         ]  # fmt: skip

@@ -190,11 +190,13 @@ class FleetTime:
 
 
 class WatchedLink:
-    """A link to a centre; the world knows when it is waiting for an answer."""
+    """A link to a centre; the world knows when it is waiting for an answer. `answers` says whether one will come: for
+    a centre that is silent on purpose nobody waits."""
 
-    def __init__(self, world: World, link: CentreLink) -> None:
+    def __init__(self, world: World, link: CentreLink, answers: Callable[[], bool] = lambda: True) -> None:
         self._world = world
         self._link = link
+        self._answers = answers
 
     async def deliver(self, owed: Owed) -> Outcome:
         """One attempt."""
@@ -209,11 +211,12 @@ class WatchedLink:
         await self._link.close()
 
     async def _watched(self, talk: Coroutine[object, object, Outcome]) -> Outcome:
-        self._world.talks += 1
+        waiting = int(self._answers())
+        self._world.talks += waiting
         try:
             return await talk
         finally:
-            self._world.talks -= 1
+            self._world.talks -= waiting
             self._world.touch()
 
 
