@@ -98,7 +98,7 @@ lint: $(VENV)/.test
 	echo "format, lint, types, imports and bytecode are in order"
 
 check: setup $(VENV)/.test lint ## lint, types, imports, bytecode, and the tests that need no server
-	@$(BIN)/python -m pytest -q $(QUICK_TESTS)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(QUICK_TESTS)
 
 test: test-setup check ## everything, in under ten minutes on two cores
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --durations=5 $(WHOLE_TESTS)
