@@ -61,8 +61,13 @@ async def unit_page(request: Request, session: Who, unit_id: str) -> Response:
         rows = await fetch_all(connection, SQL["unit"], place)
         if not rows:
             return page(request, "error.html", status=404, session=session, problem="no_unit")
-        active = [one for one in await conditions(connection, rows[0]["unit_id"]) if one["active"]]
         todo = await tasks(connection, unit=rows[0]["unit_id"])
+        told = {(task["kind"], task["part"]) for task in todo}
+        active = [
+            one
+            for one in await conditions(connection, rows[0]["unit_id"])
+            if one["active"] and (one["condition"], one["part"]) not in told
+        ]
         orders = [_times(row) for row in await fetch_all(connection, SQL["orders"], place)]
         proofs = [_times(row) for row in await fetch_all(connection, SQL["proofs"], place)]
     return page(

@@ -1,6 +1,7 @@
 // What stands around a case, as lines of its row: where it was sent, who was told, what comes next and when.
 
 const LATE_STEP_MS = 10000; // steps are taken within a second or two: later than this somebody must act
+const LOW_PERCENT = 20;
 
 function line(kind, text) {
   const element = document.createElement("p");
@@ -23,7 +24,10 @@ export function linesOf(entry, around, words, now) {
   if (entry.state === "open" && entry.accepted_at !== null && entry.reports_taken === "none") {
     lines.push(["never", words.text("never_taken", { who: entry.responsible ?? entry.accepted_by })]);
   }
-  const told = (around?.told ?? []).filter((one) => one.told || one.trying).map((one) => toldText(one, words, time));
+  const people = (around?.told ?? []).filter((one) => one.told || one.trying);
+  const missed = people.filter((one) => one.trying && one.tries > 1);
+  const told = people.filter((one) => !missed.includes(one)).map((one) => toldText(one, words, time));
+  if (missed.length) lines.push(["untold", missed.map((one) => toldText(one, words, time)).join(" · ")]);
   if (told.length) lines.push(["told", words.text("told_whom", { list: told.join(" · ") })]);
   if (entry.state === "open" && entry.escalated_place !== null) {
     const { at = null, to = [], nobody = [] } = around?.escalated ?? {};
@@ -40,7 +44,7 @@ export function linesOf(entry, around, words, now) {
 function toldText(one, words, time) {
   const who = words.of("role", one.who);
   if (one.trying === 0) return words.text("told_at", { who, time: time(one.at) });
-  return one.tries > 0 ? words.text("told_trying", { who, n: one.tries }) : words.text("told_waiting", { who });
+  return one.tries > 1 ? words.text("told_trying", { who, n: one.tries }) : words.text("told_waiting", { who });
 }
 
 function nextStep(entry, next, words, now) {
@@ -75,10 +79,16 @@ export function againText(entry, around, words, now) {
   return [words.text("pressed_again", { times }), ...(risen ? [words.text("risen")] : [])].join(": ");
 }
 
-// Which way the newest press came, and how long the unit's battery lasts.
+// Which way the newest press came, how full the battery is, and whether that is low.
 export function wayText(around, words) {
-  if (!around) return "";
-  const way = around.bearer === null ? [] : [words.of("bearer", around.bearer)];
-  if (around.battery === null) return way.join(" · ");
-  return [...way, words.text(around.battery <= 20 ? "battery_low" : "battery", { n: around.battery })].join(" · ");
+  return around === null || around.bearer === null ? "" : words.of("bearer", around.bearer);
+}
+
+export function powerText(around, words) {
+  return around === null || around.battery === null ? ""
+    : words.text(isLow(around) ? "battery_low" : "battery", { n: around.battery });
+}
+
+export function isLow(around) {
+  return around !== null && around.battery !== null && around.battery <= LOW_PERCENT;
 }

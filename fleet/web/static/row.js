@@ -1,5 +1,5 @@
 // One case as a row. Elements are made once and changed in place, so that focus and a half-made choice survive news.
-import { againText, linesOf, putLines, wayText } from "./around.js";
+import { againText, isLow, linesOf, powerText, putLines, wayText } from "./around.js";
 import { isEscalated, since } from "./queue.js";
 
 function make(name, attributes = {}, ...children) {
@@ -37,9 +37,10 @@ export class Row {
     this.place = make("span");
     this.type = make("span");
     this.way = make("span", { class: "way" });
+    this.power = make("span", { class: "power" });
     this.marks = make("ul", { class: "marks" });
     this.when = make("span", { class: "quiet" });
-    this.again = make("span", { class: "again" });
+    this.again = make("p", { class: "again" });
     this.age = make("strong", { class: "age" });
     this.centre = make("p", { class: "centre" });
     this.lines = make("div", { class: "around" });
@@ -65,9 +66,10 @@ export class Row {
       make("div", { class: "urgency" }, make("span", { class: "shape", "aria-hidden": "true" }), this.priority, this.escalated),
       make("div", { class: "what" },
         make("p", { class: "headline" }, this.kind, " ", this.input, " ", this.presses),
-        make("p", { class: "where" }, this.place, " · ", this.type, " ", this.unit, " ", this.way),
+        make("p", { class: "where" }, this.place, " · ", this.type, " ", this.unit, " ", this.way, " ", this.power),
+        this.again,
         this.marks),
-      make("div", { class: "since" }, this.age, " ", this.when, " ", this.again),
+      make("div", { class: "since" }, this.age, " ", this.when),
       make("div", { class: "stand" }, this.centre, this.lines, this.who),
       make("div", { class: "actions" }, this.takeButton, this.closeButton, this.history),
       this.choices, this.fault);
@@ -140,7 +142,8 @@ export class Row {
       : words.text("pressed", { time }));
     put(this.again, againText(entry, this.around, words, now));
     put(this.way, wayText(this.around, words));
-    this.way.dataset.low = (this.around?.battery ?? 100) <= 20;
+    put(this.power, powerText(this.around, words));
+    this.power.dataset.low = isLow(this.around);
     putLines(this.lines, linesOf(entry, this.around, words, now));
     const taken = entry.taken_at === null ? "" : words.time(Date.parse(entry.taken_at), now);
     const before = entry.taken_before_by ? words.text("before", { who: entry.taken_before_by }) : "";

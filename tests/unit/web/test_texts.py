@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 
+from firmware.core import reboot
 from fleet.alarms import decide as alarms
-from fleet.web import texts
+from fleet.forwarding.model import Sign, State
+from fleet.technicians import decide as technicians
+from fleet.web import texts, vocabulary
 from fleet.web.model import OUTCOMES
 from fleet.web.texts import LANGUAGES, PAGE
+from protocols.wire import messages
 
 WEB = Path(texts.__file__).parent
 
@@ -55,4 +60,41 @@ def test_every_code_of_the_alarm_path_has_a_word() -> None:
     assert set(texts.PRIORITIES) == {alarms.ACUTE, alarms.HIGH, alarms.NORMAL, alarms.TECHNICAL}
     marks = set(re.findall(r'found\.append\("(\w+)"\)', Path(alarms.__file__).read_text()))
     assert marks
-    assert marks <= set(texts.MARKS)
+    assert marks | {alarms.STUCK, alarms.UNPROVEN, "replay"} <= set(texts.MARKS)
+
+
+def test_every_change_that_the_case_log_may_hold_has_a_word() -> None:
+    migrations = sorted((WEB.parent / "store" / "migrations").glob("*.sql"))
+    lists = [found for m in migrations for found in re.findall(r"CHECK \(change IN \(([^)]*)\)", m.read_text())]
+    changes = set(re.findall(r"'(\w+)'", lists[-1]))
+    assert {"escalated", "moved", "told"} <= changes
+    assert changes <= set(texts.CHANGES)
+
+
+def test_every_code_of_units_and_centres_has_a_word() -> None:
+    assert set(vocabulary.REBOOTS) == {code for code, _ in reboot.NAMES}
+    wire = {name: value for name, value in vars(messages).items() if isinstance(value, int)}
+    for table, prefix in (
+        (vocabulary.ORDERS, "COMMAND_"), (vocabulary.RESULTS, "RESULT_"), (vocabulary.RADIOS, "RADIO_"),
+        (texts.BEARERS, "BEARER_"),
+    ):  # fmt: skip
+        assert set(table) == {value for name, value in wire.items() if name.startswith(prefix)}, prefix
+    assert set(vocabulary.HEALTH) == {state.value for state in State}
+    assert set(vocabulary.SIGNS) == {sign.value for sign in Sign}
+    events = [technicians.consequence_of(kind, {1: 1, 2: 0}) for kind in range(1, 20)]
+    assert {one.task.kind for one in events if one.task} <= set(vocabulary.TASKS)
+    assert {one.condition.name for one in events if one.condition} <= set(vocabulary.CONDITIONS)
+
+
+def test_details_of_any_shape_are_shown() -> None:
+    words = texts.Words("en", ZoneInfo("UTC"))
+    said = {
+        "percent": 11,
+        "why": "chatters",
+        "text": "x",
+        "odd": [1],
+        "silent_s": "long",
+        "unix_s": 1 << 70,
+        "radio": {},
+    }
+    assert vocabulary.detail(words, said) == "odd: [1], 11 %, radio: {}, long, x, closes 2106-02-07, chatters"
