@@ -57,6 +57,12 @@ class Repose:
         elif not there and name in self._mains:
             self._mains.remove(name)
 
+    def energy(self, event: "tuple[Any, ...]", now: int) -> None:
+        """("state", consumer, state) or ("exchange",): for the book, and the modem's state for the decision."""
+        self._note(event, now)
+        if event[0] == "state" and event[1] == "modem":
+            self._carry_out(self._rest.handle(("modem", event[2]), now), now)
+
     def turn(self, now: int) -> "int | None":
         """What goes on now; when to look again."""
         facts = self._unit.busy(now)
@@ -70,12 +76,15 @@ class Repose:
         self._carry_out(self._rest.handle(("next", self._unit.report_due()), now), now)
         return self._rest.next_wakeup(now)
 
+    def _note(self, event: "tuple[Any, ...]", now: int) -> None:
+        for _, ms, spent in self.book.handle(event, now):
+            say("wake of", ms, "ms,", spent, "uJ")
+
     def _carry_out(self, actions: "list[tuple[Any, ...]]", now: int) -> None:
         for action in actions:
             if action[0] == "modem_rest":
                 self._tell(("rest", action[1], action[2]))
-                for _, ms, spent in self.book.handle(("rest" if action[1] else "wake",), now):
-                    say("wake of", ms, "ms,", spent, "uJ")
+                self._note(("rest" if action[1] else "wake",), now)
             elif action[0] == "deep_sleep":
                 self._save()
                 memory = self._unit.remembered(now) + [self.book.remember(now)]

@@ -110,23 +110,24 @@ FALLS = {"modem idle": ("modem edrx", 22000), "cpu awake": ("cpu light sleep", 2
 class EnergyBook:
     """The ledger of one boot, with what falls by itself, and its sums over all boots.
 
-    `mv` as in `Ledger`; `remembered` is what `remember` gave before a deep sleep of `slept` ms, or None. Events besides
-    the ledger's: ("exchange",) when something is sent or received; ("rest",) ends a wake and ("wake",) begins one; the
-    first begins at once. Attributes: `last` (ms, uJ) of the last whole wake or None, `wakes` and `spent` (uJ) over all
-    boots that remember each other, as of the last wake's end.
+    `mv` as in `Ledger`; `remembered` is what `remember` gave before a deep sleep of `slept` ms, or None. A wake begins
+    with the boot, and whenever the modem comes out of its sleep; it ends when the modem sleeps, or where there is none
+    with ("rest",). Events besides the ledger's: ("exchange",) when something is sent or received, ("rest",), ("wake",).
+    Attributes: `last` (ms, uJ) of the last whole wake or None, `wakes` over all boots that remember each other.
     """
 
     def __init__(self, mv: int, now: int, remembered: "Any" = None, slept: int = 0) -> None:
         self.ledger = Ledger(mv, now)
         self.last: "tuple[int, int] | None" = None
         self.wakes = 0
-        self.spent = 0
+        self._before = 0
         if isinstance(remembered, list) and len(remembered) == 4 and all([isinstance(n, int) for n in remembered]):
-            self.wakes, self.spent = remembered[0], remembered[1]
+            self.wakes, self._before = remembered[0], remembered[1]
             self.last = (remembered[2], remembered[3])
             asleep = STATES["cpu deep sleep"][0] + STATES["modem psm"][0]
-            self.spent += asleep * slept * mv // 1000000
+            self._before += asleep * slept * mv // 1000000
         self._exchange = now
+        self._open = False
         self._states: "dict[str, str]" = {}
         self._fallen: "list[str]" = []
         self.handle(("state", "cpu", "awake"), now)
@@ -138,23 +139,47 @@ class EnergyBook:
         if event[0] == "state":
             self._states[event[1]] = event[2]
             self._rise(now)
+            if event[1] == "modem":
+                if event[2] in ("psm", "off"):
+                    return self._end(now)
+                self._begin(now)
         elif event[0] == "exchange":
             self._rise(now)
         elif event[0] == "wake":
             self._rise(now)
-            self.ledger.handle(event, now)
-        elif event[0] == "rest":
-            made = self.ledger.handle(("sleep",), now)
-            for _, ms, spent in made:
-                self.last = (ms, spent)
-                self.wakes += 1
-                self.spent += spent
-            return made
+            self._begin(now)
+        elif event[0] == "rest" and "modem" not in self._states:
+            return self._end(now)
         return []
 
     def next_wakeup(self, now: int) -> "int | None":
         """Never: what falls by itself is found when something is noted."""
         return None
+
+    def spent(self, now: int) -> int:
+        """uJ over all boots that remember each other, sleep between them included."""
+        self._fall(now)
+        return self._before + self.ledger.total(now) * self.ledger.mv // 1000000
+
+    def remember(self, now: int) -> "list[int]":
+        """What is to survive a deep sleep; ends the wake if it has not ended."""
+        self._fall(now)
+        self._end(now)
+        last = self.last or (0, 0)
+        return [self.wakes, self.spent(now), last[0], last[1]]
+
+    def _begin(self, now: int) -> None:
+        if not self._open:
+            self._open = True
+            self.ledger.handle(("wake",), now)
+
+    def _end(self, now: int) -> "list[tuple[Any, ...]]":
+        made = self.ledger.handle(("sleep",), now)
+        for _, ms, spent in made:
+            self._open = False
+            self.last = (ms, spent)
+            self.wakes += 1
+        return made
 
     def _rise(self, now: int) -> None:
         """Whatever had fallen is up again."""
@@ -169,12 +194,6 @@ class EnergyBook:
             if after is not None and consumer not in self._fallen and now >= self._exchange + after[1]:
                 self._fallen.append(consumer)
                 self.ledger.handle(("state", consumer, after[0].split(" ", 1)[1]), self._exchange + after[1])
-
-    def remember(self, now: int) -> "list[int]":
-        """What is to survive a deep sleep; ends the wake if it has not ended."""
-        self.handle(("rest",), now)
-        last = self.last or (0, 0)
-        return [self.wakes, self.spent, last[0], last[1]]
 
 
 # Energy of one whole exchange over LTE-M, in uJ (1 uWh = 3600 uJ). boaks, docu/POWERCONSUMPTION.md, nRF9160, PPK2.

@@ -10,7 +10,8 @@ Events:
     is open; "mains" while there is mains or the charger charges; "working" for whatever else needs the processor;
 ("duty", on) for a profile that is on and off duty (on at first);
 ("next", at) when the next heartbeat is due;
-("awake",) after a deep sleep that was refused; ("time",).
+("modem", "idle"), or "psm", or "off": what the modem does now, where there is one; ("awake",) after a deep sleep that
+was refused; ("time",).
 Actions: ("modem_rest", allowed, s) with the period in which the modem will be woken at the latest (0 when not allowed);
 ("deep_sleep", ms): everything off but the clock and the button. Then the processor starts over; if it cannot sleep
 now, the driver says ("awake",).
@@ -48,7 +49,10 @@ LINGER_MS = 10000
 """So long after the last thing that went on everything stays awake: what the server has to say comes behind a receipt.
 The modem's own active time (8 s in the model) runs meanwhile."""
 SETTLE_MS = 3000
-"""From the modem's leave to rest to the board's sleep: the modem is told its settings and lets go of the network."""
+"""From the modem's leave to rest to the board's sleep, at least: it is told its settings meanwhile."""
+DROWSY_MS = 60000
+"""So long at most the board waits for its modem to fall asleep: what the server has to say is heard until then, and a
+key that wakes a modem must not meet one that is awake. A network that grants no PSM keeps nobody up."""
 WORTH_MS = 60000
 """A deep sleep shorter than this costs more than it saves: a start of the board takes seconds."""
 EARLY_MS = 5000
@@ -67,6 +71,7 @@ class Rest:
         self._busy = ["working"]
         self._duty = True
         self._next: "int | None" = None
+        self._drowsy = False
         self._since = now
 
     def handle(self, event: "tuple[Any, ...]", now: int) -> "Actions":
@@ -86,6 +91,8 @@ class Rest:
                 actions += self._step("busy", now)
         elif event[0] == "next":
             self._next = event[1]
+        elif event[0] == "modem":
+            self._drowsy = event[1] == "idle"
         elif event[0] == "awake":
             actions += self._step("refused", now)
         return actions + self._time(now)
@@ -94,8 +101,8 @@ class Rest:
         """When ("time",) is to be handled next; None when nothing changes by itself."""
         if self.state == LINGERING:
             return self._since + LINGER_MS
-        if self.state == RESTING and self._worth(max(now, self._since + SETTLE_MS)):
-            return self._since + SETTLE_MS
+        if self.state == RESTING and self._worth(max(now, self._settled())):
+            return self._settled()
         return None
 
     def allowed(self) -> bool:
@@ -109,9 +116,12 @@ class Rest:
         actions += self._step("quiet", now)
         if self.state == LINGERING and now >= self._since + LINGER_MS:
             actions += self._step("lingered", now)
-        if self.state == RESTING and now >= self._since + SETTLE_MS and self._worth(now):
+        if self.state == RESTING and now >= self._settled() and self._worth(now):
             actions += self._step("slept", now)
         return actions
+
+    def _settled(self) -> int:
+        return self._since + (DROWSY_MS if self._drowsy else SETTLE_MS)
 
     def _worth(self, now: int) -> bool:
         """Whether the board may sleep now, and for long enough."""

@@ -144,18 +144,29 @@ def test_a_book_counts_a_wake_with_what_falls_by_itself():
     book = EnergyBook(3900, 0)
     book.handle(("state", "modem", "idle"), 0)
     book.handle(("exchange",), 5000)
-    made = book.handle(("rest",), 40000)
+    assert book.handle(("rest",), 30000) == [], "as long as the modem is awake, so is the unit"
+    made = book.handle(("state", "modem", "psm"), 40000)
     # The processor is awake for 2 s twice, the modem is held for 22 s after the last exchange.
     expected = uj(
         ("cpu awake", 4000), ("cpu light sleep", 36000), ("modem idle", 27000), ("modem edrx", 13000)
     )  # fmt: skip
     assert made == [("spent", 40000, expected)] and book.last == (40000, expected)
-    assert book.handle(("rest",), 50000) == [], "a wake ends once"
-    book.handle(("state", "modem", "psm"), 50000)
-    book.handle(("wake",), 60000)
-    assert book.handle(("rest",), 61000) == [("spent", 1000, uj(("cpu awake", 1000), ("modem psm", 1000)))]
-    assert book.wakes == 2 and book.spent == expected + book.last[1]
+    assert book.handle(("state", "modem", "psm"), 50000) == [], "a wake ends once"
+    asleep = book.spent(60000) - expected
+    book.handle(("state", "modem", "idle"), 60000)
+    made = book.handle(("state", "modem", "off"), 61000)
+    assert made == [("spent", 1000, uj(("cpu awake", 1000), ("modem idle", 1000)))]
+    assert book.wakes == 2 and abs(book.spent(61000) - expected - asleep - made[0][2]) <= 1
     assert book.ledger.unknown == 0 and book.next_wakeup(61000) is None
+
+
+def test_a_book_of_a_unit_without_a_modem_goes_by_its_rest():
+    book = EnergyBook(3900, 0)
+    assert book.handle(("rest",), 1000) == [("spent", 1000, uj(("cpu awake", 1000)))]
+    assert book.handle(("rest",), 2000) == []
+    book.handle(("wake",), 60000)
+    book.handle(("wake",), 60500)
+    assert book.handle(("rest",), 61000)[0][1] == 1000, "a wake begins once"
 
 
 def test_looking_often_changes_no_book():
@@ -164,7 +175,7 @@ def test_looking_often_changes_no_book():
         book.handle(("state", "modem", "idle"), 0)
         for now in range(0, 70000, step):
             book.handle(("look",), now)
-        book.handle(("rest",), 70000)
+        book.handle(("state", "modem", "psm"), 70000)
     assert one.last == other.last
 
 
@@ -173,6 +184,6 @@ def test_a_book_survives_deep_sleep_and_no_nonsense():
     kept = book.remember(10000)
     again = EnergyBook(3900, 0, kept, 3600000)
     assert again.wakes == 1 and again.last == book.last
-    assert again.spent == book.spent + 14 * 3600000 * 3900 // 1000000
+    assert again.spent(0) == book.spent(10000) + 14 * 3600000 * 3900 // 1000000
     for nonsense in (None, [], [1, 2, 3], ["a", 1, 2, 3], {1: 2}, 7):
         assert EnergyBook(3900, 0, nonsense, 1000).wakes == 0

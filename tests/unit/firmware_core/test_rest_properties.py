@@ -67,6 +67,11 @@ class Life(RuleBasedStateMachine):
         self.next = None if left is None else self.now + left
         self.tell(("next", self.next))
 
+    @rule(state=st.sampled_from(["idle", "psm", "off"]))
+    def modem_tells(self, state: str) -> None:
+        if not self.sleeping:
+            self.tell(("modem", state))
+
     @rule()
     def refused(self) -> None:
         if self.sleeping:
