@@ -11,8 +11,6 @@ from sim.scenarios.scenario import ScenarioError
 from sim.scenarios.world import merged
 
 FEWEST = 3
-COARSE_S = 5.0
-"""So far the fleet's polling is put off where nothing happens: half of what any figure here may be."""
 BEGIN_S = 90.0
 """By then every unit has been heard once."""
 FINGER_S = (0.06, 0.4)
@@ -91,7 +89,7 @@ def ends(acts: list[Act]) -> float:
 
 def fine_spans(players: Cast, acts: list[Act]) -> list[tuple[float, float]]:
     """When the fleet polls as often as it wants to: after whatever is pressed, and around the steps of escalation.
-    What wakes it up does so at any time; elsewhere only its polling is put off, by `COARSE_S` at most."""
+    What wakes it up does so at any time; elsewhere only its polling is put off."""
     spans: list[tuple[float, float]] = []
     pressing = {*players.short, *players.long}
     for act in acts:

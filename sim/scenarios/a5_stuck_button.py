@@ -20,7 +20,7 @@ from sim.lockstep import LockStep
 from sim.scenarios import truth
 from sim.scenarios.a5_judge import Judge
 from sim.scenarios.a5_sabotage import SABOTAGES, applied, prelude
-from sim.scenarios.a5_story import COARSE_S, LOW_PENDANT, PENDANT, Act, Cast, cast, ends, fine_spans, story
+from sim.scenarios.a5_story import LOW_PENDANT, PENDANT, Act, Cast, cast, ends, fine_spans, story
 from sim.scenarios.evidence import gather
 from sim.scenarios.fleet_under_test import PRIMARY, SECONDARY, FleetUnderTest
 from sim.scenarios.path import Air
@@ -123,10 +123,10 @@ class _Run:
 def _clock(options: Options) -> Iterator[World]:
     """The world, with real units in it if they take part."""
     if not options.firmware:
-        yield World(coarse_s=COARSE_S)
+        yield World()
         return
     with LockStep(options.folder / "firmware") as lockstep:
-        yield World(lockstep, coarse_s=COARSE_S)
+        yield World(lockstep)
 
 
 async def run(options: Options) -> list[Check]:

@@ -28,6 +28,8 @@ FINE_S = 0.25
 COARSE_S = 10.0
 """How far the fleet's own polling may be put off, so that quiet hours cost little. What is late by it is late in the
 figures too."""
+TICK_S = 1.0
+"""In fine spans nothing waits longer than this to be looked at."""
 PATIENCE_S = 5.0
 """Real seconds that time waits for an answer that must come; a busy machine may take some of them. Where somebody is
 silent on purpose, less will do."""
@@ -84,8 +86,11 @@ class World:
 
     def grain(self) -> float:
         """How far the fleet's polling may be put off now."""
+        return FINE_S if self._fine() else self._coarse_s
+
+    def _fine(self) -> bool:
         now = self.clock.now()
-        return FINE_S if any(since <= now < until for since, until in self.fine) else self._coarse_s
+        return any(since <= now < until for since, until in self.fine)
 
     async def run_until(self, at: float) -> None:
         """Lets time pass up to there. Raises StuckError where a unit does not come to rest."""
@@ -94,9 +99,16 @@ class World:
             due = self.clock.next_due()
             wanting = self._unit_due()
             first = min((moment for moment in (due, wanting and wanting[0]) if moment is not None), default=None)
-            if first is None or first > at:
-                self.clock.move(at)
-                return
+            until = at
+            if self._fine():
+                # Who was woken up may have been slow to wake, in real time: it is looked after again soon.
+                until = min(at, self.clock.now() + TICK_S)
+            if first is None or first > until:
+                self.clock.move(until)
+                if until == at:
+                    return
+                self._touched = True
+                continue
             self.steps += 1
             if wanting is not None and (due is None or wanting[0] < due):
                 self.clock.move(wanting[0])

@@ -183,7 +183,10 @@ class _Counted(io.IOBase):
         return self._inner.ioctl(request, argument)
 
     def _took(self, size: "int | None") -> None:
-        _books.read += size or 0
+        if self._line:
+            _books.read += size or 0
+        elif size:
+            _books.received += 1
 
     def read(self, size: int = -1) -> "bytes | None":
         data = self._inner.read(size)
