@@ -20,10 +20,13 @@ def client_context(authorities: str | None = None, pin: bytes | None = None) -> 
     A pinned certificate is judged by its hash alone (`check_pin`), so no authority is asked about it and its name may
     be anything. Raises ValueError for text that holds no certificate.
     """
+    none = "there is no certificate in PEM form among the authorities"
+    if authorities is not None and not (authorities.isascii() and authorities.strip()):
+        raise ValueError(none)
     try:
         context = ssl.create_default_context(cadata=authorities)
     except (ssl.SSLError, ValueError):
-        raise ValueError("there is no certificate in PEM form among the authorities") from None
+        raise ValueError(none) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if pin is not None:
         context.check_hostname = False
