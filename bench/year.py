@@ -142,6 +142,8 @@ class Ledger:
         ended = blackout_between(self.last, arrival.at)
         if ended is not None:
             self.back = max(self.back, arrival.at - ended)
+            # What was announced before it counts no more, whatever kind of message comes first.
+            self.due = None
         elif self.due is not None:
             self.late = max(self.late, arrival.at - self.due)
         self.last = arrival.at
