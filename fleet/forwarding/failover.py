@@ -1,4 +1,4 @@
-"""The loop that probes centres and looks for alarms that nobody has had in time."""
+"""The loop that probes centres, and looks for alarms that nobody has had in time or that no longer concern anybody."""
 
 from __future__ import annotations
 
@@ -56,6 +56,8 @@ class Failover:
         async with borrow(self._pool) as connection:
             async with connection.transaction():
                 due = await health.claim_probes(connection, at, self._policy)
+            async with connection.transaction():
+                await health.withdraw_answered(connection, at)
             async with connection.transaction():
                 late = await health.overdue(connection, at, self._policy)
             if late:

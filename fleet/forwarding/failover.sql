@@ -58,6 +58,17 @@ WHERE o.delivered_at IS NULL AND o.withdrawn_at IS NULL AND NOT o.test AND p.acc
   AND livlina_other_centre(o.municipality_id, c.unit_type, p.received_at, o.centre_id) IS NOT NULL
 ORDER BY o.outbox_id LIMIT 500;
 
+-- name: withdraw_answered
+-- What only a person's silence has sent to a centre is not told it any more once a person has taken the case: a centre
+-- that was away would hear of it hours later, and send somebody to a case that is closed.
+UPDATE outbox SET withdrawn_at = %(at)s
+WHERE outbox_id IN (
+    SELECT o.outbox_id FROM outbox o JOIN cases c ON c.case_id = o.case_id
+    JOIN presses p ON p.unit_id = o.unit_id AND p.boot = o.boot AND p.seq = o.seq
+    WHERE o.delivered_at IS NULL AND o.withdrawn_at IS NULL AND o.reason = 'escalation'
+      AND c.state <> 'open' AND p.accepted_at IS NOT NULL AND (o.claimed_until IS NULL OR o.claimed_until < %(at)s)
+    FOR UPDATE OF o SKIP LOCKED);
+
 -- name: announce_outbox
 SELECT pg_notify('livlina_outbox', '');
 

@@ -77,6 +77,11 @@ async def move(connection: Connection, centre: Centre, at: datetime, outbox: int
     return len(moved)
 
 
+async def withdraw_answered(connection: Connection, at: datetime) -> None:
+    """Withdraws from centres what waits only because nobody had taken a case, and somebody has."""
+    await connection.execute(SQL["withdraw_answered"], {"at": at})
+
+
 async def begin(connection: Connection, centres: Sequence[Centre], at: datetime) -> None:
     """Makes the row of every centre that has none; it is good, and probed at once."""
     for centre in centres:

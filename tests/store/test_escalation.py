@@ -85,6 +85,31 @@ def test_a_person_who_takes_it_ends_the_chain_and_a_further_press_begins_it_anew
     asyncio.run(run())
 
 
+def test_a_centre_that_was_away_is_not_told_of_a_case_that_somebody_has_taken(
+    database: FreshDatabase, tmp_path: Path
+) -> None:
+    """B is away when nobody takes the case in time; then A's people do. Nobody may be sent to it hours later."""
+    waits = "SELECT count(*) FROM outbox o JOIN centres USING (centre_id) WHERE name = 'B' AND attempts > 0"
+    withdrawn = "SELECT count(*) FROM outbox WHERE reason = 'escalation' AND withdrawn_at IS NOT NULL"
+
+    async def run() -> None:
+        async with two_centres(database, tmp_path) as s, forwarding(s), escalation(s):
+            await s.b.switch(Behaviour.REFUSE)
+            first = await s.press(1)
+            await s.has(s.a, first)
+            await s.until(waits, 1)
+            await s.take(1)
+            await s.until(withdrawn, 1)
+            await s.b.switch(Behaviour.ACK)
+            await s.clock.sleep(60)
+            assert s.b.records == []
+            # Pressed again, and again nobody comes: now B is told of all that there is.
+            second = await s.press(1)
+            await s.has(s.b, first, second)
+
+    asyncio.run(run())
+
+
 def test_who_keeps_pressing_has_one_case_that_only_rises(database: FreshDatabase, tmp_path: Path) -> None:
     """Eight presses in 29 minutes, and nobody answers."""
     telephone = Telephone()
