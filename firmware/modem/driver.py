@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from firmware.ports.uart import Uart, Wires
 
 POLL_MS = 20000
-"""An open socket is read so often even if nothing announces data: the announcement may have been lost."""
+"""A socket that waits for an answer is read so often even if nothing announces data: the announcement may be lost."""
+WAITS_MS = 120000
+"""For so long after it was sent something, a socket waits for an answer."""
+IDLE_POLL_MS = 300000
+"""Any open socket is read so often."""
 
 
 class Socket:
@@ -34,30 +38,35 @@ class Socket:
         self._modem = modem
         self._more = asyncio.Event()
         self._drained = True
+        self._asked = modem.clock.now()
 
     async def send(self, data: bytes) -> None:
         """One datagram, or the next bytes of a stream. The modem has taken them; nothing more is known."""
         self._check()
         await self._do("send", self._modem.dialect.send(self.number, data))
+        self._asked = self._modem.clock.now()
+        # Whoever waits for an answer chooses a shorter wait.
+        self._more.set()
 
     async def recv(self) -> bytes:
         """The next datagram, or some bytes of a stream."""
         while True:
             self._check()
             if not self._drained:
-                self._more.clear()
+                self._drained = True
                 data = await self._do("receive", self._modem.dialect.receive(self.number))
                 if data:
+                    self._drained = False
                     self._modem.tell(("works",))
                     return data
-                self._drained = not self._more.is_set()
                 continue
+            waits = self._modem.clock.now() - self._asked < WAITS_MS
             try:
-                await asyncio.wait_for_ms(self._more.wait(), POLL_MS)
+                await asyncio.wait_for_ms(self._more.wait(), POLL_MS if waits else IDLE_POLL_MS)
             except asyncio.TimeoutError:
                 self._drained = False
                 continue
-            self._drained = False
+            self._more.clear()
 
     async def close(self) -> None:
         """May be called more than once."""
@@ -70,6 +79,7 @@ class Socket:
 
     def announced(self) -> None:
         """There is something to read, or perhaps."""
+        self._drained = False
         self._more.set()
 
     def ended(self) -> None:
@@ -109,7 +119,7 @@ class Modem:
         self.lost = 0
         self._uart = uart
         self._wires = wires
-        self._clock = clock
+        self.clock = clock
         self._lock = asyncio.Lock()
         self._over = asyncio.Event()
         self._outcome: "tuple[str, Any]" = ("finished", None)
@@ -130,7 +140,7 @@ class Modem:
             self._over.clear()
             self._interrupted = False
             try:
-                self._carry_out(self.engine.start(procedure, self._clock.now()))
+                self._carry_out(self.engine.start(procedure, self.clock.now()))
                 await self._over.wait()
                 while self._interrupted and not self.engine.at.ready:
                     # What comes next must know whether the modem still answers.
@@ -153,7 +163,7 @@ class Modem:
     def interrupt(self) -> None:
         """Give up what the modem is doing, whoever wanted it."""
         self._interrupted = self.engine.busy
-        self._carry_out(self.engine.interrupt(self._clock.now()))
+        self._carry_out(self.engine.interrupt(self.clock.now()))
 
     async def open(self, kind: int, host: str, port: int) -> Socket:
         """A socket towards one peer (dialect.UDP or dialect.TCP), if there is a path. Raises OSError."""
@@ -207,7 +217,7 @@ class Modem:
         asyncio.create_task(self._keep_time())
         while True:
             data = await self._uart.read()
-            self._carry_out(self.engine.feed(data, self._clock.now()))
+            self._carry_out(self.engine.feed(data, self.clock.now()))
 
     async def _keep_time(self) -> None:
         while True:
@@ -217,14 +227,14 @@ class Modem:
                 await self._timer.wait()
             else:
                 try:
-                    await asyncio.wait_for_ms(self._timer.wait(), max(0, due - self._clock.now()))
+                    await asyncio.wait_for_ms(self._timer.wait(), max(0, due - self.clock.now()))
                 except asyncio.TimeoutError:
                     pass
-            self._carry_out(self.engine.timeout(self._clock.now()))
+            self._carry_out(self.engine.timeout(self.clock.now()))
 
     async def _on_board(self, what: str, value: int) -> None:
         await self._wires.carry_out(what, value)
-        self._carry_out(self.engine.carried_out(self._clock.now()))
+        self._carry_out(self.engine.carried_out(self.clock.now()))
 
     def _carry_out(self, actions: "list[tuple[Any, ...]]") -> None:
         for action in actions:
