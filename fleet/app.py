@@ -22,6 +22,7 @@ from fleet.ingest.run import Ingest
 from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
 from fleet.store.pool import make_pool
+from fleet.technicians.watch import DrillWatch
 from fleet.web.app import make_app
 
 log = logging.getLogger("livlina")
@@ -50,6 +51,7 @@ class FleetServer:
         self._links = Links(database_url, box, clock)
         self._forwarding = Forwarding(database_url, self._links.link_to, clock=clock)
         self._escalation = Escalation(database_url, clock=clock)
+        self._drills = DrillWatch(database_url, clock=clock)
         self._gateways = gateways(settings)
         self._notices = Notices(database_url, self._gateways, clock=clock)
 
@@ -81,7 +83,7 @@ class FleetServer:
             stack.push_async_callback(self._ingest.stop)
             for gateway in self._gateways.values():
                 stack.callback(gateway.close)
-            for part in (self._links, self._forwarding, self._escalation, self._notices):
+            for part in (self._links, self._forwarding, self._escalation, self._notices, self._drills):
                 await part.start()
                 stack.push_async_callback(part.stop)
             log.info(
@@ -95,6 +97,7 @@ class FleetServer:
                 self._forwarding.watch(),
                 self._escalation.watch(),
                 self._notices.watch(),
+                self._drills.watch(),
                 _watch_pages(app.state.broken),
             )
             ends = {asyncio.create_task(end) for end in watched}

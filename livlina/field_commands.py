@@ -83,6 +83,22 @@ def technician_close(
         cli.show(close_task(cli.settings_or_fail(), task, by), as_json)
 
 
+@technician_app.command("drills")
+def technician_drills(
+    since: Annotated[str, typer.Option(help="From when, with its zone, for example 2027-01-01T00:00+01:00.")],
+    until: Annotated[str | None, typer.Option(help="Until when; without it until now.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Count the buttons that tests have proven, and the drills that were ordered and never came."""
+    from livlina import cli
+    from livlina.routing import read_time
+    from livlina.technician import drill_report
+
+    with cli.one_sentence(ValueError):
+        document = drill_report(cli.settings_or_fail(), read_time(since), read_time(until))
+    _show(document, as_json)
+
+
 @gateway_app.command("add")
 def gateway_add(
     name: Annotated[str, typer.Argument(help="The gateway's name in the hook's path.")],

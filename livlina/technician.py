@@ -7,6 +7,7 @@ from typing import Any
 
 from fleet.settings import Settings
 from fleet.store.pool import Connection
+from fleet.technicians import drills
 from fleet.technicians import store as technicians
 from livlina.registry_connection import in_registry, plain_name
 
@@ -26,5 +27,14 @@ def close_task(settings: Settings, task: int, actor: str) -> dict[str, Any]:
 
     async def work(connection: Connection) -> dict[str, Any]:
         return await technicians.close_task(connection, task, actor, datetime.now(UTC))
+
+    return in_registry(settings, work)
+
+
+def drill_report(settings: Settings, since: datetime, until: datetime) -> dict[str, Any]:
+    """What tests of this time have proven, and what has become of the drills that were ordered."""
+
+    async def work(connection: Connection) -> dict[str, Any]:
+        return await drills.report(connection, since, until, datetime.now(UTC))
 
     return in_registry(settings, work)

@@ -7,8 +7,18 @@ that is not known here means nothing to a technician.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 
-from fleet.technicians.model import WHOLE_UNIT, CaseWord, Condition, Consequence, Step, Task
+from fleet.technicians.model import (
+    WHOLE_UNIT,
+    CaseWord,
+    Condition,
+    Consequence,
+    DrillOrder,
+    DrillOutcome,
+    Step,
+    Task,
+)
 
 # Event kinds of docs/wire.md.
 MAINS_LOST, MAINS_BACK, BATTERY_LOW, FAULT, INPUT_STUCK, INPUT_RELEASED = 2, 3, 4, 5, 6, 7
@@ -32,6 +42,13 @@ SIM_REASONS = {
     4: "heartbeat unanswered",
     5: "policy",
 }
+DRILL_MISSED = "drill missed"
+DRILL_DONE = 0
+DRILL_PRESS = timedelta(minutes=10)
+"""After a unit has taken the order: its window is two minutes, and a press may be long on its way."""
+DRILL_ANSWER = timedelta(days=1)
+"""An order without an end of its own is waited for so long: units that sleep are heard once a day."""
+
 LARGEST = 0xFFFFFFFF
 LONGEST_TEXT = 40
 
@@ -55,6 +72,31 @@ def consequence_of(kind: int, data: Data) -> Consequence:
     """What this event means. Total: any kind and any data give an answer."""
     decided = _BY_KIND.get(kind)
     return decided(data) if decided is not None else Consequence()
+
+
+def drill_due(order: DrillOrder) -> datetime:
+    """By when the test must have been proven. A unit that has taken the order has its own time, whatever was set."""
+    if order.answered_at is not None:
+        return order.answered_at + (DRILL_PRESS if order.result == DRILL_DONE else timedelta(0))
+    return order.expires_at or order.ordered_at + DRILL_ANSWER
+
+
+def drill_outcome(order: DrillOrder, proven: bool, at: datetime) -> DrillOutcome | None:
+    """What the order has come to at ``at``; None while there is time. ``proven``: a test of that button has gone the
+    whole way since the order.
+
+    Why it was missed tells a technician where to begin: at the way to the unit, at its settings, or at the button. It
+    never says that the wearer did not press: an order is given when somebody stands at the button.
+    """
+    if proven:
+        return DrillOutcome(proven=True)
+    if at < drill_due(order):
+        return None
+    if order.answered_at is None:
+        return DrillOutcome(proven=False, why="the unit did not answer")
+    if order.result != DRILL_DONE:
+        return DrillOutcome(proven=False, why="the unit did not take the order")
+    return DrillOutcome(proven=False, why="no test came")
 
 
 def _detail(**values: object) -> dict[str, object]:

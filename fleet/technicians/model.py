@@ -57,3 +57,23 @@ class Consequence:
     task: Task | None = None
     case: CaseWord | None = None
     input: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DrillOrder:
+    """A drill that a unit was ordered: of which input, and what the unit has answered. ``result`` is the wire's."""
+
+    unit: int
+    input: int
+    ordered_at: datetime
+    expires_at: datetime | None
+    answered_at: datetime | None
+    result: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DrillOutcome:
+    """What an order has come to; ``why`` is empty where the button was proven."""
+
+    proven: bool
+    why: str = ""
