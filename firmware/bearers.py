@@ -151,11 +151,12 @@ def cellular(
     key = None
     if "modem_key" in board.PINS:
         key = machine.Pin(board.PINS["modem_key"], machine.Pin.OUT, value=0)
+    power = sleep.output("modem_power")
     name, access_point, slots = config.modem
-    return Cellular(
+    made = Cellular(
         _dialect(name),
         Uart(machine.UART(board.MODEM_UART)),
-        Wires(sleep.output("modem_power"), key, sleep.output("modem_mux")),
+        Wires(power, key, sleep.output("modem_mux")),
         clock,
         random,
         kept,
@@ -164,6 +165,9 @@ def cellular(
         Policy() if policy is None else Policy(policy[0], tuple(policy[1]), tuple([tuple(row) for row in policy[2]])),
         on_event,
     )
+    if sleep.woken and power is not None and power.value():
+        made.tell(("slept",))
+    return made
 
 
 def _dialect(name: str) -> "Any":

@@ -158,7 +158,7 @@ class Driver:
     def _energy(self, event: "tuple[Any, ...]") -> None:
         """Something for the energy book of a unit that rests."""
         if self.repose is not None:
-            self.repose.book.handle(event, self._clock.now())
+            self.repose.energy(event, self._clock.now())
 
     def tell(self, event: "tuple[Any, ...]") -> None:
         """Tell the modem's part, if there is one."""

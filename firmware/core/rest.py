@@ -46,8 +46,9 @@ TRANSITIONS = (
 REASONS = ("alarm", "pending", "search", "drill", "mains", "working")
 
 LINGER_MS = 10000
-"""So long after the last thing that went on everything stays awake: what the server has to say comes behind a receipt.
-The modem's own active time (8 s in the model) runs meanwhile."""
+"""So long after the last thing that went on all stays awake: what the server has to say comes behind a receipt."""
+BRIEF_MS = 2000
+"""The same where a modem is awake: its own active time comes after that, and all of it is listened to."""
 SETTLE_MS = 3000
 """From the modem's leave to rest to the board's sleep, at least: it is told its settings meanwhile."""
 DROWSY_MS = 60000
@@ -100,7 +101,7 @@ class Rest:
     def next_wakeup(self, now: int) -> "int | None":
         """When ("time",) is to be handled next; None when nothing changes by itself."""
         if self.state == LINGERING:
-            return self._since + LINGER_MS
+            return self._lingered()
         if self.state == RESTING and self._worth(max(now, self._settled())):
             return self._settled()
         return None
@@ -114,11 +115,14 @@ class Rest:
         if self._busy:
             return self._step("busy", now)
         actions += self._step("quiet", now)
-        if self.state == LINGERING and now >= self._since + LINGER_MS:
+        if self.state == LINGERING and now >= self._lingered():
             actions += self._step("lingered", now)
         if self.state == RESTING and now >= self._settled() and self._worth(now):
             actions += self._step("slept", now)
         return actions
+
+    def _lingered(self) -> int:
+        return self._since + (BRIEF_MS if self._drowsy else LINGER_MS)
 
     def _settled(self) -> int:
         return self._since + (DROWSY_MS if self._drowsy else SETTLE_MS)

@@ -204,6 +204,8 @@ class Conduct(Council):
             self.chores.locate = event[1]
         elif name == "hurry":
             self._hurry(now)
+        elif name == "slept":
+            self._move(name, now)
 
     def _hurry(self, now: int) -> None:
         """No pause while an alarm waits."""

@@ -16,7 +16,7 @@ _LOST = (("unregistered", SEARCHING), ("leave", SEARCHING), ("asleep", ASLEEP), 
 
 # state -> ((event, next state), ...). An order's name is the event of its success.
 TRANSITIONS = {
-    OFF: (("power_on", ON),),
+    OFF: (("power_on", ON), ("slept", ASLEEP)),
     ON: (("start", SEARCHING), ("too often", DEAD), ("hung", DEAD)),
     SEARCHING: (("registered", ATTACHED), ("gnss_start", LOCATING), ("too often", DEAD), ("asleep", ASLEEP)) + _LEFT,
     ATTACHED: (("pdp_up", UP),) + _LOST,

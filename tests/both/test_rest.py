@@ -4,6 +4,7 @@ from firmware.core import profiles
 from firmware.core.rest import (
     ASLEEP,
     AWAKE,
+    BRIEF_MS,
     DROWSY_MS,
     EARLY_MS,
     LINGER_MS,
@@ -60,12 +61,12 @@ def test_a_tracker_lingers_lets_its_modem_rest_and_sleeps_until_its_heartbeat():
 def test_the_board_waits_for_its_modem_to_fall_asleep_but_not_for_ever():
     rest = quiet("tracker")
     rest.handle(("modem", "idle"), 0)
-    assert [event[1] for event in run(rest, 0, 20000)] == ["modem_rest"]
+    assert [event[:2] for event in run(rest, 0, 20000)] == [(BRIEF_MS, "modem_rest")]
     actions = rest.handle(("modem", "psm"), 20000)
     assert actions == [("deep_sleep", HOUR - EARLY_MS - 20000)]
     rest = quiet("tracker")
     rest.handle(("modem", "idle"), 0)
-    assert run(rest, 0, HOUR)[-1][:2] == (LINGER_MS + DROWSY_MS, "deep_sleep")
+    assert run(rest, 0, HOUR)[-1][:2] == (BRIEF_MS + DROWSY_MS, "deep_sleep")
 
 
 def test_a_person_on_duty_is_reachable_and_off_duty_sleeps():

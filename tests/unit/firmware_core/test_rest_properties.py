@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from firmware.core.profiles import PROFILES, PSM_ALWAYS, PSM_NEVER, PSM_OFF_DUTY, Profile
-from firmware.core.rest import EARLY_MS, LINGER_MS, LONGEST_MS, REASONS, SETTLE_MS, WORTH_MS, Rest
+from firmware.core.rest import BRIEF_MS, EARLY_MS, LINGER_MS, LONGEST_MS, REASONS, SETTLE_MS, WORTH_MS, Rest
 
 
 class Life(RuleBasedStateMachine):
@@ -21,6 +21,7 @@ class Life(RuleBasedStateMachine):
         self.next: int | None = None
         self.modem = False
         self.sleeping = False
+        self.awake = False
         self.quiet_since: int | None = None
 
     def may(self) -> bool:
@@ -33,7 +34,8 @@ class Life(RuleBasedStateMachine):
                 self.modem = action[1]
                 if action[1]:
                     assert self.may() and not self.busy
-                    assert self.quiet_since is not None and self.now - self.quiet_since >= LINGER_MS
+                    assert self.quiet_since is not None and self.now - self.quiet_since >= BRIEF_MS
+                    assert self.awake or self.now - self.quiet_since >= LINGER_MS
                     assert action[2] >= 0
             else:
                 assert action[0] == "deep_sleep" and self.modem and not self.busy and self.may()
@@ -70,6 +72,8 @@ class Life(RuleBasedStateMachine):
     @rule(state=st.sampled_from(["idle", "psm", "off"]))
     def modem_tells(self, state: str) -> None:
         if not self.sleeping:
+            # A modem that has just fallen asleep leaves what it had been given: the longer time begins with the quiet.
+            self.awake = state == "idle"
             self.tell(("modem", state))
 
     @rule()
