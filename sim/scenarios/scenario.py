@@ -68,7 +68,12 @@ class Scenario:
         return {**self.numbers, **given}
 
 
-PLACES: dict[str, str] = {"A5": "sim.scenarios.a5_stuck_button"}
+PLACES: dict[str, str] = {
+    "A3": "sim.scenarios.a3_primary_out",
+    "A5": "sim.scenarios.a5_stuck_button",
+    "A8": "sim.scenarios.a8_test_flood",
+    "A9": "sim.scenarios.a9_guard_change",
+}
 """Scenario -> the module whose ``SCENARIO`` it is; loaded only when it is asked for."""
 
 

@@ -1,0 +1,89 @@
+"""What happens in A8: who is ordered to test and presses, whose test silently fails, who needs help meanwhile. Pure.
+
+Times are seconds from the beginning of the day's twelve hours.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sim.scenarios.scenario import ScenarioError
+
+SECOND_BUTTONS = 20 / 11000
+"""Of the fleet: these test the hub's own button and a pendant, so that buttons are more than hubs."""
+PRESS_S = (3.0, 60.0)
+"""After the unit was seen to be ready: its window is two minutes."""
+WAKES_S = (20.0, 290.0)
+"""Before its order a unit was last heard so long ago: the order goes out behind its next heartbeat."""
+SECOND_S = (420.0, 700.0)
+"""Between the two buttons of a hub."""
+LAST_S = 1200.0
+"""No first order in the last minutes."""
+OWN, PENDANT = 0, 1
+
+
+class Silent(StrEnum):
+    """How a test fails so that nobody notices."""
+
+    DEAD_BUTTON = "the button is dead"
+    NO_WAY = "the unit has lost its way"
+    NOT_HEARD = "the order does not reach the unit"
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """At `at` a unit, heard since `wakes_at`, is ordered to test `button`; whoever stands there presses `after_s`
+    seconds after he has seen that the unit has taken the order. `silent` says how it fails."""
+
+    wakes_at: float
+    at: float
+    unit: int
+    button: int
+    after_s: float
+    silent: Silent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """`alarms` are (at, unit) of those who need help; they are not among the testers."""
+
+    drills: tuple[Drill, ...]
+    alarms: tuple[tuple[float, int], ...]
+    ends: float
+
+    @property
+    def paired(self) -> frozenset[int]:
+        """Units with a pendant that is tested."""
+        return frozenset(one.unit for one in self.drills if one.button == PENDANT)
+
+
+def day(units: int, numbers: Mapping[str, float], chance: random.Random) -> Day:
+    """Everything, drawn from chance. Raises ScenarioError for numbers without room."""
+    span = numbers["hours"] * 3600
+    testers, second = round(units * numbers["obey"]), max(round(units * SECOND_BUTTONS), 1)
+    silent, alarms = int(numbers["silent"]), round(numbers["real_per_min"] * numbers["hours"] * 60)
+    if span < 2 * LAST_S:
+        raise ScenarioError("hours=... is at least 0.7")
+    if testers < silent + second or silent < len(Silent):
+        raise ScenarioError(
+            f"of {testers} testers {silent} fail silently and {second} test two buttons: silent=... is at least "
+            f"{len(Silent)}, and fewer than testers"
+        )
+    if testers + alarms > units:
+        raise ScenarioError(f"{testers} testers and {alarms} others who need help are more than {units} units")
+    drawn = chance.sample(range(1, units + 1), testers + alarms)
+    testing, calling = drawn[:testers], drawn[testers:]
+    drills = []
+    for place, unit in enumerate(testing):
+        at = chance.uniform(0, span - LAST_S)
+        how = list(Silent)[place % len(Silent)] if place < silent else None
+        wakes = at - chance.uniform(*WAKES_S)
+        drills.append(Drill(wakes, at, unit, OWN, chance.uniform(*PRESS_S), how))
+        if place >= testers - second:
+            again = at + chance.uniform(*SECOND_S)
+            drills.append(Drill(wakes, again, unit, PENDANT, chance.uniform(*PRESS_S)))
+    pressed = sorted(chance.uniform(0, span) for _ in calling)
+    return Day(tuple(sorted(drills, key=lambda one: one.at)), tuple(zip(pressed, calling, strict=True)), span)
