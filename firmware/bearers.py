@@ -138,6 +138,7 @@ def cellular(
     policy: "Sequence[Any] | None",
     sleep: "Sleep",
     on_event: "Callable[[tuple[Any, ...]], None]",
+    safe: bool = False,
 ) -> "Any":
     """The modem's part of this unit. `policy` is what core.obey.policy gives, or None. The modem's supply and its card
     are `sleep`'s to hold: they outlast a deep sleep."""
@@ -164,6 +165,7 @@ def cellular(
         slots,
         Policy() if policy is None else Policy(policy[0], tuple(policy[1]), tuple([tuple(row) for row in policy[2]])),
         on_event,
+        safe,
     )
     if sleep.woken and power is not None and power.value():
         made.tell(("slept",))

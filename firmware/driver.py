@@ -109,7 +109,8 @@ class Driver:
         if message is not None:
             self._energy(("exchange",))
         if isinstance(message, messages.Receipt):
-            if pipe is not None and pipe.name in self._over_modem:
+            if pipe is None or pipe.name in self._over_modem:
+                # By SMS too: a card that brings one is of use.
                 self.tell(("receipt",))
             self._receipt(message)
         elif isinstance(message, messages.Command) and pipe is not None:
@@ -152,7 +153,11 @@ class Driver:
             self.on_frame(None, event[1])
         elif event[0] == "energy":
             self._energy(("state", event[1], event[2]))
-        elif event[0] != "bearer":
+        elif event[0] == "bearer":
+            for name in self._over_modem:
+                if not hasattr(self.pipes[name], "last_resort"):
+                    self.pipes[name].bearer = self.cellular.bearer
+        else:
             self.feed(event)
 
     def _energy(self, event: "tuple[Any, ...]") -> None:
@@ -356,6 +361,13 @@ class Driver:
         if self.sensors is not None:
             self._carry_out(self.unit.handle(("battery", self.sensors.battery(), self.sensors.battery_mv()), now))
 
+    def _watch(self, part: "Any", mark: "Any") -> None:
+        """The watchdog looks after this task."""
+        if hasattr(part, "mark"):
+            part.mark = mark
+        else:
+            part.alive = lambda: mark.alive(self._clock.now())
+
     async def run(self) -> None:
         """Never returns. An exception in any task is for the composition root's handler."""
         now = self._clock.now()
@@ -364,8 +376,9 @@ class Driver:
                 self._carry_out(self.unit.handle(("pipe", name, True), now))
         self._carry_out(self.unit.start(now))
         asyncio.create_task(self._watch_contact())
-        for part in (self.sensors, self.cellular, self.radio):
+        for name, part in (("sensors", self.sensors), ("modem", self.cellular), ("pendants", self.radio)):
             if part is not None:
+                self._watch(part, self._supervisor.task(name))
                 asyncio.create_task(part.run())
         for name in self._order:
             asyncio.create_task(self.pipes[name].run())

@@ -17,7 +17,7 @@ import machine
 from firmware import boot
 from firmware.bearers import Builder, Ways, cellular
 from firmware.core import obey, profiles, reboot
-from firmware.core.events import FAULT_CONFIG, FAULT_CRASH
+from firmware.core.events import FAULT_CONFIG, FAULT_CRASH, FAULT_PORT, FAULT_TASK
 from firmware.core.heartbeat import SPREAD_MS, Heartbeat
 from firmware.core.unit import Means, Unit
 from firmware.driver import Driver
@@ -92,7 +92,7 @@ def _attach(driver: Driver, setup: "profiles.Setup", gauge: Gauge, sleep: Sleep,
     if setup.pendants:
         from firmware.ports.ble import PendantRadio
 
-        driver.radio = PendantRadio(driver.on_pendant)
+        driver.radio = PendantRadio(driver.on_pendant, lambda: driver.feed(("fault", FAULT_PORT, "pendants' radio")))
     if setup.profile.psm != profiles.PSM_NEVER:
         from firmware.repose import Repose
 
@@ -115,6 +115,7 @@ def build(flash: Flash, spread: int) -> Driver:
     config = identity.Config(flash)
     # Before anything that takes time: a press while the journal is read, or the TLS keys, is a press.
     button = pins.Contact()
+    told = boot.detail(flash)
     why = boot.reason(flash, machine)
     safe = boot.safe(flash)
     setup = _setup(config, safe)
@@ -164,7 +165,9 @@ def build(flash: Flash, spread: int) -> Driver:
     )
     if config.modem is not None:
         policy = obey.policy(known["policy"])
-        driver.cellular = gauge.cellular = cellular(config, kept, clock, _below, policy, sleep, driver.on_cellular)
+        driver.cellular = gauge.cellular = cellular(
+            config, kept, clock, _below, policy, sleep, driver.on_cellular, safe
+        )
     if not safe:
         _attach(driver, setup, gauge, sleep, now)
     if sleep.woken_by_button() and not button.closed():
@@ -175,7 +178,8 @@ def build(flash: Flash, spread: int) -> Driver:
     for key, text in setup.faults:
         driver.later(("fault", FAULT_CONFIG, str(key) + ": " + text))
     if why >= reboot.UNKNOWN_ERROR:
-        driver.later(("fault", FAULT_CRASH, reboot.name(why)))
+        code = FAULT_TASK if why in (reboot.SOFTWARE_WATCHDOG, reboot.HARDWARE_WATCHDOG) else FAULT_CRASH
+        driver.later(("fault", code, reboot.name(why) + (": " + told if told else ""), boot.crashes(flash)))
     say("unit", unit_id, "boot", counters.boot, "open", len(entries), "heap free", gauge.look())
     return driver
 

@@ -23,8 +23,9 @@ MOST = 24
 AGAIN_MS = 3600000
 
 FAULT_CONFIG, FAULT_JOURNAL, FAULT_KEPT, FAULT_TASK, FAULT_CRASH, FAULT_HEAP, FAULT_DRILL, FAULT_PORT = range(1, 9)
-"""What failed: the configuration, the journal or another file on flash, a task that stands still, the firmware in the
-boot before this one, memory, a drill that was not stored, a port (modem, sensor) that does not work."""
+"""What failed: the configuration, the journal or another file on flash, a task that stood still or the firmware itself
+in the boot before this one (with how many such boots there have been in a row), memory, a drill that was not stored, a
+port (modem, pendants' radio) that does not work."""
 LONGEST_TEXT = 40
 
 
@@ -83,7 +84,7 @@ class Reports:
     def message(self, one: Waiting, now: int) -> "messages.Message | None":
         """What is sent, as of now. None if the journal's body is no message of ours: an older firmware's perhaps."""
         try:
-            message = messages.decode(one.body)
+            message: "messages.Message" = messages.decode(one.body)
         except messages.MessageError:
             return None
         if isinstance(message, messages.Event):
@@ -98,9 +99,10 @@ class Faults:
         self._counts: "dict[int, int]" = {}
         self._told: "dict[int, int]" = {}
 
-    def note(self, code: int, text: str, now: int) -> "dict[int, Any] | None":
-        """A fault has happened. The data of the event that tells it, or None while it is too soon to tell again."""
-        self._counts[code] = self._counts.get(code, 0) + 1
+    def note(self, code: int, text: str, now: int, times: int = 1) -> "dict[int, Any] | None":
+        """A fault has happened, so often. The data of the event that tells it, or None while it is too soon to tell
+        again."""
+        self._counts[code] = self._counts.get(code, 0) + times
         told = self._told.get(code)
         if told is not None and now < told + AGAIN_MS:
             return None

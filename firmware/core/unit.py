@@ -8,8 +8,8 @@ outside.
 Events: those of `core.presses` ("edge", "press", "pendant"), ("owed", code) for a press that was nearly lost;
 ("receipt", items, time) and ("command", command) that were opened and verified, ("refused",) for a down frame that was
 not; ("pipe", name, up), ("unsent", key, pipe) when a pipe could not take a frame; ("report", kind, data), ("position",
-data), ("mains", lost), ("charging", on), ("worn", on), ("battery", percent, mV), ("fault", code, text) of the ports;
-("heartbeat",) and ("status",) when one is wanted, ("wake",) by somebody unproven; ("time",) to let time pass.
+data), ("mains", lost), ("charging", on), ("worn", on), ("battery", percent, mV), ("fault", code, text[, times]) of the
+ports; ("heartbeat",) and ("status",) when one is wanted, ("wake",) by somebody unproven; ("time",) to let time pass.
 
 Actions: ("journal", record) is to be on flash before the next action is carried out; ("keep", name, value) likewise;
 ("send", pipe, key, message, urgent) builds no bytes that may be kept: seal with a fresh counter and send; ("lamp",
@@ -226,7 +226,7 @@ class Unit:
         return self._event(event[1], event[2], None, now)
 
     def _on_fault(self, event: "tuple[Any, ...]", now: int) -> "Actions":
-        data = self._faults.note(event[1], event[2], now)
+        data = self._faults.note(event[1], event[2], now, event[3] if len(event) > 3 else 1)
         return [] if data is None else self._event(messages.EVENT_FAULT, data, None, now)
 
     def _on_position(self, event: "tuple[Any, ...]", now: int) -> "Actions":

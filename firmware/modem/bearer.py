@@ -14,6 +14,7 @@
     ("status",)                 something of the status has changed
     ("bearer",)                 another card is in use, see `bearer`
     ("energy", consumer, state) for the ledger
+    ("fault", code, text)       of core.events: the modem does not work, and loses its power for it
 """
 
 import asyncio
@@ -47,6 +48,7 @@ TAU_S = 14400
 """Asked for as PSM's period unless the unit says otherwise."""
 REFUSED_MS = 30000
 """A TCP connection that failed is not tried again sooner while an alarm waits: datagrams need the modem."""
+_PROGRESS = ("begin", "end", "finished", "failed")
 _FRAME = 0x83
 """A sealed frame is a CBOR array of three: no text message begins so (docs/wire.md)."""
 
@@ -66,8 +68,8 @@ def dialect(name: str) -> "Dialect":
 
 class Cellular:
     """`slots` is 1 or 2 cards; `random(n)` gives an integer in 0..n-1; `kept` remembers governor, ladder and cards over
-    a reset. Attributes: `up`, `bearer` (a code of messages), `facts`, `conduct`, `modem`; `woken`, SMS that were no
-    frames; `mark` for the watchdog."""
+    a reset; `safe` leaves out all that an alarm can do without. Attributes: `up`, `bearer` (a code of messages),
+    `facts`, `conduct`, `modem`; `woken`, SMS that were no frames; `mark` for the watchdog."""
 
     def __init__(
         self,
@@ -81,10 +83,11 @@ class Cellular:
         slots: int,
         policy: "Policy",
         on_event: "Callable[[tuple[Any, ...]], None]",
+        safe: bool = False,
     ) -> None:
         sleeps = dialect.key_on_ms > 0
         self.modem = Modem(dialect, uart, wires, clock, self._feed)
-        self.conduct = Conduct(slots, policy, kept.load, random, clock.now(), dialect.gnss_takes_radio, sleeps)
+        self.conduct = Conduct(slots, policy, kept.load, random, clock.now(), dialect.gnss_takes_radio, sleeps, safe)
         self.facts = Facts()
         self.woken = 0
         self.mark: "Any" = None
@@ -162,7 +165,8 @@ class Cellular:
     def tell(self, event: "tuple[Any, ...]") -> None:
         """("alarm", open): a press is not stored, or all are; ("asked",): a heartbeat was sent this way; ("receipt",):
         a verified receipt came this way; ("clock", unix s): verified server time; ("policy", Policy); ("switch", slot);
-        ("rest", allowed[, period in s]): PSM may be used; ("locate", want)."""
+        ("rest", allowed[, period in s]): PSM may be used; ("locate", want); ("slept",), before `run`: the board has
+        slept deep and the modem has kept its supply, so that it is woken and not started."""
         if event[0] == "rest":
             event = ("rest", event[1], event[2] if len(event) > 2 else TAU_S)
         self._feed(event)
@@ -208,27 +212,31 @@ class Cellular:
         try:
             while self._events:
                 now = self._clock.now()
-                for action in self.conduct.handle(self._events.pop(0), now):
+                one = self._events.pop(0)
+                if one[0] in _PROGRESS:
+                    self._progress()
+                for action in self.conduct.handle(one, now):
                     self._carry_out(action)
                 self._show()
         finally:
             self._feeding = False
-        if self.mark is not None:
-            self._progress()
+        if self.mark is not None and not self.conduct.busy:
+            # With nothing to do there is no progress either.
+            self.mark.pause()
         self._timer.set()
 
     def _progress(self) -> None:
-        """The watchdog's limit counts while something is being done; with nothing to do there is no progress either."""
-        if self.conduct.busy:
+        """The watchdog's limit counts from the last thing that was begun or ended on the channel. Whoever only asks for
+        something shows no progress: else an alarm would keep a modem task alive that hangs."""
+        if self.mark is not None:
             self.mark.alive(self._clock.now())
-        else:
-            self.mark.pause()
 
     def _carry_out(self, action: "tuple[Any, ...]") -> None:
         name = action[0]
         if name == "do":
             self._order = (action[1], action[2])
             self._ordered.set()
+            self._progress()
         elif name == "abandon":
             self.modem.interrupt()
         elif name == "keep":

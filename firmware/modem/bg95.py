@@ -4,7 +4,7 @@ from firmware.core import at, at_syntax
 from firmware.core.at import Command
 from firmware.core.at_syntax import AtError, number
 from firmware.modem.dialect import (
-    LONGEST_DATA,
+    LONGEST_READ,
     RADIOS,
     UDP,
     Dialect,
@@ -134,8 +134,8 @@ class Bg95(Dialect):
         yield from need(Command(text, self.timeouts["send"], finals=_SENT, payload=bytes(data)))
 
     def receive(self, socket: int) -> "Procedure":
-        text = "AT+QIRD=" + socket_number(socket) + "," + str(LONGEST_DATA)
-        return received(Command(text, self.timeouts["receive"], "+QIRD", counted=(0, "\n", LONGEST_DATA)))
+        text = "AT+QIRD=" + socket_number(socket) + "," + str(LONGEST_READ)
+        return received(Command(text, self.timeouts["receive"], "+QIRD", counted=(0, "\n", LONGEST_READ)))
 
     def close(self, socket: int) -> "Procedure":
         yield Command("AT+QICLOSE=" + socket_number(socket), self.timeouts["close"])

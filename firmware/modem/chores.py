@@ -30,10 +30,13 @@ NAMES = ("identify", "survey", "rest", "sms_list", "sms_take", "sms_send", "gnss
 
 
 class Chores:
-    """`takes_radio`: no network while a position is looked for; `sleeps`: this modem can be woken from PSM."""
+    """`takes_radio`: no network while a position is looked for; `sleeps`: this modem can be woken from PSM; `safe`: an
+    SMS of its own, and nothing else. What is not read cannot make the firmware fail again: a message on the card does
+    not go away by a restart."""
 
-    def __init__(self, takes_radio: bool, sleeps: bool) -> None:
+    def __init__(self, takes_radio: bool, sleeps: bool, safe: bool = False) -> None:
         self.takes_radio = takes_radio
+        self._safe = safe
         self.sms_out = False
         self.locate = False
         self.on = False
@@ -92,6 +95,8 @@ class Chores:
             return plans
         if self.sms_out and state != SEARCHING:
             plans.append((0, "sms_send", None))
+        if self._safe:
+            return plans
         if self._places:
             plans.append((self._sms_at, "sms_take", self._places[0]))
         if self._applied != self._tau and state == UP and not (alarm and self._tau is not None):

@@ -19,6 +19,7 @@ pauses, and interrupts what takes too long.
 """
 
 from firmware.core import governor as governors
+from firmware.core.events import FAULT_PORT
 from firmware.core.governor import ATTACH, CONTEXT
 from firmware.core.registration import REGISTERED
 from firmware.core.sim_choice import SWITCHING
@@ -38,20 +39,6 @@ if TYPE_CHECKING:
 
     Actions = list[tuple[Any, ...]]
 
-MOST_FAILURES = 4
-"""Of one order in a row, before the modem is taken for dead."""
-POLL_MS = 15000
-POLL_ALARM_MS = 3000
-"""The registration is asked for so often while it is awaited: its URC may be lost."""
-MOST_DOUBTS = 5
-"""Sockets that failed on a path that the modem calls good, in a row, before the modem is taken for dead."""
-PAUSE_MS = 1000
-PAUSE_ALARM_MS = 2000
-LONGEST_PAUSE_MS = 60000
-RENEW_MS = 30000
-LONGEST_RENEW_MS = 600000
-"""A unit with one card only: a path that brings no receipt for this long is made anew, later each time."""
-
 _CLIMBS = (SEARCHING, ATTACHED, UP, DEAD)
 _ENERGY = {OFF: "off", ASLEEP: "psm", LOCATING: "off"}
 
@@ -69,9 +56,10 @@ class Conduct(Council):
         now: int,
         takes_radio: bool = False,
         sleeps: bool = True,
+        safe: bool = False,
     ) -> None:
         super().__init__(slots, policy, kept, random, now)
-        self.chores = Chores(takes_radio, sleeps)
+        self.chores = Chores(takes_radio, sleeps, safe)
         self.state = OFF
         self.alarm = False
         self.cuts = 0
@@ -128,7 +116,7 @@ class Conduct(Council):
             wanted = self._wanted(now)
             if wanted is not None:
                 due.append(max(self._not_before, self._later.get(wanted[0], 0)))
-            elif self.slot != self.choice.active:
+            elif self.state in orders.RADIO and self.slot != self.choice.active:
                 due.append(self._later.get("select_sim"))
             if self.state == SEARCHING:
                 due.append(max(self._poll, self._not_before))
@@ -212,7 +200,7 @@ class Conduct(Council):
         if self.alarm:
             self._not_before = min(self._not_before, now)
             self._later = {}
-            self._poll = min(self._poll, now + POLL_ALARM_MS)
+            self._poll = min(self._poll, now + orders.POLL_ALARM_MS)
 
     def _awaited(self, is_open: bool, now: int) -> None:
         if not is_open:
@@ -249,6 +237,7 @@ class Conduct(Council):
     def _dead(self, why: str, now: int) -> None:
         if self._move(why, now):
             self._out.append(("drop",))
+            self._out.append(("tell", ("fault", FAULT_PORT, "modem: " + why)))
             self._rung = None
             # A dead modem is no fault of its SIM.
             self._choose(("restarted",), now)
@@ -267,7 +256,7 @@ class Conduct(Council):
         self._checked = False
 
     def _registration(self, told: "Any", now: int) -> None:
-        if self.state not in (SEARCHING, ATTACHED, UP) or self._running in orders.RADIO_OFF:
+        if self.state not in orders.RADIO or self._running in orders.RADIO_OFF:
             return
         self._out.append(("result", "registration", told))
         # Only an EMM cause means what our table says (TS 27.007 clause 10.1.22, <cause_type> 0).
@@ -279,14 +268,14 @@ class Conduct(Council):
         if self.state != UP:
             return
         self._doubts += 1
-        if self._doubts >= MOST_DOUBTS:
+        if self._doubts >= orders.MOST_DOUBTS:
             self._doubts = 0
             self._dead("too often", now)
             return
         self._move("doubted", now)
         self._checked = False
         if self._doubts > 1 and not self.alarm:
-            self._not_before = now + (PAUSE_MS << self._doubts - 2)
+            self._not_before = now + (orders.PAUSE_MS << self._doubts - 2)
 
     def _finished(self, order: str, value: "Any", now: int) -> None:
         if order in chore.NAMES:
@@ -310,7 +299,7 @@ class Conduct(Council):
             data = {1: self.slot, 2: self._reason}
             self._out.append(("tell", ("report", messages.EVENT_SIM_CHANGED, data)))
         elif order == "registration":
-            self._poll = now + (POLL_ALARM_MS if self.alarm else POLL_MS)
+            self._poll = now + (orders.POLL_ALARM_MS if self.alarm else orders.POLL_MS)
             self._registration(value, now)
         elif order in ("cycle", "search"):
             self._poll = now
@@ -367,11 +356,11 @@ class Conduct(Council):
             self._choose(("lost",), now)
         if reason in ("hung", "reset"):
             return
-        self._not_before = now + min(PAUSE_MS << min(self._failures, 10), LONGEST_PAUSE_MS)
+        self._not_before = now + min(orders.PAUSE_MS << min(self._failures, 10), orders.LONGEST_PAUSE_MS)
         if self.alarm:
-            self._not_before = now if reason == "abandoned" else min(self._not_before, now + PAUSE_ALARM_MS)
+            self._not_before = now if reason == "abandoned" else min(self._not_before, now + orders.PAUSE_ALARM_MS)
         self._failures += 1
-        if self._failures >= MOST_FAILURES:
+        if self._failures >= orders.MOST_FAILURES:
             self._dead("too often", now)
 
     def _move(self, event: str, now: int) -> bool:
@@ -424,12 +413,12 @@ class Conduct(Council):
     def _renewal(self) -> "int | None":
         if self._slots > 1 or self.state != UP or self._waits is None:
             return None
-        return self._waits + min(RENEW_MS << min(self._renewals, 10), LONGEST_RENEW_MS)
+        return self._waits + min(orders.RENEW_MS << min(self._renewals, 10), orders.LONGEST_RENEW_MS)
 
     def _wanted(self, now: int) -> "tuple[str, Any] | None":
         """The order that leads to a path, with its argument."""
         state, card = self.state, self.choice.active
-        if state in (SEARCHING, ATTACHED, UP):
+        if state in orders.RADIO:
             return self._wanted_of_radio(now)
         if state == OFF:
             return "power_on", card

@@ -6,6 +6,7 @@ of no more use. Everything else that goes through `do` raises AtError.
 
 import asyncio
 import errno
+import gc
 
 from firmware.core.at_syntax import AtError
 from firmware.modem import dialect as dialects
@@ -102,7 +103,7 @@ class Socket:
 class Modem:
     """`wires` carries out what only the board can. `tell(event)` hears what the modem says unasked, except what is a
     socket's, and ("begin", operation), ("end",), ("doubt",) and ("works",). Attributes: `engine`, `errors` of
-    procedures, `lost` URCs."""
+    procedures, `lost` URCs, `starved`, how often what came found no memory."""
 
     def __init__(
         self,
@@ -116,6 +117,7 @@ class Modem:
         self.engine = Engine(dialect)
         self.tell = tell
         self.errors = 0
+        self.starved = 0
         self.lost = 0
         self._uart = uart
         self._wires = wires
@@ -216,8 +218,13 @@ class Modem:
         """Never returns: listen, and keep the channel's deadlines."""
         asyncio.create_task(self._keep_time())
         while True:
-            data = await self._uart.read()
-            self._carry_out(self.engine.feed(data, self.clock.now()))
+            try:
+                data = await self._uart.read()
+                self._carry_out(self.engine.feed(data, self.clock.now()))
+            except MemoryError:
+                # What was being said is lost; the command ends by its time, and the channel sets itself right.
+                self.starved += 1
+                gc.collect()
 
     async def _keep_time(self) -> None:
         while True:

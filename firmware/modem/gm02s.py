@@ -4,7 +4,7 @@ from firmware.core import at_syntax
 from firmware.core.at import Command
 from firmware.core.at_syntax import AtError
 from firmware.modem.dialect import (
-    LONGEST_DATA,
+    LONGEST_READ,
     UDP,
     Dialect,
     access_point_name,
@@ -105,8 +105,8 @@ class Gm02s(Dialect):
         yield from need(Command(text, self.timeouts["send"], payload=bytes(data)))
 
     def receive(self, socket: int) -> "Procedure":
-        text = "AT+SQNSRECV=" + socket_number(socket, _FIRST) + "," + str(LONGEST_DATA)
-        command = Command(text, self.timeouts["receive"], "+SQNSRECV", counted=(1, "\n", LONGEST_DATA))
+        text = "AT+SQNSRECV=" + socket_number(socket, _FIRST) + "," + str(LONGEST_READ)
+        command = Command(text, self.timeouts["receive"], "+SQNSRECV", counted=(1, "\n", LONGEST_READ))
         try:
             data = yield from received(command)
         except AtError as error:

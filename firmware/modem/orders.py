@@ -10,6 +10,8 @@ UP = "up"
 ASLEEP = "asleep"
 LOCATING = "locating"
 DEAD = "dead"
+RADIO = (SEARCHING, ATTACHED, UP)
+"""In these the modem answers and its radio is on."""
 
 _LEFT = (("boot", ON), ("hung", DEAD))
 _LOST = (("unregistered", SEARCHING), ("leave", SEARCHING), ("asleep", ASLEEP), ("too often", DEAD)) + _LEFT
@@ -69,6 +71,20 @@ OTHERS_MS = 500
 PDP_MS = 30000
 PDP_SPARE_MS = 4000
 """A path comes within 1 s (BG77 log) or hardly at all; the second figure is for a unit that has another card."""
+
+MOST_FAILURES = 4
+"""Of one order in a row, before the modem is taken for dead."""
+POLL_MS = 15000
+POLL_ALARM_MS = 3000
+"""The registration is asked for so often while it is awaited: its URC may be lost."""
+MOST_DOUBTS = 5
+"""Sockets that failed on a path that the modem calls good, in a row, before the modem is taken for dead."""
+PAUSE_MS = 1000
+PAUSE_ALARM_MS = 2000
+LONGEST_PAUSE_MS = 60000
+RENEW_MS = 30000
+LONGEST_RENEW_MS = 600000
+"""A unit with one card only: a path that brings no receipt for this long is made anew, later each time."""
 
 
 def patience(name: str, spare: bool) -> int:

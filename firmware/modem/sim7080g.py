@@ -4,7 +4,7 @@ from firmware.core import at_syntax
 from firmware.core.at import Command
 from firmware.core.at_syntax import AtError
 from firmware.modem.dialect import (
-    LONGEST_DATA,
+    LONGEST_READ,
     RADIOS,
     UDP,
     Dialect,
@@ -113,8 +113,8 @@ class Sim7080g(Dialect):
 
     def receive(self, socket: int) -> "Procedure":
         # Whether datagrams that have come together are read together is unconfirmed.
-        text = "AT+CARECV=" + socket_number(socket) + "," + str(LONGEST_DATA)
-        return received(Command(text, self.timeouts["receive"], "+CARECV", counted=(0, ",", LONGEST_DATA)))
+        text = "AT+CARECV=" + socket_number(socket) + "," + str(LONGEST_READ)
+        return received(Command(text, self.timeouts["receive"], "+CARECV", counted=(0, ",", LONGEST_READ)))
 
     def close(self, socket: int) -> "Procedure":
         yield Command("AT+CACLOSE=" + socket_number(socket), self.timeouts["close"])

@@ -33,11 +33,14 @@ _SCAN_DONE = 6
 
 
 class PendantRadio:
-    """`on_frame(frame)` is called, from the task of `run`, with 19 bytes. Attributes: `heard` (frames so far),
-    `failures` (of the radio), `up` (whether it listens)."""
+    """`on_frame(frame)` is called, from the task of `run`, with 19 bytes, `on_failure()` when the radio does not start.
+    Attributes: `heard` (frames so far), `failures` (of the radio), `up` (whether it listens); `alive`, called at every
+    turn of `run` if it is set."""
 
-    def __init__(self, on_frame: "Callable[[bytes], None]") -> None:
+    def __init__(self, on_frame: "Callable[[bytes], None]", on_failure: "Callable[[], None] | None" = None) -> None:
+        self.alive: "Callable[[], None] | None" = None
         self._on_frame = on_frame
+        self._on_failure = on_failure
         self._flag = asyncio.ThreadSafeFlag()
         self._frames = [bytearray(LENGTH) for _ in range(RING)]
         self._written = 0
@@ -84,6 +87,8 @@ class PendantRadio:
         except OSError as error:
             self.failures += 1
             say("pendants' radio:", error)
+            if self._on_failure is not None:
+                self._on_failure()
 
     def _hand_over(self) -> None:
         while self._read < self._written:
@@ -96,6 +101,8 @@ class PendantRadio:
     async def run(self) -> None:
         """Listen for ever; a radio that stops is started again."""
         while True:
+            if self.alive is not None:
+                self.alive()
             if not self.up:
                 self._start()
             try:

@@ -1,9 +1,9 @@
 """What the unit feels besides its button: mains, charging, worn, further contacts, voltages and its temperature.
 
 `board.PINS` names the inputs: `mains` (high while there is mains), `charging` (low while the charger charges), `worn`
-(high while the unit is worn), `man_down` and `duress` (contacts to ground). `board.ADCS` names the converters `battery`
-and `supply` as (channel, multiply, divide): mV before the board's divider = mV at the pin * multiply // divide. What
-the board or the profile does not have is absent, and is never told of.
+(high while the unit is worn), `man_down`, `duress` and `cancel` (contacts to ground). `board.ADCS` names the converters
+`battery` and `supply` as (channel, multiply, divide): mV before the board's divider = mV at the pin * multiply //
+divide. What the board or the profile does not have is absent, and is never told of.
 
 Levels are told once they have been quiet for `SETTLE_MS`, first as they are at the start and then at every change.
 Contacts are told at once, edge by edge with the ticks of their interrupt: `core.press` debounces them. Nothing is
@@ -102,9 +102,11 @@ class _Contact:
 
 class Sensors:
     """`on_event(event)` is called, from the task of `run`, with ("edge", code, closed, ticks), ("mains", lost),
-    ("charging", on), ("worn", on). Attribute: `starved`, how often an event had to wait for memory."""
+    ("charging", on), ("worn", on). Attributes: `starved`, how often an event had to wait for memory;
+    `alive`, called at every turn of `run` if it is set."""
 
     def __init__(self, profile: "profiles.Profile", on_event: "Callable[[tuple[Any, ...]], None]") -> None:
+        self.alive: "Callable[[], None] | None" = None
         self._on_event = on_event
         self._chemistry = profile.battery[2]
         self._flag = asyncio.ThreadSafeFlag()
@@ -112,8 +114,13 @@ class Sensors:
         codes = [row[0] for row in profile.inputs]
         self._contacts = [
             _Contact(name, code, self._flag)
-            for name, code in (("man_down", profiles.MAN_DOWN), ("duress", profiles.DURESS))
-            if name in PINS and code in codes
+            for name, code in (
+                ("man_down", profiles.MAN_DOWN),
+                ("duress", profiles.DURESS),
+                ("cancel", profiles.CANCEL),
+            )
+            # What takes a press back is no input of a profile: any press may have a window.
+            if name in PINS and (code in codes or (codes and code == profiles.CANCEL))
         ]
         levels = [("charging", "charging", 0)]
         if profile.battery[3]:
@@ -128,6 +135,8 @@ class Sensors:
     async def run(self) -> None:
         """Tell what changes, for ever."""
         while True:
+            if self.alive is not None:
+                self.alive()
             try:
                 left = self._tell()
             except MemoryError:

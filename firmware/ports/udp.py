@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PATH = "u"
 LONGEST = 1024
 REOPEN_MS = 1000
+_BUFFER = bytearray(LONGEST)
+"""One for all sockets, made at the start: a heap that is in pieces may have no room for one later."""
 DEAF_MS = 60000
 """With something sent and nothing heard for this long the name is resolved anew: the server may have moved."""
 
@@ -193,7 +195,7 @@ class Datagrams:
     def _next(self) -> "bytes | None":
         """The next datagram, or None if there is none. Raises OSError if the socket is of no more use."""
         try:
-            return self._socket.recv(LONGEST)
+            size = self._socket.readinto(_BUFFER)
         except OSError as error:
             if error.errno in sockets.AGAIN:
                 return None
@@ -201,6 +203,7 @@ class Datagrams:
             if error.errno == errno.ECONNREFUSED:
                 return None
             raise
+        return None if size is None else bytes(memoryview(_BUFFER)[:size])
 
     async def _listen(self, taken: "Callable[[bytes], None]") -> None:
         """Receive on one socket, as long as it is of use. Raises OSError."""

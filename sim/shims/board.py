@@ -20,6 +20,7 @@ PINS = {
     "man_down": 11,
     "duress": 12,
     "speaker": 13,
+    "cancel": 14,
 }
 ADCS = {"battery": (0, 2, 1), "supply": (1, 2, 1)}
 MODEM_UART = 1

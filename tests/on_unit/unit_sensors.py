@@ -20,7 +20,7 @@ def put(name, level):
 
 def rested():
     """The board as nobody has touched it."""
-    for name in ("mains", "charging", "worn", "man_down", "duress"):
+    for name in ("mains", "charging", "worn", "man_down", "duress", "cancel"):
         put(name, 1)
 
 
@@ -92,6 +92,31 @@ def test_worn_and_further_contacts_are_the_personal_profiles():
     assert made.flags() == messages.NOT_WORN
     _, seen = felt("social", script)
     assert [event[0] for event in seen] == ["charging", "mains"], "what the profile does not have is absent"
+
+
+def test_the_contact_that_takes_back_is_passed_on_where_there_is_something_to_press():
+    async def script(made):
+        put("cancel", 0)
+        await asyncio.sleep_ms(20)
+        put("cancel", 1)
+
+    for profile in ("personal", "social"):
+        _, seen = felt(profile, script)
+        edges = [event[1:3] for event in seen if event[0] == "edge"]
+        assert edges == [(profiles.CANCEL, True), (profiles.CANCEL, False)], profile
+    _, seen = felt("camera", script)
+    assert not [event for event in seen if event[0] == "edge"]
+
+
+def test_its_task_shows_that_it_lives():
+    turns = []
+
+    async def script(made):
+        made.alive = lambda: turns.append(1)
+        put("man_down", 0)
+
+    felt("personal", script)
+    assert turns
 
 
 def test_a_contact_that_is_closed_at_the_start_is_told():

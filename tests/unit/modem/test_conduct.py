@@ -2,7 +2,6 @@
 
 from firmware.core.at_network import registration
 from firmware.core.sim_choice import Policy
-from firmware.modem import conduct as conducts
 from firmware.modem import orders
 from firmware.modem.chores import SMS_ALARM_MS, Chores
 from firmware.modem.conduct import Conduct
@@ -110,11 +109,11 @@ def test_a_hung_modem_is_woken_then_cut_and_at_once_in_an_alarm():
 
 def test_sockets_that_fail_on_a_good_path_end_in_a_power_cut():
     unit = Unit(answers={"pdp_check": True})
-    for _ in range(conducts.MOST_DOUBTS):
+    for _ in range(orders.MOST_DOUBTS):
         unit.put(("doubt",)).wait(20000)
     assert unit.conduct.cuts == 1
     unit = Unit(answers={"pdp_check": True})
-    for _ in range(3 * conducts.MOST_DOUBTS):
+    for _ in range(3 * orders.MOST_DOUBTS):
         unit.put(("doubt",)).wait(20000)
         unit.put(("works",))
     assert unit.conduct.cuts == 0
@@ -220,3 +219,20 @@ def test_facts_are_what_the_wire_takes():
     facts.left()
     assert facts.measure()[0] == {}
     assert bcd("x" * 20, 10) is None and bcd(None, 8) is None and bcd("1" * 21, 10) is None
+
+
+def test_a_dead_modem_that_owes_a_change_of_its_card_lets_time_pass():
+    unit = Unit(slots=2, answers={"power_on": StopIteration, "start": StopIteration, "pdp_check": False})
+    unit.answers["registration"] = REFUSED[1]
+    conduct = unit.conduct
+    unit.put(("alarm", True)).put(("finished", "power_on", None)).wait(60000)
+    unit.put(("finished", "start", None))
+    unit.put(("alarm", False)).put(("switch", 1))
+    # The change has to wait, and then the modem says nothing any more.
+    conduct._later["select_sim"] = unit.now + 1000
+    conduct.choice.active = 1 - conduct.slot
+    unit.put(("hung",))
+    assert conduct.state == orders.DEAD and conduct.slot != conduct.choice.active
+    unit.now += 2000
+    assert conduct.next_wakeup(unit.now) > unit.now
+    unit.wait(60000)

@@ -224,15 +224,15 @@ def test_send():
 def test_receive():
     data = b"\r\nOK\r\n\x1a\x00"
     for dialect, line, said in (
-        (BG, "AT+QIRD=1,1400", b"\r\n+QIRD: 8\r\n" + data + b"\r\n\r\nOK\r\n"),
-        (SIM, "AT+CARECV=1,1400", b"\r\n+CARECV: 8," + data + b"\r\n\r\nOK\r\n"),
-        (GM, "AT+SQNSRECV=2,1400", b"\r\n+SQNSRECV: 2,8\r\n" + data + b"\r\nOK\r\n"),
+        (BG, "AT+QIRD=1,512", b"\r\n+QIRD: 8\r\n" + data + b"\r\n\r\nOK\r\n"),
+        (SIM, "AT+CARECV=1,512", b"\r\n+CARECV: 8," + data + b"\r\n\r\nOK\r\n"),
+        (GM, "AT+SQNSRECV=2,512", b"\r\n+SQNSRECV: 2,8\r\n" + data + b"\r\nOK\r\n"),
     ):
         assert value(dialect, dialect.receive(1), [(line, said)]) == data
-    assert value(BG, BG.receive(1), [("AT+QIRD=1,1400", ["+QIRD: 0", "OK"])]) == b""
-    assert value(SIM, SIM.receive(1), [("AT+CARECV=1,1400", ["+CARECV: 0", "OK"])]) == b""
-    assert value(GM, GM.receive(1), [("AT+SQNSRECV=2,1400", ["+CME ERROR: 4"])]) == b""
-    assert failure(BG, BG.receive(1), [("AT+QIRD=1,1400", ["ERROR"])]) == ("error", None)
+    assert value(BG, BG.receive(1), [("AT+QIRD=1,512", ["+QIRD: 0", "OK"])]) == b""
+    assert value(SIM, SIM.receive(1), [("AT+CARECV=1,512", ["+CARECV: 0", "OK"])]) == b""
+    assert value(GM, GM.receive(1), [("AT+SQNSRECV=2,512", ["+CME ERROR: 4"])]) == b""
+    assert failure(BG, BG.receive(1), [("AT+QIRD=1,512", ["ERROR"])]) == ("error", None)
 
 
 def test_close():
