@@ -65,6 +65,7 @@ class Way(TypedDict):
     coap_addresses: list[tuple[str, int]]
     mqtt_address: tuple[str, int, str]
     modem: tuple[str, str, int] | None
+    sms_number: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ class House:
     ``server_command`` is what runs the fleet server; a test may name another program that composes it differently.
     ``pipe_of(unit)`` chooses other pipes; ``coap_addresses`` is where units are told that the server is, in place of
     where it is: a path in between, or a first address that is dead. ``modems`` are the units that reach it through an
-    emulated modem, by unit.
+    emulated modem, by unit; ``sms_number`` is where those send their last resort. ``environment`` is the server's,
+    besides where everything is.
     """
 
     folder: Path
@@ -106,6 +108,8 @@ class House:
     pipe_of: Callable[[int], str] | None = None
     coap_addresses: Sequence[tuple[str, int]] | None = None
     modems: Mapping[int, Scenario] = field(default_factory=dict)
+    sms_number: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
     postgres: EmbeddedPostgres = field(init=False)
     fleet: UnitFleet = field(init=False)
     cellular: CellularUnits = field(init=False)
@@ -187,6 +191,7 @@ class House:
             "LIVLINA_COAP_PORT": str(self.ports.coap),
             "LIVLINA_LISTEN": "127.0.0.1",
             "LIVLINA_HTTP_LISTEN": "127.0.0.1",
+            **self.environment,
         }
         with log_file.open("ab") as out:
             self._server = subprocess.Popen(  # noqa: S603, ASYNC220 (our own program)
@@ -306,6 +311,7 @@ class House:
             "coap_addresses": list(self.coap_addresses or [("127.0.0.1", self.ports.coap)]),
             "mqtt_address": ("127.0.0.1", self.ports.mqtt, self.settings.tls_name),
             "modem": configured(self.modems[unit]) if unit in self.modems else None,
+            "sms_number": self.sms_number if unit in self.modems else None,
         }
 
 

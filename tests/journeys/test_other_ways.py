@@ -1,0 +1,156 @@
+"""A whole house whose unit loses its way: the other card, and when no card carries data any more, an SMS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from livlina.gateway import add_gateway
+from protocols.wire import messages
+from sim.house import House, Ports
+from sim.modem.scenario import Scenario, Step, load
+from tests.ports import free_port
+from tests.sms_gateway import SmsOperator, sms_operator
+
+FLEETS_NUMBER = "+46700000001"
+UNITS_NUMBER = "46700000002"
+SWITCHED_S = 20.0
+"""SIM 1 dead: a press is stored within this time (issue 3)."""
+
+
+def two_cards(dialect: str) -> Scenario:
+    return dataclasses.replace(load("sweden"), dialect=dialect)
+
+
+def ask(house: House, sql: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(house.postgres.owner_url) as connection:
+        return connection.execute(sql).fetchall()
+
+
+async def until(
+    house: House, sql: str, wanted: Callable[[list[tuple[object, ...]]], bool], seconds: float = 60
+) -> None:
+    """A database in another process has no other signal for a test."""
+    async with asyncio.timeout(seconds):
+        while not wanted(await asyncio.to_thread(ask, house, sql)):
+            await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def living(house: House):  # type: ignore[no-untyped-def]
+    try:
+        await house.start()
+        # Its first heartbeat has arrived: it has a network, and the governor has nothing against it.
+        await until(house, "SELECT bearer FROM unit_states", bool)
+        yield house.cellular.rigs[1].device
+    finally:
+        await house.stop()
+
+
+@pytest.mark.parametrize("pipe", ["coap", "mqtt"])
+def test_a_press_on_a_card_whose_network_is_gone_is_stored_by_the_other(data_folder: Path, pipe: str) -> None:
+    async def journey() -> None:
+        house = House(
+            data_folder, 1, Ports.free(), heartbeat_s=5, pipe_of=lambda unit: pipe, modems={1: two_cards("bg95")}
+        )
+        async with living(house) as device:
+            assert ask(house, "SELECT bearer FROM unit_states") == [(messages.BEARER_SIM1,)]
+            device.do(Step("network", at_ms=0, name="net4mobility", up=False))
+            pressed = time.monotonic()
+            await house.fleet.press(1)
+            await house.fleet.wait_lamp(1, "stored", SWITCHED_S)
+            print(f"{pipe}: pressed to stored in {time.monotonic() - pressed:.1f} s, SIM 1 dead")
+            assert ask(house, "SELECT DISTINCT bearer FROM presses") == [(messages.BEARER_SIM2,)]
+            # And what it says of itself from now on.
+            await until(house, "SELECT bearer FROM unit_states", lambda rows: rows == [(messages.BEARER_SIM2,)])
+            kinds = "SELECT kind FROM unit_events"
+            await until(house, kinds, lambda rows: (messages.EVENT_SIM_CHANGED,) in rows)
+
+    asyncio.run(journey())
+
+
+class Messenger:
+    """The operator's network between a modem and the gateway's HTTP, both ways."""
+
+    def __init__(self, house: House, operator: SmsOperator, token: str) -> None:
+        self.sent: list[bytes] = []
+        self.answers: list[tuple[int, object]] = []
+        self._house = house
+        self._operator = operator
+        self._token = token
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def heard(self, number: str, payload: bytes) -> None:
+        """The modem has sent a message."""
+        assert number.lstrip("+") == FLEETS_NUMBER.lstrip("+")
+        self.sent.append(payload)
+        task = asyncio.get_running_loop().create_task(self._post(payload))
+        self._tasks.add(task)
+
+    async def _post(self, payload: bytes) -> None:
+        url = f"http://127.0.0.1:{self._house.environment['LIVLINA_HOOKS_PORT']}/hooks/sms/one"
+        async with httpx.AsyncClient(timeout=30) as client:
+            answer = await client.post(
+                url,
+                headers={"Authorization": f"Bearer {self._token}"},
+                json={"from": "+" + UNITS_NUMBER, "text": payload.hex()},
+            )
+        self.answers.append((answer.status_code, answer.json()))
+
+    async def deliver(self) -> None:
+        """Bring what the fleet sends to the modem."""
+        device = self._house.cellular.rigs[1].device
+        while True:
+            _, body = await self._operator.next(600)
+            assert body["to"] == "+" + UNITS_NUMBER
+            device.do(Step("sms", at_ms=0, payload=body["data"], sender=FLEETS_NUMBER.lstrip("+")))
+
+    async def close(self) -> None:
+        await asyncio.gather(*self._tasks)
+
+
+def test_with_no_data_on_any_card_a_press_is_stored_by_sms_and_its_wearer_sees_it(data_folder: Path) -> None:
+    async def journey() -> None:
+        async with sms_operator() as operator:
+            house = House(
+                data_folder, 1, Ports.free(), heartbeat_s=5, pipe_of=lambda unit: "coap",
+                modems={1: two_cards("bg95")}, sms_number=FLEETS_NUMBER,
+                environment={"LIVLINA_HOOKS_PORT": str(free_port())},
+            )  # fmt: skip
+            async with living(house) as device:
+                settings = dataclasses.replace(
+                    house.settings, database_url=house.postgres.app_url, owner_url=house.postgres.owner_url
+                )
+                made = await asyncio.to_thread(add_gateway, settings, "one", 0, operator.url, None)
+                messenger = Messenger(house, operator, made["token"])
+                device.on_sms = messenger.heard
+                delivering = asyncio.create_task(messenger.deliver())
+                try:
+                    device.do(Step("block", at_ms=0, port=house.ports.coap, up=False))
+                    await house.fleet.press(1)
+                    await house.fleet.wait_lamp(1, "not_delivered", 20)
+                    await house.fleet.wait_lamp(1, "stored", 90)
+                finally:
+                    delivering.cancel()
+                    await asyncio.gather(delivering, return_exceptions=True)
+                    await messenger.close()
+                assert (200, {"accepted": True}) in messenger.answers and len(messenger.sent[0]) <= 140
+                assert ask(house, "SELECT count(*), min(bearer), max(bearer) FROM presses") == [
+                    (1, messages.BEARER_SMS, messages.BEARER_SMS)
+                ]
+                assert ask(house, "SELECT count(*) FROM cases") == [(1,)]
+                # The data path comes back: the same press is nobody's second one.
+                device.do(Step("block", at_ms=0, port=house.ports.coap, up=True))
+                told = "SELECT bearer FROM readings WHERE received_at > (SELECT max(received_at) FROM presses)"
+                await until(house, told, bool, 90)
+                assert ask(house, "SELECT count(*) FROM presses") == [(1,)]
+
+    asyncio.run(journey())
