@@ -52,6 +52,7 @@ class Path:
         """Nothing gets through any more."""
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
+        self._world.awaited.discard(self)
 
     def _carry(self, arrive: Callable[[], None]) -> None:
         if self._chance.random() < self._air.loss:
