@@ -15,16 +15,13 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import select
 import signal
 import socket
 import struct
 import subprocess
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from fleet.store.postgres_child import ties_to_parent
 from sim import romfs
@@ -43,6 +40,7 @@ from sim.lamp import LampReader
 from sim.modem.clock import SteppedClock, Timer
 from sim.modem.path import Address, Flights
 from sim.modem.rig import Rig
+from sim.poller import Poller
 
 PATIENCE_S = 60
 """Real seconds that a party may take to come to rest, on a machine that is busy with other things."""
@@ -61,71 +59,6 @@ _DECLARATION = struct.Struct(">7q")
 
 class StuckError(Exception):
     """Somebody does not come to rest; the message says who, and what the books of both sides hold."""
-
-
-class Poller:
-    """Says which socket is ready: as much of asyncio's loop as the emulator's endpoints use, without asyncio."""
-
-    def __init__(self) -> None:
-        self._epoll = select.epoll()
-        self._calls: dict[int, dict[int, Callable[[], Any]]] = {}
-        self._soon: deque[Callable[[], Any]] = deque()
-
-    def add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
-        self._set(_number(fd), select.EPOLLIN, lambda: callback(*args))
-
-    def remove_reader(self, fd: Any) -> None:
-        self._set(_number(fd), select.EPOLLIN, None)
-
-    def add_writer(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
-        self._set(_number(fd), select.EPOLLOUT, lambda: callback(*args))
-
-    def remove_writer(self, fd: Any) -> None:
-        self._set(_number(fd), select.EPOLLOUT, None)
-
-    def call_soon(self, callback: Callable[..., Any], *args: Any) -> None:
-        self._soon.append(lambda: callback(*args))
-
-    def _set(self, fd: int, event: int, call: Callable[[], Any] | None) -> None:
-        calls = self._calls.setdefault(fd, {})
-        known = bool(calls)
-        if call is None:
-            calls.pop(event, None)
-        else:
-            calls[event] = call
-        mask = sum(calls)
-        if mask and known:
-            self._epoll.modify(fd, mask)
-        elif mask:
-            self._epoll.register(fd, mask)
-        else:
-            del self._calls[fd]
-            if known:
-                self._epoll.unregister(fd)
-
-    def fileno(self) -> int:
-        """Readable while any of its sockets is: so another loop can wait for this one."""
-        return self._epoll.fileno()
-
-    def turn(self, seconds: float) -> bool:
-        """Wait for at most so long (real time), and make the calls of what is ready; whether anything was."""
-        ready = self._epoll.poll(0 if self._soon else seconds)
-        busy = bool(ready or self._soon)
-        while self._soon:
-            self._soon.popleft()()
-        for fd, events in ready:
-            for event, call in list(self._calls.get(fd, {}).items()):
-                # An end or an error is found by whoever reads.
-                if events & (event | select.EPOLLHUP | select.EPOLLERR):
-                    call()
-        return busy
-
-    def close(self) -> None:
-        self._epoll.close()
-
-
-def _number(fd: Any) -> int:
-    return fd if isinstance(fd, int) else int(fd.fileno())
 
 
 class VirtualUnit:
