@@ -182,6 +182,11 @@ class Driver:
                 self._carry_out(self.unit.handle(event, now))
         self._changed.set()
 
+    def untold(self) -> bool:
+        """Whether a contact has moved that the brain has not heard of, or has not settled yet."""
+        moving = self._sentinel.state == CLOSING or self._pin.pending()
+        return moving or (self.sensors is not None and self.sensors.pending())
+
     # What the brain orders.
 
     def _carry_out(self, actions: "list[tuple[Any, ...]]") -> None:
@@ -336,7 +341,7 @@ class Driver:
         if waiting != self._open:
             self._open = waiting
             self.tell(("alarm", waiting))
-        self._supervisor.turn(now, self.unit.is_open())
+        self._supervisor.turn(now, self.unit.is_open(), self.last_words)
         self._look(now)
         # What was just done took time; a lamp must not be shown as of before its stage began.
         now = self._clock.now()

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 VERSION = "0.1.0"
+WAKE_MS = 1000
+"""From the contact that wakes the board to its first look: longer than any debouncing, and part of the hold."""
 _ECB = 1
 _KEPT = ("command", "drill", "heartbeat", "pendants", "policy")
 
@@ -96,7 +98,7 @@ def _attach(driver: Driver, setup: "profiles.Setup", gauge: Gauge, sleep: Sleep,
     if setup.profile.psm != profiles.PSM_NEVER:
         from firmware.repose import Repose
 
-        driver.repose = Repose(setup.profile, driver.unit, sleep, driver.tell, driver.crumbs.save, now)
+        driver.repose = Repose(setup.profile, driver.unit, sleep, driver.tell, driver.crumbs.save, driver.untold, now)
 
 
 def _after_sleep(sleep: Sleep) -> "list[int] | None":
@@ -114,7 +116,7 @@ def build(flash: Flash, spread: int) -> Driver:
     me = identity.Identity(flash)
     config = identity.Config(flash)
     # Before anything that takes time: a press while the journal is read, or the TLS keys, is a press.
-    button = pins.Contact()
+    button = pins.Contact(WAKE_MS if sleep.woken_by_button() else 0)
     told = boot.detail(flash)
     why = boot.reason(flash, machine)
     safe = boot.safe(flash)
@@ -170,8 +172,8 @@ def build(flash: Flash, spread: int) -> Driver:
         )
     if not safe:
         _attach(driver, setup, gauge, sleep, now)
-    if sleep.woken_by_button() and not button.closed():
-        # However short it was: the contact is open again before the unit has started.
+    if sleep.woken_by_button() and not button.began:
+        # However short it was: the contact was open again before the unit could look.
         driver.later(("press", profiles.OWN))
     unit_id = "%08x" % me.unit
     Builder(flash, config, unit_id, clock, _below, spread, driver).build(ways, driver.cellular)

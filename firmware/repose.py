@@ -24,7 +24,8 @@ BOOK = 2
 
 
 class Repose:
-    """`tell(event)` reaches the modem's part; `save()` is called right before a deep sleep. Attribute: `book`."""
+    """`tell(event)` reaches the modem's part; `save()` is called right before a deep sleep; `untold()` says whether a
+    contact has moved that the brain has not heard of. Attribute: `book`."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class Repose:
         sleep: "Sleep",
         tell: "Callable[[tuple[Any, ...]], None]",
         save: "Callable[[], object]",
+        untold: "Callable[[], bool]",
         now: int,
     ) -> None:
         self._rest = Rest(profile, now)
@@ -40,6 +42,7 @@ class Repose:
         self._sleep = sleep
         self._tell = tell
         self._save = save
+        self._untold = untold
         memory = sleep.memory
         known = memory[BOOK] if isinstance(memory, list) and len(memory) > BOOK else None
         self.book = EnergyBook(profile.battery[1], now, known, sleep.slept)
@@ -88,5 +91,6 @@ class Repose:
             elif action[0] == "deep_sleep":
                 self._save()
                 memory = self._unit.remembered(now) + [self.book.remember(now)]
-                if not self._sleep.begin(action[1], memory):
+                # Flash takes its time, and the modem's word may come right behind a press: is it still so?
+                if any(self._unit.busy(now).values()) or self._untold() or not self._sleep.begin(action[1], memory):
                     self._carry_out(self._rest.handle(("awake",), now), now)

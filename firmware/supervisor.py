@@ -11,6 +11,7 @@ from firmware.ports.console import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from firmware.ports.breadcrumbs import Crumbs
@@ -43,13 +44,17 @@ class Supervisor:
         """A verified receipt has come."""
         self._proof.receipt()
 
-    def turn(self, now: int, is_open: bool) -> None:
-        """The main loop has made a turn. `is_open`: a press is."""
+    def turn(self, now: int, is_open: bool, last_words: "Callable[[], None]") -> None:
+        """The main loop has made a turn. `is_open`: a press is. `last_words` is called before a task that hangs costs
+        the unit a reset."""
         if not self._watchdog.feed(now):
             name = self._watchdog.late(now)[0]
             say("task over its limit:", name)
-            boot.bitten(self._flash, name, self.crumbs)
-            self._machine.reset()
+            try:
+                last_words()
+                boot.bitten(self._flash, name, self.crumbs)
+            finally:
+                self._machine.reset()
         if self._proof.shown(now):
             self.crumbs.drop(breadcrumbs.PROVEN, now // 1000)
             if not self.safe:

@@ -2,7 +2,8 @@
 
 Pure. A press is open until somebody has taken it (or nobody asks for it any more). It never decides when something is
 sent: that is the courier's. It never counts presses: that is `core.contact`'s, except that it never drops an open press
-either: when `MOST` are not stored, further presses are counted into the newest of them.
+either: when `MOST` are not stored, further presses are counted into the newest of the same input and kind; the first
+of another input or kind is one more.
 
 A press whose cancel window is open is here and in the journal already, so that a restart makes it a press; it is only
 not sent yet. A silent press and a drill that nobody pressed are never shown.
@@ -106,8 +107,10 @@ class Alarms:
         """A press of an input, made at `since`, the `count`th of its run. The open press that it is now part of (its
         key differs from `key` when it was counted into an older one), and the record that goes into the journal."""
         waiting = [one for one in self.open if not one.stage and not one.window]
-        if len(waiting) >= MOST:
-            one = waiting[-1]
+        # Only what is the same: somebody else's press, or a duress, is never counted into this one's.
+        same = [one for one in waiting if one.code == code and one.kind == kind]
+        if len(waiting) >= MOST and same:
+            one = same[-1]
             return one, self.count(one, max(count, one.count + 1))
         one = Press(key, kind, code, flags, count, since)
         self.open.append(one)

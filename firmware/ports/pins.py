@@ -24,9 +24,12 @@ _OUTPUTS = (("led_red", RED), ("led_green", GREEN), ("led_blue", BLUE), ("vibrat
 
 
 class Contact:
-    """The button: its edges with the time of the interrupt. Nothing is allocated in the interrupt."""
+    """The button: its edges with the time of the interrupt. Nothing is allocated in the interrupt.
 
-    def __init__(self) -> None:
+    A contact that is closed at the start has been so for `before` ms at least; it may be open again before anybody
+    looks. Attribute: `began`, whether it was closed then."""
+
+    def __init__(self, before: int = 0) -> None:
         self._flag = asyncio.ThreadSafeFlag()
         self._ticks = [0] * RING
         self._closed = bytearray(RING)
@@ -36,6 +39,11 @@ class Contact:
         self._pin = machine.Pin(PINS["button"], machine.Pin.IN, machine.Pin.PULL_UP)
         self._pin.irq(self._interrupt, machine.Pin.IRQ_FALLING | machine.Pin.IRQ_RISING)
         # A contact that is already closed at boot is a press too.
+        self.began = self.closed()
+        if self.began and not self._written:
+            self._ticks[0] = time.ticks_add(time.ticks_ms(), -before)
+            self._closed[0] = 1
+            self._written = 1
         self._flag.set()
 
     def _interrupt(self, pin: "machine.Pin") -> None:
@@ -48,6 +56,10 @@ class Contact:
     async def wait(self) -> None:
         """Until there are edges to take."""
         await self._flag.wait()
+
+    def pending(self) -> bool:
+        """Whether there are edges that nobody has taken."""
+        return self._read < self._written
 
     def closed(self) -> bool:
         """Whether it is closed at this moment."""

@@ -76,6 +76,13 @@ class _Contact:
         self._last = False
         self._pin = machine.Pin(PINS[name], machine.Pin.IN, machine.Pin.PULL_UP)
         self._pin.irq(self._interrupt, machine.Pin.IRQ_FALLING | machine.Pin.IRQ_RISING)
+        if not self._pin.value() and not self._written:
+            # It may be open again before anybody looks.
+            self._interrupt(self._pin)
+
+    def pending(self) -> bool:
+        """Whether there are edges that nobody has taken."""
+        return self._read < self._written
 
     def _interrupt(self, pin: "machine.Pin") -> None:
         at = self._written % RING
@@ -164,6 +171,10 @@ class Sensors:
             elif left > 0:
                 longest = min(longest, left)
         return longest
+
+    def pending(self) -> bool:
+        """Whether a contact has something to tell that nobody has heard."""
+        return any([contact.pending() for contact in self._contacts])
 
     def flags(self) -> int:
         """Flags of a heartbeat, as things stand at this moment."""

@@ -6,6 +6,7 @@ others. A refused connection (no server there at the moment) is no error; the fr
 
 import asyncio
 import errno
+import gc
 import socket
 
 from firmware.ports import sockets
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
     from protocols.wire.coap_client import Client
 
 PATH = "u"
-LONGEST = 1024
+LONGEST = 544
+"""Octets of a datagram: the longest frame of the fleet (512) and CoAP around it."""
+SHORT = 272
+"""The same where the heap has no longer piece left: any receipt."""
 REOPEN_MS = 1000
-_BUFFER = bytearray(LONGEST)
-"""One for all sockets, made at the start: a heap that is in pieces may have no room for one later."""
 DEAF_MS = 60000
 """With something sent and nothing heard for this long the name is resolved anew: the server may have moved."""
 
@@ -144,12 +146,14 @@ class DatagramPipe:
 
 
 class Datagrams:
-    """The board's own network towards one address. A datagram needs no connection, so it is always `up`."""
+    """The board's own network towards one address. A datagram needs no connection, so it is always `up`. Attributes:
+    `errors` of the socket; `starved`, how often a datagram found too little memory."""
 
     up = True
 
     def __init__(self, name: str, host: str, port: int) -> None:
         self.errors = 0
+        self.starved = 0
         self._name = name
         self._host = host
         self._port = port
@@ -195,7 +199,7 @@ class Datagrams:
     def _next(self) -> "bytes | None":
         """The next datagram, or None if there is none. Raises OSError if the socket is of no more use."""
         try:
-            size = self._socket.readinto(_BUFFER)
+            return self._take()
         except OSError as error:
             if error.errno in sockets.AGAIN:
                 return None
@@ -203,7 +207,17 @@ class Datagrams:
             if error.errno == errno.ECONNREFUSED:
                 return None
             raise
-        return None if size is None else bytes(memoryview(_BUFFER)[:size])
+
+    def _take(self) -> bytes:
+        # Not `readinto`: it goes on until its buffer is full, and makes one datagram of two.
+        for size in (LONGEST, SHORT):
+            try:
+                return self._socket.recv(size)
+            except MemoryError:
+                self.starved += 1
+                gc.collect()
+        # Taken away, so that it is not offered again and again.
+        return self._socket.recv(1)
 
     async def _listen(self, taken: "Callable[[bytes], None]") -> None:
         """Receive on one socket, as long as it is of use. Raises OSError."""

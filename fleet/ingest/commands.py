@@ -1,8 +1,8 @@
 """Orders to units: queued with a number that only grows, sent behind what the unit sends, answered once.
 
 Functions work inside the caller's transaction and are told the time. It decides which command a unit gets next (the
-lowest number that is neither answered nor expired) and what an answer settles. A challenge is settled only by its own
-nonce; any other answer to it changes nothing.
+lowest number that is neither answered nor expired, nor was sent `VAIN` times) and what an answer settles. A challenge
+is settled only by its own nonce; any other answer to it changes nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ LONGEST_ARGUMENTS: Final = 400
 NONCE_BYTES: Final = 8
 CHALLENGES_APART: Final = timedelta(seconds=2)
 """To a unit whose frame proves nothing about its age a challenge goes at most this often."""
+
+VAIN: Final = 20
+"""Sent so often without an answer a command lets the ones behind it go first."""
 
 CHALLENGER: Final = "freshness"
 LARGEST: Final = 0xFFFFFFFF
@@ -129,7 +132,13 @@ async def take_waiting(connection: Connection, units: Mapping[int, bool], *, at:
     """
     if not units:
         return {}
-    columns = {"unit_id": list(units), "fresh": list(units.values()), "at": at, "apart": at - CHALLENGES_APART}
+    columns = {
+        "unit_id": list(units),
+        "fresh": list(units.values()),
+        "at": at,
+        "apart": at - CHALLENGES_APART,
+        "vain": VAIN,
+    }
     rows = await fetch_all(connection, SQL["take_waiting"], columns)
     return {row["unit_id"]: _waiting(row) for row in rows}
 

@@ -30,12 +30,16 @@ WHERE p.marks @> '{freshness_unproven}' AND k.state <> 'closed'
 ORDER BY p.unit_id, p.received_at, p.boot, p.seq LIMIT 1000;
 
 -- name: take_waiting
+-- One that was sent in vain so often lets the others go first: what a unit cannot answer must not keep a challenge from
+-- it. One with a lower number than the unit has answered since would be refused: it is not sent any more.
 WITH next AS (
     SELECT DISTINCT ON (c.unit_id) c.unit_id, c.number, c.kind, c.sent_at, t.fresh
     FROM unnest(%(unit_id)s::bigint[], %(fresh)s::boolean[]) AS t(unit_id, fresh)
     JOIN unit_commands c USING (unit_id)
     WHERE c.answered_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > %(at)s)
-    ORDER BY c.unit_id, c.number
+      AND NOT EXISTS (SELECT 1 FROM unit_commands a
+                      WHERE a.unit_id = c.unit_id AND a.number > c.number AND a.answered_at IS NOT NULL)
+    ORDER BY c.unit_id, c.sends >= %(vain)s, c.number
 )
 UPDATE unit_commands c SET sends = c.sends + 1, sent_at = %(at)s
 FROM next n

@@ -198,6 +198,19 @@ def test_more_presses_than_can_be_held_are_counted_and_none_is_dropped():
     assert len(entries) == MOST and entries[(1, MOST)].count == MOST + 10
 
 
+def test_with_too_many_waiting_somebody_elses_press_and_a_duress_are_their_own():
+    alarms = Alarms([], lambda kind, code: 0, 0)
+    for seq in range(1, MOST + 1):
+        alarms.press((1, seq), messages.KIND_MANUAL, 0, 0, seq, 0, 0)
+    other, _ = alarms.press((1, MOST + 1), messages.KIND_MANUAL, 7, 0, 1, 0, 0)
+    assert (other.key, other.code, other.count) == ((1, MOST + 1), 7, 1)
+    forced, _ = alarms.press((1, MOST + 2), messages.KIND_DURESS, 0, messages.ALARM_SILENT, 1, 0, 0)
+    assert forced.key == (1, MOST + 2) and not forced.shown
+    again, record = alarms.press((1, MOST + 3), messages.KIND_MANUAL, 7, 0, 2, 0, 0)
+    assert again is other and other.count == 2 and len(alarms.open) == MOST + 2
+    assert record == records.counted(1, MOST + 1, 2)
+
+
 def test_pressing_on_without_a_network_takes_no_more_memory():
     unit, _ = started()
     for number in range(3 * MOST):

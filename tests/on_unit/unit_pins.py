@@ -3,6 +3,8 @@
 import os
 import time
 
+from board import PINS
+from board_wires import BOARD
 from machine import Pin
 
 from firmware import main
@@ -10,6 +12,8 @@ from firmware.core.press import Contact
 from firmware.ports import pins
 from firmware.ports.flash import Flash
 from protocols.wire import cbor
+
+BUTTON = PINS["button"]
 
 
 def moved(contact, level):
@@ -40,6 +44,23 @@ def pressed(machine, contact, now):
 def hold(contact, level, ms):
     moved(contact, level)
     time.sleep_ms(ms)
+
+
+def test_a_contact_that_is_closed_at_the_start_and_open_before_anybody_looks_is_a_press():
+    BOARD.edge(BUTTON, 0)
+    contact = pins.Contact()
+    time.sleep_ms(30)
+    BOARD.edge(BUTTON, 1)
+    assert contact.began and contact.pending()
+    assert pressed(Contact(), contact, 0) == 1 and not contact.pending()
+    # It has woken the board: it was closed long before, however soon it opens.
+    BOARD.edge(BUTTON, 0)
+    contact = pins.Contact(main.WAKE_MS)
+    BOARD.edge(BUTTON, 1)
+    edges = taken(contact)
+    assert [closed for closed, _ in edges] == [True, False]
+    assert time.ticks_diff(edges[1][1], edges[0][1]) >= main.WAKE_MS
+    assert not pins.Contact().began
 
 
 def test_presses_while_the_loop_was_busy_are_not_lost_however_many_edges_they_made():
@@ -89,8 +110,8 @@ def test_a_press_while_the_unit_starts_is_a_press():
     buttons = []
 
     class Seen(pins.Contact):
-        def __init__(self):
-            pins.Contact.__init__(self)
+        def __init__(self, before):
+            pins.Contact.__init__(self, before)
             buttons.append(self)
 
     os.chdir(os.getenv("TEST_FLASH"))

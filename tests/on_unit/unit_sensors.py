@@ -134,6 +134,27 @@ def test_a_contact_that_is_closed_at_the_start_is_told():
     assert [event[:3] for event in seen] == [("edge", profiles.MAN_DOWN, True)]
 
 
+def test_a_contact_that_is_open_again_before_the_task_runs_is_told_too():
+    rested()
+    put("duress", 0)
+    seen = []
+    made = Sensors(profiles.named("personal"), seen.append)
+    put("duress", 1)
+    assert made.pending()
+
+    async def life():
+        task = asyncio.create_task(made.run())
+        await asyncio.sleep_ms(20)
+        task.cancel()
+
+    asyncio.run(life())
+    assert [event[1:3] for event in seen if event[0] == "edge"] == [
+        (profiles.DURESS, True),
+        (profiles.DURESS, False),
+    ]
+    assert not made.pending()
+
+
 def test_edges_survive_a_busy_loop_and_a_failing_memory():
     async def script(made):
         # No task runs meanwhile: more edges than the ring holds, the last of them closed.

@@ -117,3 +117,28 @@ def test_a_datagram_is_heard_in_a_heap_that_has_no_kilobyte_in_one_piece():
         running.cancel()
 
     asyncio.run(scenario())
+
+
+def test_two_datagrams_that_have_come_together_are_two():
+    (far, port), (spare, _) = ports()
+    spare.close()
+    answers = []
+    pipe = udp.CoapPipe(
+        "coap", "127.0.0.1", port, Client(1, 1), Clock(), lambda bound: 0, lambda *one: answers.append(one[1])
+    )
+
+    async def scenario():
+        running = asyncio.create_task(pipe.run())
+        await asyncio.sleep_ms(20)
+        pipe.send(1, b"frame", True)
+        await asyncio.sleep_ms(20)
+        _, peer = far.recvfrom(1024)
+        for number in range(3):
+            # NON POST to "d", as a receipt that nobody has asked for comes.
+            far.sendto(b"\x50\x02\x00" + bytes([number + 1]) + b"\xb1d\xff" + bytes([number]), peer)
+        for _ in range(20):
+            await asyncio.sleep_ms(5)
+        assert answers == [b"\x00", b"\x01", b"\x02"], answers
+        running.cancel()
+
+    asyncio.run(scenario())

@@ -156,6 +156,33 @@ def test_a_command_that_has_expired_is_not_sent(database: FreshDatabase, tmp_pat
     run(work())
 
 
+def test_a_command_that_is_never_answered_does_not_keep_the_next_ones_from_the_unit(
+    database: FreshDatabase, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with served(database, tmp_path) as scene:
+
+            async def taken() -> int:
+                units = {1: True}
+                waiting = await acting(
+                    database, lambda c: commands.take_waiting(c, units, at=datetime.now(UTC)), "ingest"
+                )
+                return waiting[1].number if waiting else 0
+
+            deaf = await order(scene, 99)
+            behind = await order(scene, messages.COMMAND_STATUS)
+            assert [await taken() for _ in range(commands.VAIN)] == [deaf] * commands.VAIN
+            assert await taken() == behind
+            told = commands.Answered(1, behind, 0, {})
+            await acting(database, lambda c: commands.settle(c, [told], at=datetime.now(UTC)), "ingest")
+            # The unit would refuse the lower number now.
+            assert await taken() == 0
+            last = await order(scene, messages.COMMAND_STATUS)
+            assert await taken() == last
+
+    run(work())
+
+
 def test_a_recording_draws_no_command(database: FreshDatabase, tmp_path: Path) -> None:
     """Whoever plays a heartbeat again gets its receipt again, as he must; not what waits for the unit."""
 
