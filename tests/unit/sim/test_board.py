@@ -279,6 +279,8 @@ def test_a_unit_that_does_not_feed_its_watchdog_is_bitten(on_street, hang):
         assert console.count("hangs") == 1 and "cause 3" in console
         assert exits == [-9]
         # And one that feeds it lives: ten times its time without another exit.
+        while 1 not in street.fleet.pids():
+            await asyncio.sleep(0.05)
         pid = street.fleet.pids()[1]
         await asyncio.sleep(5)  # the span that is judged
         assert street.fleet.pids()[1] == pid and exits == [-9]

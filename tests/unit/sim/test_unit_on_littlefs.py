@@ -59,7 +59,9 @@ def test_a_unit_on_littlefs_is_killed_after_every_press_and_loses_none(on_street
         far.stage_of_alarms = messages.STORED
         await far.until(lambda: {(boot, seq) for unit, boot, seq in far.stages if unit == 1} == sent)
         await fleet.wait_lamp(1, "stored", 20)
-        counters = [(one.kid_context, one.counter) for one in far.envelopes]
+        # CoAP repeats a datagram that is not answered in time, byte for byte: one frame, however often it came.
+        frames = {(one.kid_context, one.counter, one.ciphertext) for one in far.envelopes}
+        counters = [(context, counter) for context, counter, _ in frames]
         assert len(set(counters)) == len(counters), "no counter came twice"
         assert {boot for boot, _ in sent} == set(range(1, boots + 1)), "no boot number came twice"
         await far.until(lambda: any(one.status for one in far.heartbeats(1)))
