@@ -113,6 +113,8 @@ def test_a_centre_comes_back_after_ten_good_probes_and_open_cases_stay(database:
     asyncio.run(run())
 
 
+# It judges spans of time on a clock that runs beside a real database: not for a machine that does other things.
+@pytest.mark.proof
 def test_a_doubt_that_is_cleared_costs_one_alarm_and_no_more(database: FreshDatabase, tmp_path: Path) -> None:
     async def run() -> None:
         async with two_centres(database, tmp_path) as s, forwarding(s):

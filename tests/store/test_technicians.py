@@ -229,7 +229,7 @@ def test_duties_hold_no_more_of_the_new_tables_than_they_need(database: FreshDat
     assert refused("ingest", "UPDATE presses SET raw = ''")
     assert refused("web", "SELECT token_hash FROM sms_gateways")
     assert refused("web", "SELECT args FROM unit_commands")
-    assert refused("web", "UPDATE technician_tasks SET closed_by = 'x'")
+    assert refused("web", "UPDATE technician_tasks SET kind = 'x'")
     assert refused("forward", "SELECT token_hash FROM sms_gateways")
     assert refused("forward", "INSERT INTO unit_commands DEFAULT VALUES")
     assert refused("login", "SELECT * FROM technician_tasks")
