@@ -292,11 +292,12 @@ class NightJudge:
         return {pair.stored.case for pair in self._pairs if pair.stored is not None}
 
     def _fail_back(self) -> list[Check]:
-        probes = [at for at in self._traces.probes if at >= self._out[1]]
+        probes = [at for at in self._traces.probes if at >= self._out[1] - SAME_S]
         tenth = probes[GOOD_PROBES - 1] if len(probes) >= GOOD_PROBES else None
         later = [pair for pair in self._pairs if pair.happened.at >= self._out[1]]
-        again = [pair for pair in later if self._stays(pair)]
-        new = [pair for pair in later if not self._stays(pair)]
+        # What a person's silence has sent to both centres is either one's.
+        again = [pair for pair in later if self._had(pair) == {SECONDARY}]
+        new = [pair for pair in later if not self._had(pair)]
         asked = self._traces.asked
         at_primary = sorted(
             told
@@ -305,7 +306,7 @@ class NightJudge:
             and pair.stored is not None
             and (pair.stored.reference, PRIMARY) not in asked
         )
-        before = sum(at <= probes[-1] and sum(one < at for one in probes) < GOOD_PROBES for at in at_primary)
+        before = sum(sum(one < at for one in probes) < GOOD_PROBES for at in at_primary)
         missed = sum(
             tenth is not None and pair.happened.at > tenth + SLACK_S and self._told(pair, PRIMARY) is None
             for pair in new
@@ -324,11 +325,10 @@ class NightJudge:
                   stayed == len(again) and after > 0),
         ]  # fmt: skip
 
-    def _stays(self, pair: Pair) -> bool:
-        """Whether the secondary, and it alone, had an open case of this wearer when he pressed. What a person's silence
-        has sent to the primary meanwhile is the primary's too."""
+    def _had(self, pair: Pair) -> set[str]:
+        """The centres that had an open case of this wearer when he pressed."""
         if pair.stored is None:
-            return False
+            return set()
         earlier = [
             other
             for other in self._pairs
@@ -336,10 +336,12 @@ class NightJudge:
             and other.stored.case == pair.stored.case
             and other.happened.at < pair.happened.at
         ]
-        at_primary = [at for other in earlier if (at := self._told(other, PRIMARY)) is not None]
-        return any(self._told(other, SECONDARY) is not None for other in earlier) and not any(
-            at < pair.happened.at for at in at_primary
-        )
+        return {
+            name
+            for name in (PRIMARY, SECONDARY)
+            for other in earlier
+            if (at := self._told(other, name)) is not None and at < pair.happened.at
+        }
 
 
 def _since(at: float | None, since: float) -> float | None:

@@ -46,6 +46,8 @@ AWAKE_S = 15.0
 """A unit has been heard once when its wearer presses."""
 BEFORE_S = 120.0
 DRAIN_S = 1200.0
+BACK_S = 700.0
+"""Ten probes take ten minutes; meanwhile time is measured finely."""
 HEARTBEAT_S = 3600
 GRAIN_S = 5.0
 REACTION_S = 20.0
@@ -160,7 +162,11 @@ class _Saturday:
         self._units: dict[int, BrainUnit] = {}
         self._written = truth.Truth(truth_file(stage.options, night))
         world = stage.world
-        spans = [(-BEFORE_S, 240.0), *((a - 15, b + 60) for a, b in night.dead), (night.out[1] - 15, night.out[1] + 90)]
+        spans = [
+            (-BEFORE_S, 240.0),
+            *((a - 15, b + 60) for a, b in night.dead),
+            (night.out[1] - 15, night.out[1] + BACK_S),
+        ]
         world.fine = [(base + since, base + until) for since, until in spans]
 
     async def play(self, stack: contextlib.ExitStack) -> None:

@@ -23,6 +23,7 @@ SABOTAGES: Mapping[str, str] = {
     NO_ESCALATION: "nothing happens when nobody takes a case",
 }
 _OPEN_ONLY = " AND state = 'open'"
+_NOT_CLOSED = " AND state <> 'closed'"
 
 
 def policy(sabotage: str | None) -> Policy:
@@ -85,7 +86,7 @@ def applied(sabotage: str | None) -> Iterator[None]:
             statement = CASES["take_case"]
             if _OPEN_ONLY not in statement:
                 raise LookupError("the statement that takes a case has changed: the sabotage takes nothing out of it")
-            stack.enter_context(mock.patch.dict(CASES, {"take_case": statement.replace(_OPEN_ONLY, "")}))
+            stack.enter_context(mock.patch.dict(CASES, {"take_case": statement.replace(_OPEN_ONLY, _NOT_CLOSED)}))
         elif sabotage == "no-withdrawal":
             stack.enter_context(mock.patch.object(health, "withdraw_answered", _nothing))
         yield
