@@ -22,7 +22,20 @@ from fleet.web import centres, login, operators, technicians, units
 from fleet.web.edge import Edge
 from fleet.web.follower import LogFollower
 from fleet.web.model import Timings
-from fleet.web.pages import Away, NotLoggedIn, Web, make_templates, on_away, on_not_logged_in, page, wants_json
+from fleet.web.pages import (
+    Away,
+    NotAllowed,
+    NotLoggedIn,
+    StepUpNeeded,
+    Web,
+    make_templates,
+    on_away,
+    on_not_allowed,
+    on_not_logged_in,
+    on_step_up,
+    page,
+    wants_json,
+)
 from fleet.web.problem import problem
 from fleet.web.receipts import Receipts
 from fleet.web.sessions import Sessions
@@ -74,6 +87,8 @@ def make_app(
         lifespan=lifespan,
         exception_handlers={
             NotLoggedIn: on_not_logged_in,
+            NotAllowed: on_not_allowed,
+            StepUpNeeded: on_step_up,
             Away: on_away,
             HTTPException: _on_http_error,
             RequestValidationError: _on_invalid,

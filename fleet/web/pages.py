@@ -33,6 +33,14 @@ class NotLoggedIn(RuntimeError):
     """The request carries no session that is still good."""
 
 
+class NotAllowed(RuntimeError):
+    """The one who asks holds no role that allows this; the argument is the permission that is missing."""
+
+
+class StepUpNeeded(RuntimeError):
+    """This needs a person who has shown who they are within the last minutes."""
+
+
 class Away(RuntimeError):
     """The database did not answer in time; whether anything was changed is not known."""
 
@@ -98,6 +106,7 @@ def page(
 ) -> Response:
     """Renders a template in the reader's language; remembers a language chosen with ``?lang=``."""
     web = Web.of(request)
+    session = session or getattr(request.state, "session", None)
     words = Words(language_of(request), web.zone)
     html = (
         web.templates[words.language]
@@ -139,6 +148,22 @@ async def on_not_logged_in(request: Request, _error: Exception) -> Response:
         return problem(401, "you are not logged in, or your log-in has ended: log in at /login or /api/login")
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"/login?next={quote(here)}", status_code=303)
+
+
+async def on_not_allowed(request: Request, error: Exception) -> Response:
+    """403: no fault of the server's; what is missing, and who can give it."""
+    if wants_json(request):
+        return problem(403, f"your roles do not include {error}: ask your administrator", permission=str(error))
+    return page(request, "error.html", status=403, problem="not_allowed")
+
+
+async def on_step_up(request: Request, _error: Exception) -> Response:
+    """403 for a program; for a person the page where they show once more who they are."""
+    if wants_json(request):
+        detail = "show once more who you are at /step-up, then try again within 5 minutes"
+        return problem(403, detail, type="urn:livlina:step-up")
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/step-up?next={quote(here if request.method == 'GET' else '/account')}", status_code=303)
 
 
 async def on_away(request: Request, _error: Exception) -> Response:
