@@ -1,0 +1,1 @@
+"""Evidence: the record of actions, its chain and signed heads, reports. See README.md."""
