@@ -45,7 +45,7 @@ MOST_URCS = 32
 """In one call of `feed`."""
 
 QUIET_MS = 200
-PROBE_MS = 1000
+PROBE_MS = 700
 PROBES = 3
 PROBE = "AT+CMEE?"
 PROBE_HEAD = "+CMEE"

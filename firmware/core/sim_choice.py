@@ -5,7 +5,8 @@ long as it works. It never decides how a network is searched (`core.registration
 (`core.governor`, which an alarm passes), and it believes no clock but a verified server time.
 
 Event source: the modem's task, the courier and the fleet's policy. Action sink: the modem's task.
-Events: ("switched", slot) when a switch is done (CFUN=1 was answered): before that nothing is believed of the new SIM;
+Events: ("switched", slot[, ms]) when a switch is done (CFUN=1 was answered), with what the modem took for it: before
+that nothing is believed of the new SIM;
 ("registered", operator, technology) and ("lost",) of the SIM in use; ("sim", ok) for a SIM that cannot be read;
 ("barred",) when the subscription is refused; ("restarted",) when the modem has started anew with the same SIM, so
 that a search is no loss; ("use", slot) when a verified command asks for a slot; ("asked",) when a heartbeat is sent;
@@ -32,6 +33,11 @@ REASONS = ("no receipt", "registration lost", "exercise", "return", "heartbeat u
 # In an alarm. The promise is the alarm on the other SIM within 20 s: 10 s here, CFUN=0 4.0-6.4 s and a warm scan with
 # registration 2-3 s (nRF9151 log, device-notes section 2). Each further switch of one alarm has twice the patience.
 ALARM_MS = 10000
+EARLY_MS = 3000
+"""A slow modem begins to take leave up to this much before those 10 s, so that it changes the card soon after them and
+not 6.4 s later. It is below the shortest CFUN=0 of the log: the card itself is never changed within the 10 s."""
+RADIO_ON_MS = 1000
+"""The part of a switch that comes after the change of the card: CFUN=1 0.7-0.9 s (nRF9151 log)."""
 SEARCH_MS = 30000
 """A SIM just switched to may search for this long in an alarm; a first registration takes up to 3 min (boaks)."""
 WORSE_MS = (60000, 120000)
@@ -105,10 +111,12 @@ class SimChoice:
         self.policy = policy
         self.slots = slots
         self._random = random
-        kept = isinstance(state, list) and len(state) == 7 and all([isinstance(n, int) for n in state])
+        kept = isinstance(state, list) and len(state) in (7, 8) and all([isinstance(n, int) for n in state])
         kept = kept and state[0] == FORMAT and 0 <= state[1] < slots and 0 <= state[2] * 1000 <= DAY_MS
         self.active = state[1] if kept else (policy.preferred if slots > 1 else 0)
         self.seen = [(state[3], state[4]), (state[5], state[6])] if kept else [(0, 0), (0, 0)]
+        # What the modem took for its last change of card (ms), 0 if it is not known yet.
+        self._takes = state[7] if kept and len(state) > 7 else 0
         self._standing = [GOOD, GOOD]
         self.phase = SEARCHING
         self._since = now  # when the phase began
@@ -125,8 +133,9 @@ class SimChoice:
         self._returned: "int | None" = None
         self._hold = HOLD_MS
         self._exercising = False
-        left = DAY_MS - state[2] * 1000 if kept else DAY_MS
-        self._exercise = now + max(left - random(DAY_MS // SPREAD_PARTS), 0)
+        # A fresh unit proves its other card soon, and learns how long a change takes.
+        left = DAY_MS - state[2] * 1000 - random(DAY_MS // SPREAD_PARTS) if kept else HOUR_MS + random(HOUR_MS)
+        self._exercise = now + max(left, 0)
         self._clock: "int | None" = None  # the last verified time, unix s
         self._saved = now
         self._told: "list[tuple[Any, ...]]" = []
@@ -135,7 +144,7 @@ class SimChoice:
         """What is to be kept: which SIM is in use, how long ago the spare was exercised, and who was seen where."""
         self._saved = now
         since = DAY_MS - max(self._exercise - now, 0)
-        return [FORMAT, self.active, max(since, 0) // 1000] + list(self.seen[0]) + list(self.seen[1])
+        return [FORMAT, self.active, max(since, 0) // 1000] + list(self.seen[0]) + list(self.seen[1]) + [self._takes]
 
     def handle(self, event: "tuple[Any, ...]", now: int) -> "Actions":
         """What is to be done now that this has happened."""
@@ -165,6 +174,8 @@ class SimChoice:
         elif name == "switched":
             if self.phase == SWITCHING and event[1] == self.active:
                 self._enter(SEARCHING, self._since)
+                if len(event) > 2:
+                    self._takes = event[2]
         elif name == "asked":
             if self._asked is None:
                 self._asked = now
@@ -295,6 +306,8 @@ class SimChoice:
         doublings = min(self._switches, DOUBLINGS)
         if self.phase == UP:
             patience, reason = ALARM_MS << doublings, NO_RECEIPT
+            if not doublings:
+                patience -= max(min(self._takes - RADIO_ON_MS, EARLY_MS), 0)
             start = max(since, self._since, self._heard)
         elif self._restarted:
             # A modem that has started anew finds the cell that it had within 3 s (nRF9151 log).

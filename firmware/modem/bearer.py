@@ -107,6 +107,7 @@ class Cellular:
         self._ordered = asyncio.Event()
         self._timer = asyncio.Event()
         self._path = asyncio.Event()
+        self.turn = asyncio.Lock()
         self._refused_at: "int | None" = None
 
     # For the unit

@@ -68,6 +68,7 @@ class Conduct(Council):
         self._identified = [False, False]
         self._running: "str | None" = None
         self._argument: "Any" = None
+        self._since = now
         self._op: "tuple[str, int] | None" = None
         self._abandoned = False
         self._failures = 0
@@ -294,7 +295,7 @@ class Conduct(Council):
         elif order == "select_sim":
             self.slot = self._argument
             self._began(now)
-            self._choose(("switched", self.slot), now)
+            self._choose(("switched", self.slot, now - self._since), now)
             self.chores.started(self._identified[self.slot], now)
             data = {1: self.slot, 2: self._reason}
             self._out.append(("tell", ("report", messages.EVENT_SIM_CHANGED, data)))
@@ -457,6 +458,7 @@ class Conduct(Council):
             if wanted[0] in ("select_sim", "cycle"):
                 self._out.append(("drop",))
                 self._move("leave", now)
+            self._since = now
             self._order(wanted)
             return
         wanted = self.chores.wanted(self.state, self.alarm, now)

@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 WAITING = 4
 """The newest datagrams that wait for the modem."""
 REOPEN_MS = 500
+HEAD_START_MS = 1500
+"""After the first datagram of a new socket no other address opens one for so long, or until something comes back: that
+takes a second, in which the modem hands over no receipt."""
 
 
 class ModemDatagrams:
-    """`cellular` is the bearer: `up`, `hurry()`, `use()`, `await open(kind, host, port)`, `await path()`."""
+    """`cellular` is the bearer: `up`, `hurry()`, `use()`, `await open(kind, host, port)`, `await path()`, and
+    `turn`, the lock of who opens and sends next."""
 
     def __init__(self, cellular: "Any", host: str, port: int) -> None:
         self.errors = 0
@@ -28,8 +32,8 @@ class ModemDatagrams:
         self._port = port
         self._waiting: "list[bytes]" = []
         self._work = asyncio.Event()
-        self._socket: "Any" = None
         self._renew = False
+        self._heard = asyncio.Event()
 
     @property
     def up(self) -> bool:
@@ -67,28 +71,43 @@ class ModemDatagrams:
 
     async def _serve(self, taken: "Callable[[bytes], None]") -> None:
         """One socket from beginning to end. Raises OSError."""
-        socket = self._socket = await self._cellular.open(UDP, self._host, self._port)
-        self._renew = False
-        listening = asyncio.create_task(self._listen(socket, taken))
+        listening = None
         try:
+            async with self._cellular.turn:
+                socket = await self._cellular.open(UDP, self._host, self._port)
+                self._renew = False
+                self._heard.clear()
+                listening = asyncio.create_task(self._listen(socket, taken))
+                if self._waiting:
+                    await self._pass(socket)
+                    try:
+                        await asyncio.wait_for_ms(self._heard.wait(), HEAD_START_MS)
+                    except asyncio.TimeoutError:
+                        pass
             while socket.alive and not self._renew:
                 if not self._waiting:
                     self._work.clear()
                     await self._work.wait()
                     continue
-                datagram = self._waiting[0]
-                await socket.send(datagram)
-                if self._waiting and self._waiting[0] is datagram:
-                    self._waiting.pop(0)
+                await self._pass(socket)
         finally:
-            listening.cancel()
-            self._socket = None
-            await socket.close()
+            if listening is not None:
+                listening.cancel()
+                await socket.close()
+
+    async def _pass(self, socket: "Any") -> None:
+        datagram = self._waiting[0]
+        await socket.send(datagram)
+        if self._waiting and self._waiting[0] is datagram:
+            self._waiting.pop(0)
 
     async def _listen(self, socket: "Any", taken: "Callable[[bytes], None]") -> None:
         try:
             while True:
-                taken(await socket.recv())
+                datagram = await socket.recv()
+                self._heard.set()
+                taken(datagram)
         except OSError:
             # The task that sends finds out by `alive`.
             self._work.set()
+            self._heard.set()

@@ -61,15 +61,15 @@ PATIENCE = {
     "sms_take": 3000,
     "open": 3000,  # about 1 s (BG77 log)
     "open_tcp": 12000,
-    "send": 2000,  # the modem takes what it is given at once, or it is no more of use
-    "receive": 2000,
-    "close": 2000,
+    "send": 1500,  # the modem takes what it is given at once, or it is no more of use
+    "receive": 1500,
+    "close": 1500,
     "gnss_stop": 10000,
 }
 OTHERS_MS = 500
 """Every other operation is housekeeping."""
 PDP_MS = 30000
-PDP_SPARE_MS = 4000
+PDP_SPARE_MS = 3000
 """A path comes within 1 s (BG77 log) or hardly at all; the second figure is for a unit that has another card."""
 
 MOST_FAILURES = 4

@@ -21,6 +21,9 @@ TELIA, TELE2, TELENOR = 24001, 24007, 24008
 LTE_M = messages.RADIO_LTE_M
 CFUN_OFF = 6400
 SCAN = 3000
+SLOWEST_REGISTRATION = 3200
+PROVEN = [1, 0, 0, 0, 0, 0, 0]
+"""As a unit keeps it whose other card was proven just now."""
 
 
 def middle(n):
@@ -226,7 +229,7 @@ def test_after_an_alarm_the_preferred_sim_is_used_again_after_an_hour():
 def test_the_spare_path_is_exercised_every_day_and_the_outcome_told():
     world = World().run(3 * DAY_MS)
     outcomes = world.named("proven")
-    assert len(outcomes) == 3
+    assert len(outcomes) == 4 and HOUR_MS <= outcomes[0][0] <= 2 * HOUR_MS + 30000, "a fresh unit's soon"
     assert all([event[2:] == (1, True) for event in outcomes])
     assert world.choice.active == 0
     for _, slot, reason in world.switches():
@@ -318,7 +321,7 @@ def test_closing_dates_count_by_verified_server_time_only():
 
 def test_a_sim_that_cannot_be_read_or_is_refused_is_not_run_after():
     for event in (("sim", False), ("barred",)):
-        world = World().run(60000)
+        world = World(state=PROVEN).run(60000)
         world.broken[0] = event
         world.put(event)
         world.up = False
@@ -335,7 +338,7 @@ def test_a_sim_that_cannot_be_read_or_is_refused_is_not_run_after():
 
 
 def test_a_preferred_sim_that_is_repaired_is_found_by_the_daily_exercise():
-    world = World().run(60000)
+    world = World(state=PROVEN).run(60000)
     world.broken[0] = ("barred",)
     world.put(("barred",))
     world.up = False
@@ -361,6 +364,35 @@ def test_a_policy_that_cannot_be():
     except ValueError:
         return
     raise AssertionError("no such SIM")
+
+
+def silent_after(takes):
+    """ms from a press to the change of a silent card, by a modem whose last change took so long."""
+    world = World(state=PROVEN + [takes]).run(60000)
+    world.answers[0] = False
+    start = world.now
+    world.press().run(20000)
+    return world.switches()[0][0] - start
+
+
+def test_a_slow_modem_begins_to_take_leave_before_the_10_s_and_changes_the_card_after_them():
+    assert silent_after(0) == silent_after(60) == 10000, "a quick one, and one that is not known yet"
+    assert silent_after(2500) == 8500
+    for cfun_off in (4000, 6400):
+        left = silent_after(cfun_off + sim_choice.RADIO_ON_MS)
+        assert left == 10000 - sim_choice.EARLY_MS
+        assert left + 4000 >= 10000, "the shortest CFUN=0 of the log: the card is in use for all of its 10 s"
+    assert silent_after(7300) + 7300 + SLOWEST_REGISTRATION + 2000 <= 20000
+
+
+def test_how_long_a_change_takes_is_learnt_from_the_last_one():
+    world = World().run(2 * HOUR_MS)
+    assert world.named("proven")
+    world.put(("switched", world.choice.active, 7300))
+    assert world.choice.state(world.now)[7] == 0, "only a change that was ordered tells"
+    world.put(("use", 1))
+    world.choice.handle(("switched", 1, 7300), world.now)
+    assert world.choice.state(world.now)[7] == 7300
 
 
 def test_figures_add_up():

@@ -22,7 +22,7 @@ from firmware.modem.steps import SIM, Board
 from sim.modem.clock import SteppedClock
 from sim.modem.radio import Radio
 from sim.modem.rig import DIALECTS
-from sim.modem.scenario import Scenario, Timing
+from sim.modem.scenario import Scenario
 
 FIRMWARE = {"bg95": Bg95, "sim7080g": Sim7080g, "gm02s": Gm02s}
 RETRY_MS = 4000
@@ -58,6 +58,7 @@ class Bench:
         )  # fmt: skip
         self.silent: set[int] = set()
         self.paths: dict[int, float] = {}
+        self._pdp_ms = scenario.timing.pdp_ms
         self.orders: list[tuple[int, str, Any]] = []
         self.told: list[Any] = []
         self.results: list[tuple[str, Any]] = []
@@ -121,7 +122,7 @@ class Bench:
         if self._queue:
             name, argument, is_order = self._queue.pop(0)
             self._current = (name, is_order)
-            pdp_ms = self.paths.get(self.device.slot, Timing().pdp_ms)
+            pdp_ms = self.paths.get(self.device.slot, self._pdp_ms)
             timing = dataclasses.replace(self.device.scenario.timing, pdp_ms=pdp_ms)
             self.device.scenario = dataclasses.replace(self.device.scenario, timing=timing)
             self.feed(("begin", name))

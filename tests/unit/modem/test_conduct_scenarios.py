@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from conduct_bench import Bench
 
+from firmware.core import sim_choice
 from firmware.core.sim_choice import EXERCISE, NO_RECEIPT
 from firmware.modem import orders
 from protocols.wire import messages
@@ -21,6 +22,8 @@ SWITCH_MS = 20000
 HEARTBEAT_S = 300
 HOUR, DAY = 3600, 86400
 STUCK_MS = 150000
+SLOWEST = Timing(cfun_off_ms=6400, cfun_on_ms=900, register_ms=3200, pdp_ms=1000, open_ms=1000)
+"""The slowest of each that was ever logged with a warm cell (nRF9151 and BG77 logs, device notes section 2)."""
 
 
 def two_cards(dialect: str, **changes: Any) -> Scenario:
@@ -29,6 +32,15 @@ def two_cards(dialect: str, **changes: Any) -> Scenario:
 
 def one_card(dialect: str, **changes: Any) -> Scenario:
     return dataclasses.replace(Scenario(), dialect=dialect, **changes)
+
+
+def exercised(bench: Bench) -> Bench:
+    """The other card has been proven once, and the unit knows how long this modem takes to change cards."""
+    while bench.count("select_sim") < 2:
+        bench.run(HEARTBEAT_S)
+        bench.heartbeat()
+    bench.run(60)
+    return bench
 
 
 def stored_after(bench: Bench) -> int:
@@ -80,6 +92,29 @@ def test_an_alarm_is_stored_within_20_s_whatever_has_happened_to_the_first_card(
     assert took <= SWITCH_MS
     if fault not in {hang, drop_quietly}:
         assert bench.conduct.slot == 1
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("fault", [refuse, take_masts_away, swallow, stick])
+def test_with_the_slowest_times_that_were_logged_too(dialect: str, fault: Callable[[Bench], None]) -> None:
+    bench = exercised(Bench(two_cards(dialect, timing=SLOWEST), slots=2).up())
+    fault(bench)
+    begun = len(bench.orders)
+    took = stored_after(bench)
+    print(f"{dialect} {fault.__name__}, slowest times: {took} ms")
+    assert took <= SWITCH_MS and bench.conduct.slot == 1
+    if fault is swallow:
+        left = next(at for at, order, _ in bench.orders[begun:] if order == "select_sim")
+        assert left - (bench.stored_at or 0) + took >= SWITCH_MS // 2 - 4000, "CFUN=0 takes 4 s: no change before 10 s"
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_without_leaving_early_a_slow_modem_breaks_the_promise(dialect: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control."""
+    monkeypatch.setattr(sim_choice, "EARLY_MS", 0)
+    bench = exercised(Bench(two_cards(dialect, timing=SLOWEST), slots=2).up())
+    swallow(bench)
+    assert stored_after(bench) > SWITCH_MS
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -162,9 +197,9 @@ def test_three_days_the_spare_card_is_proven_daily_and_returns_are_rare(dialect:
         bench.heartbeat()
     proven = [one for one in bench.told if one[:2] == ("report", messages.EVENT_SIM_PROVEN)]
     changes = [one[2] for one in bench.told if one[:2] == ("report", messages.EVENT_SIM_CHANGED)]
-    assert len(proven) == 3 and all(one[2] == {1: 1, 2: 1} for one in proven)
-    assert [change for change in changes if change[1] == 1] == [{1: 1, 2: EXERCISE}] * 3
-    assert len(changes) == 6 and bench.conduct.slot == 0
+    assert len(proven) == 4 and all(one[2] == {1: 1, 2: 1} for one in proven)
+    assert [change for change in changes if change[1] == 1] == [{1: 1, 2: EXERCISE}] * 4
+    assert len(changes) == 8 and bench.conduct.slot == 0
     assert bench.count("power_cut", "cycle", "search") == 0
 
 

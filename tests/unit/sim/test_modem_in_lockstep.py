@@ -29,6 +29,13 @@ def test_presses_are_stored_in_the_time_of_the_world(condition: str, dialect: st
     assert row.longest_ms <= most_ms
 
 
+@pytest.mark.parametrize("dialect", ["bg95", "sim7080g", "gm02s"])
+def test_a_silent_first_card_is_left_in_time_by_the_slowest_modem_too(dialect: str) -> None:
+    row = stored.measure("SIM 1 silent", 2, dialect, slowest=True)
+    print(f"SIM 1 silent, slowest times logged, {dialect}: {row.longest_ms:.0f} ms")
+    assert row.lost == 0 and row.longest_ms <= 20_000
+
+
 def test_a_press_that_never_arrives_is_counted_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: nobody answers at either address."""
 
