@@ -1,7 +1,7 @@
 """Digests, links and what may stand in a record. Pure: no clock, no database, no key.
 
 digest = SHA-256(canonical JSON of the row's content)
-hash   = SHA-256("livlina-evidence-1" 00 | hash before | JSON of [position, source, key, municipality, both times] | digest)
+hash   = SHA-256("livlina-evidence-1" 00 | hash before | JSON of position, source, key, municipality and times | digest)
 """
 
 from __future__ import annotations
