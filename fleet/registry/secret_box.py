@@ -1,4 +1,4 @@
-"""Secrets of units and centres at rest: AES-256-GCM under a key that lies outside the database (decision D1)."""
+"""Secrets of units and centres, and person data at rest: AES-256-GCM under a key outside the database (D1)."""
 
 from __future__ import annotations
 
@@ -73,6 +73,18 @@ class SecretBox:
         except InvalidTag:
             raise SecretBoxError(f"the {kind} of centre {centre} does not open with this key file") from None
 
+    def seal_person(self, plain: bytes, recipient: int) -> bytes:
+        """Person data of one recipient; bound to that recipient, so that rows cannot be swapped."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._aead.encrypt(nonce, plain, _bound_to_recipient(recipient))
+
+    def open_person(self, sealed: bytes, recipient: int) -> bytes:
+        """The same in the clear. Raises SecretBoxError where the row was altered, moved or sealed under another key."""
+        try:
+            return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to_recipient(recipient))
+        except InvalidTag:
+            raise SecretBoxError(f"the sealed part of recipient {recipient} does not open with this key file") from None
+
 
 def _bound_to_centre(centre: int, kind: str) -> bytes:
     return b"livlina centre secret" + centre.to_bytes(4, "big") + kind.encode()
@@ -80,3 +92,7 @@ def _bound_to_centre(centre: int, kind: str) -> bytes:
 
 def _bound(unit: int, generation: int) -> bytes:
     return b"livlina unit secret" + unit.to_bytes(4, "big") + generation.to_bytes(1, "big")
+
+
+def _bound_to_recipient(recipient: int) -> bytes:
+    return b"livlina recipient" + recipient.to_bytes(8, "big")
