@@ -96,7 +96,7 @@ async def edit_link(connection: Connection, dice: random.Random) -> Damage:
     entry = dice.choice(await entries(connection))
     change = dice.choice([
         "municipality_id = municipality_id + 1", "at = at + interval '1 second'", "hash = sha256(hash)",
-        "chained_at = chained_at - interval '1 hour'", "digest = sha256(digest)", "key = key || '0'",
+        "chained_at = chained_at - interval '1 hour'", "digest = sha256(digest)", "key = key || 'x'",
     ])  # fmt: skip
     await connection.execute(
         f"UPDATE audit_chain SET {change} WHERE position = %s",  # type: ignore[call-overload]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,14 @@ from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
 
 SQL = read_statements("fleet.evidence", "sources.sql")
-SOURCES = ("audit", "case_log", "press", "receipt", "delivery", "unit_event")
+
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
+_PRESS = re.compile(r"[0-9]{1,18}(/[0-9]{1,18}){2}")
+_RECEIPT = re.compile(r"[0-9]{1,18}(/[0-9]{1,18}){2}/[23]")
+_KEYS = {
+    "audit": _NUMBER, "case_log": _NUMBER, "delivery": _NUMBER, "press": _PRESS, "unit_event": _PRESS,
+    "receipt": _RECEIPT,
+}  # fmt: skip
 
 Place = tuple[str, str]
 """(source, key) of one row."""
@@ -28,10 +36,11 @@ class Item:
 
 
 async def read_items(connection: Connection, places: Iterable[Place]) -> dict[Place, Item]:
-    """The rows at these places. A place without a row is left out."""
+    """The rows at these places. A place without a row, or that is none, is left out."""
     keys: dict[str, list[str]] = {}
     for source, key in places:
-        keys.setdefault(source, []).append(key)
+        if source in _KEYS and _KEYS[source].fullmatch(key):
+            keys.setdefault(source, []).append(key)
     found: dict[Place, Item] = {}
     for source in sorted(keys):
         for row in await fetch_all(connection, SQL[source], {"keys": keys[source]}):

@@ -26,13 +26,15 @@ _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 @dataclass(slots=True)
 class Verdict:
-    """What was looked at, and what does not fit; ``unsigned`` entries stand behind the newest head."""
+    """What was looked at, and what does not fit. Up to ``trusted_to`` the chain agrees with a signed head; ``unsigned``
+    entries stand behind the newest one."""
 
     entries: int = 0
     first: int | None = None
     last: int | None = None
     heads: int = 0
     signed_to: int = 0
+    trusted_to: int = 0
     unsigned: int = 0
     pruned: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -61,6 +63,7 @@ class Verdict:
             "last": self.last,
             "heads": self.heads,
             "signed_to": self.signed_to,
+            "trusted_to": self.trusted_to,
             "unsigned": self.unsigned,
             "pruned": self.pruned,
             "findings": [
@@ -164,6 +167,7 @@ async def _walk(
         verdict.entries += len(entries)
         verdict.first = verdict.first or entries[0].position
     verdict.last = position if verdict.entries else None
+    verdict.trusted_to = agreed
     beyond = [head for head in heads if head > position]
     if beyond:
         signed = max(beyond)

@@ -28,6 +28,9 @@ def fits(damage: Damage, verdict: Verdict) -> bool:
             return True
         if damage.position is not None and finding.position is not None and finding.position <= damage.position:
             return True
+        # A chain that was built anew and is shorter now: what still agrees with a head ends before the damage.
+        if damage.position is not None and finding.kind == "truncated" and verdict.trusted_to < damage.position:
+            return True
     return False
 
 
