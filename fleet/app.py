@@ -13,6 +13,9 @@ import uvicorn
 
 from fleet.clock import SystemClock
 from fleet.escalation.run import Escalation
+from fleet.evidence.run import Evidence
+from fleet.evidence.signing import SigningKey
+from fleet.forwarding.heads_elsewhere import HeadsElsewhere
 from fleet.forwarding.link_apprise import AppriseLink
 from fleet.forwarding.links import Links
 from fleet.forwarding.notices import Notices
@@ -54,6 +57,14 @@ class FleetServer:
         self._drills = DrillWatch(database_url, clock=clock)
         self._gateways = gateways(settings)
         self._notices = Notices(database_url, self._gateways, clock=clock)
+        self._heads = HeadsElsewhere(settings.heads_url, settings.heads_mail, self._gateways.get("email"))
+        self._evidence = Evidence(
+            database_url,
+            SigningKey.open(settings.evidence_key_file, create=True),
+            settings.heads_file,
+            publish=self._heads.publish,
+            clock=clock,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until ``stop`` is set. Raises OSError when a port is taken, RuntimeError when a loop of ours has
@@ -83,7 +94,9 @@ class FleetServer:
             stack.push_async_callback(self._ingest.stop)
             for gateway in self._gateways.values():
                 stack.callback(gateway.close)
-            for part in (self._links, self._forwarding, self._escalation, self._notices, self._drills):
+            stack.push_async_callback(self._heads.close)
+            parts = (self._links, self._forwarding, self._escalation, self._notices, self._drills, self._evidence)
+            for part in parts:
                 await part.start()
                 stack.push_async_callback(part.stop)
             log.info(
@@ -98,6 +111,7 @@ class FleetServer:
                 self._escalation.watch(),
                 self._notices.watch(),
                 self._drills.watch(),
+                self._evidence.watch(),
                 _watch_pages(app.state.broken),
             )
             ends = {asyncio.create_task(end) for end in watched}

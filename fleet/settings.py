@@ -34,6 +34,7 @@ class Settings:
     ``database_url`` is the application's login; ``owner_url`` the schema owner's, used by ``migrate`` only.
     Both are None when the embedded PostgreSQL under ``data`` is to be used. Every listener binds to loopback unless
     ``listen`` says otherwise. ``hooks_port`` opens the SMS gateways' door; None leaves it shut.
+    ``heads_url`` and ``heads_mail`` are where signed heads of the record are sent besides their file.
     Passwords inside the URLs are never printed: use ``repr`` freely.
     """
 
@@ -50,6 +51,8 @@ class Settings:
     tls_name: str = "fleet.livlina"
     sms_gateway: str | None = field(default=None, repr=False)
     mail_gateway: str | None = field(default=None, repr=False)
+    heads_url: str | None = field(default=None, repr=False)
+    heads_mail: str | None = field(default=None, repr=False)
 
     @property
     def tls_folder(self) -> Path:
@@ -65,6 +68,16 @@ class Settings:
     def secret_key_file(self) -> Path:
         """The key outside the database under which unit secrets are stored."""
         return self.data / "keys" / "unit-secrets.key"
+
+    @property
+    def evidence_key_file(self) -> Path:
+        """The key that signs the heads of the record; its public part lies beside it."""
+        return self.data / "keys" / "evidence-signing.key"
+
+    @property
+    def heads_file(self) -> Path:
+        """The signed heads of the record, kept outside the database."""
+        return self.data / "evidence" / "heads.jsonl"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -82,6 +95,8 @@ class Settings:
             http_listen=env.get("LIVLINA_HTTP_LISTEN", "127.0.0.1"),
             sms_gateway=_gateway(env, "LIVLINA_SMS_GATEWAY"),
             mail_gateway=_gateway(env, "LIVLINA_MAIL_GATEWAY"),
+            heads_url=env.get("LIVLINA_HEADS_URL") or None,
+            heads_mail=env.get("LIVLINA_HEADS_MAIL") or None,
             hooks_port=_port(env, "LIVLINA_HOOKS_PORT", 0) if env.get("LIVLINA_HOOKS_PORT") else None,
             hooks_listen=env.get("LIVLINA_HOOKS_LISTEN", "127.0.0.1"),
         )
