@@ -20,15 +20,14 @@ from pathlib import Path
 from protocols.wire import messages
 from provisioning.ca import CertificateAuthority
 from provisioning.identity import make_identity, write_flash
-from sim import romfs
 from sim.cellular import configured
-from sim.firmware_build import build_firmware
-from sim.lockstep import LockStep
+from sim.firmware_build import build_firmware, command, environment, heap
+from sim.lockstep import CLOCK_KB, LockStep
 from sim.modem.rig import Rig
 from sim.modem.scenario import Scenario
 from sim.sealed_receiver import Arrival, Books, Receiver
 
-HEAP_KB = 400
+_WORD = sys.maxsize.bit_length() + 1 >> 3
 HOURS_S = 6 * 3600
 # What stands for the board: on a real one it is part of the interpreter.
 _BOARD = """
@@ -53,14 +52,17 @@ class Heap:
         return self.used * 4 // self.word
 
 
-def _boards_share(build: Path, folder: Path) -> int:
-    image = folder / "board.romfs"
-    image.write_bytes(romfs.image(build))
+def _boards_share(build: Path) -> int:
     done = subprocess.run(
-        romfs.command(image, _BOARD, "heapsize=2M"), env={**os.environ, "MICROPYPATH": ".frozen"},
-        stdout=subprocess.PIPE, text=True, check=True,
+        command(build, _BOARD, "2M"), env={**os.environ, **environment(build)}, stdout=subprocess.PIPE, text=True,
+        check=True,
     )  # fmt: skip
     return int(done.stdout)
+
+
+def _kib(heapsize: str) -> int:
+    """Bytes of a heap of so many kilobytes, scaled by words."""
+    return int(heapsize.removesuffix("wK")) * 1024 * _WORD // 4
 
 
 def measure(dialect: str = "bg95") -> Heap:
@@ -74,8 +76,10 @@ def measure(dialect: str = "bg95") -> Heap:
             lows.append(status[messages.STATUS_HEAP_LOW])
 
     try:
-        share = _boards_share(build_firmware(folder / "build"), folder)
-        with LockStep(folder / "build", in_place_kb=HEAP_KB) as world:
+        build = build_firmware(folder / "build")
+        share = _boards_share(build)
+        whole = _kib(heap(build, CLOCK_KB))
+        with LockStep(folder / "build") as world:
             identity = make_identity(1)
             authority = CertificateAuthority.open(folder / "ca")
             books = Books({1: identity})
@@ -90,7 +94,7 @@ def measure(dialect: str = "bg95") -> Heap:
             world.run(HOURS_S)
             unit.press(seconds=0.2)
             world.run(86400, lambda: len(lows) > 1)
-            return Heap(HEAP_KB * 1024 - min(lows) - share, sys.maxsize.bit_length() + 1 >> 3, len(unit.resets))
+            return Heap(whole - min(lows) - share, _WORD, len(unit.resets))
     finally:
         shutil.rmtree(folder)
 

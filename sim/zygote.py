@@ -8,8 +8,9 @@ Run as `python -m sim.zygote` by `sim.units`; speaks JSON lines on standard inpu
 A status below zero is the signal that ended the unit. It restarts nothing by itself. It ends, and all units with it,
 when its standard input ends; the units also die with it, whatever kills it (PR_SET_PDEATHSIG).
 
-The interpreter is the MicroPython that is installed as a Python extension, imported once and then forked. When
-`$MICROPYTHON` names another one, each unit is a process of that.
+The interpreter is the MicroPython that is installed as a Python extension, imported once and then forked. The image of
+the firmware is mapped once too: its pages are there once, however many units execute them (sim/romfs.py). When
+`$MICROPYTHON` names another interpreter, each unit is a process of that.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ import selectors
 import signal
 import sys
 import traceback
+from pathlib import Path
 from typing import Any, NoReturn
+
+from sim import romfs
 
 CONSOLE = "console.log"
 LONGEST_CONSOLE = 64 * 1024
@@ -37,7 +41,7 @@ _PR_SET_PDEATHSIG = 1
 
 def arguments(program: str, spread: int, heap: str) -> list[str]:
     """The command line of one unit; `heap` is sim.firmware_build.heap's."""
-    return [program, "-X", f"heapsize={heap}", "-c", COMMAND.format(spread=spread)]
+    return [program, "-X", f"heapsize={heap}", "-c", romfs.BOOT + COMMAND.format(spread=spread)]
 
 
 def _console() -> int:
@@ -49,7 +53,7 @@ def _console() -> int:
 class Zygote:
     """Forks, kills and reaps. `run_main` runs an interpreter's command line in this process, or None for `program`."""
 
-    def __init__(self, program: str | None, spread: int, heap: str) -> None:
+    def __init__(self, program: str | None, spread: int, heap: str, image: Path) -> None:
         self._command = arguments(program or "micropython", spread, heap)
         self._parent = os.getpid()
         self._prctl = ctypes.CDLL(None).prctl
@@ -61,6 +65,7 @@ class Zygote:
             import micropython_run
 
             self._run_main = micropython_run.run_main
+        self._rom = str(image) if program is not None else romfs.map_image(image)
         # A collection in a unit would touch, and so copy, every page that it shares with the others.
         gc.disable()
         gc.freeze()
@@ -71,7 +76,7 @@ class Zygote:
             self.tell(error=f"unit {unit} runs already")
             return
         # Everything that can be done before the fork is: Python code in the unit copies pages that it would share.
-        os.environ.update(env, LIVLINA_UNIT=str(unit))
+        os.environ.update({romfs.VARIABLE: self._rom, **env, "LIVLINA_UNIT": str(unit)})
         for name in self._names - env.keys():
             # What was another unit's.
             os.environ.pop(name, None)
@@ -147,7 +152,7 @@ class Zygote:
 
 def main() -> None:
     """Serve until standard input ends."""
-    zygote = Zygote(os.environ.get("MICROPYTHON") or None, int(sys.argv[1]), sys.argv[2])
+    zygote = Zygote(os.environ.get("MICROPYTHON") or None, int(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
     awake, wake = os.pipe()
     os.set_blocking(wake, False)
     os.set_blocking(awake, False)

@@ -27,7 +27,6 @@ INTERVAL_US = 100000
 WINDOW_US = 20000
 RING = 8
 """Frames kept between two looks; of more than these the latest count."""
-AGAIN_MS = 10000
 _SCAN_RESULT = 5
 _SCAN_DONE = 6
 
@@ -36,6 +35,8 @@ class PendantRadio:
     """`on_frame(frame)` is called, from the task of `run`, with 19 bytes, `on_failure()` when the radio does not start.
     Attributes: `heard` (frames so far), `failures` (of the radio), `up` (whether it listens); `alive`, called at every
     turn of `run` if it is set."""
+
+    again_ms = 10000
 
     def __init__(self, on_frame: "Callable[[bytes], None]", on_failure: "Callable[[], None] | None" = None) -> None:
         self.alive: "Callable[[], None] | None" = None
@@ -106,7 +107,7 @@ class PendantRadio:
             if not self.up:
                 self._start()
             try:
-                await asyncio.wait_for_ms(self._flag.wait(), AGAIN_MS)
+                await asyncio.wait_for_ms(self._flag.wait(), self.again_ms)
             except asyncio.TimeoutError:
                 # Nothing was heard; if the radio would not start, it is tried again.
                 pass

@@ -2,7 +2,7 @@
 
 An append-only file of `core.records`; what the records mean is `core.book`'s. `append` returns only after the record is
 on flash. A torn tail, left by a power cut, is ignored and cut off before anything is written behind it. The file is
-bounded: past `ROTATE` bytes it becomes `journal.old` (replacing the one before) and a new file begins with the open
+bounded: past `rotate` bytes it becomes `journal.old` (replacing the one before) and a new file begins with the open
 presses and what waits, so that the last 256 finished presses stay readable. Every file continues the hash chain of the
 one before it. It decides nothing about presses and never drops one that is open.
 
@@ -29,8 +29,6 @@ OLD = "journal.old"
 BAD = "journal.bad"
 NEWER = "journal.newer"
 _NEW = "journal.new"
-ROTATE = 24 * 1024
-"""256 presses with all their stages take less than this."""
 _PIECE = 256
 
 
@@ -52,15 +50,18 @@ class _Scan:
 class Journal:
     """The journal of one flash. `load` first, then `append`.
 
-    Attributes: `entries`, the presses with something left to do, by (boot, seq); `failures`, writes that flash refused.
+    Attributes: `entries`, the presses with something left to do, by (boot, seq); `failures`, writes that flash refused;
+    of the class `rotate`: 256 presses with all their stages take less than this.
     """
+
+    rotate = 24 * 1024
 
     def __init__(self, flash: "Flash") -> None:
         self._flash = flash
         self._file: "Any" = None
         self._size = 0
         self._folded = 0
-        self._limit = ROTATE
+        self._limit = self.rotate
         self._head = records.GENESIS
         self._book = Book()
         self._emergency = Emergency()
@@ -226,7 +227,7 @@ class Journal:
         self._head = head
         self._size = self._folded = size
         # With very much to carry on, a file must not be full as soon as it begins.
-        self._limit = max(ROTATE, 2 * size)
+        self._limit = max(self.rotate, 2 * size)
 
     def _rotate(self) -> None:
         self._close()

@@ -27,8 +27,6 @@ LONGEST = 544
 SHORT = 272
 """The same where the heap has no longer piece left: any receipt."""
 REOPEN_MS = 1000
-DEAF_MS = 60000
-"""With something sent and nothing heard for this long the name is resolved anew: the server may have moved."""
 
 
 class DatagramPipe:
@@ -40,6 +38,9 @@ class DatagramPipe:
     `datagrams`: `up`; `send(datagram)` at once or soon, never an error; `await receive(taken)` runs for ever and calls
     `taken(datagram)`; `renew()` another socket, since this one hears nothing; `hurry()`; `errors`.
     """
+
+    deaf_ms = 60000
+    """With something sent and nothing heard for this long the name is resolved anew: the server may have moved."""
 
     def __init__(
         self,
@@ -113,7 +114,7 @@ class DatagramPipe:
         for action in actions:
             if action[0] == "send":
                 if self._deaf_at is None:
-                    self._deaf_at = self._clock.now() + DEAF_MS
+                    self._deaf_at = self._clock.now() + self.deaf_ms
                 self._datagrams.send(action[1])
             elif action[0] == "response":
                 self._over(action[1])

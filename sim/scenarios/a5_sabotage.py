@@ -1,5 +1,6 @@
 """What can be switched off in A5, to see that it is missed. Protections are taken out where things are put together:
-names in modules that hold them, statements, parts that are not started. No product code knows of it.
+names in modules that hold them, statements, parts that are not started, a file that a unit's firmware is built of. No
+product code knows of it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
+from firmware.core import presses as inputs
+from firmware.core import profiles
 from fleet.alarms.model import Press, StoredPress
 from fleet.alarms.store import SQL as CASES
 from fleet.alarms.store import store_presses
 from fleet.ingest import effects, presses
 from fleet.store.pool import Connection
 from fleet.technicians import store as technicians
+from sim.firmware_build import ROOT
 from sim.scenarios.fleet_under_test import NO_ESCALATION, NO_SECOND_CENTRE, NO_SHIFT_LEAD
 
 SABOTAGES: Mapping[str, str] = {
@@ -31,16 +35,17 @@ SABOTAGES: Mapping[str, str] = {
     NO_SHIFT_LEAD: "nobody holds the role of the shift lead",
 }
 
-# Run in the unit before its firmware; here and on MicroPython alike.
-_UNITS = {
-    "no-stuck-guard": "from firmware.core import contact\n"
-    "contact.STUCK_MS = contact.CHATTER = contact.BURST = 1 << 29\n",
-    "late-stuck-flag": "from firmware.core import contact\ncontact.STUCK_MS = 120000\n",
-    "deaf-while-stuck": "from firmware.core import contact\n"
-    "whole = contact.Inputs.handle\n"
-    "def deaf(self, event, now):\n"
-    "    return [] if event[0] == 'press' and self.stuck() else whole(self, event, now)\n"
-    "contact.Inputs.handle = deaf\n",
+CONTACT = "firmware/core/contact.py"
+# What the firmware's file says, and what it says instead; for real units and for brains on CPython alike.
+_ENDLESS = 1 << 29
+_UNITS: Mapping[str, Sequence[tuple[str, str]]] = {
+    "no-stuck-guard": (
+        ("\nSTUCK_MS = 30000\n", f"\nSTUCK_MS = {_ENDLESS}\n"),
+        ("\nCHATTER = 60\n", f"\nCHATTER = {_ENDLESS}\n"),
+        ("\nBURST = 8\n", f"\nBURST = {_ENDLESS}\n"),
+    ),
+    "late-stuck-flag": (("\nSTUCK_MS = 30000\n", "\nSTUCK_MS = 120000\n"),),
+    "deaf-while-stuck": (('elif name == "press":', 'elif name == "press" and not self.stuck():'),),
 }
 _REPEATS = (
     "WHERE t.centre_id IS NOT NULL AND t.wanted",
@@ -49,9 +54,16 @@ _REPEATS = (
 _RISE = ("WHEN least(c.priority, excluded.priority) < 4 THEN 1 ELSE 4 END", "ELSE c.priority END")
 
 
-def prelude(sabotage: str | None) -> str:
-    """The program that a real unit runs before its firmware."""
-    return _UNITS.get(sabotage or "", "")
+def firmware(sabotage: str | None) -> dict[str, str]:
+    """Texts of the firmware's files that real units are built of instead. Raises LookupError as `applied` does."""
+    if sabotage is None or sabotage not in _UNITS:
+        return {}
+    text = (ROOT / CONTACT).read_text(encoding="utf-8")
+    for present, instead in _UNITS[sabotage]:
+        if text.count(present) != 1:
+            raise LookupError(f"{CONTACT} has changed: {sabotage} takes nothing out of it")
+        text = text.replace(present, instead)
+    return {CONTACT: text}
 
 
 @contextlib.contextmanager
@@ -60,7 +72,7 @@ def applied(sabotage: str | None) -> Iterator[None]:
     the code has changed, and the sabotage with it."""
     with contextlib.ExitStack() as stack:
         if sabotage in _UNITS:
-            stack.enter_context(_in_this_process(_UNITS[sabotage]))
+            stack.enter_context(_in_this_process(firmware(sabotage)[CONTACT]))
         elif sabotage == "mute-repeats":
             stack.enter_context(_statement(*_REPEATS))
         elif sabotage == "no-priority-rise":
@@ -75,20 +87,12 @@ def applied(sabotage: str | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _in_this_process(program: str) -> Iterator[None]:
-    """What the brains on CPython run; undone afterwards."""
-    from firmware.core import contact
-
-    names = ("STUCK_MS", "CHATTER", "BURST")
-    before = {name: getattr(contact, name) for name in names}
-    handle = contact.Inputs.handle
-    exec(program, {})  # noqa: S102 - our own text, the same that real units run
-    try:
+def _in_this_process(text: str) -> Iterator[None]:
+    """The brains on CPython get their contacts from this text."""
+    made: dict[str, Any] = {"__name__": "sabotaged_contact"}
+    exec(compile(text, CONTACT, "exec"), made)  # noqa: S102 - our own file, but for what is taken out
+    with mock.patch.object(profiles, "Input", made["Input"]), mock.patch.object(inputs, "Inputs", made["Inputs"]):
         yield
-    finally:
-        for name, value in before.items():
-            setattr(contact, name, value)
-        contact.Inputs.handle = handle  # type: ignore[method-assign]
 
 
 @contextlib.contextmanager

@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from firmware.core import pendants
 from provisioning.ca import CertificateAuthority
 from provisioning.identity import make_identity
+from sim.firmware_build import build_firmware
 from sim.lockstep import LockStep
 from sim.scenarios import truth
 from sim.scenarios.a5_judge import Judge
-from sim.scenarios.a5_sabotage import SABOTAGES, applied, prelude
+from sim.scenarios.a5_sabotage import SABOTAGES, applied, firmware
 from sim.scenarios.a5_story import LOW_PENDANT, PENDANT, Act, Cast, cast, ends, fine_spans, story
 from sim.scenarios.evidence import gather
 from sim.scenarios.fleet_under_test import PRIMARY, SECONDARY, FleetUnderTest
@@ -86,7 +87,7 @@ class _Run:
             unit: RealUnit | BrainUnit
             if self._world.lockstep is not None and self.real < MOST_REAL:
                 folder = options.folder / "units" / f"{plan.unit:08x}"
-                unit = RealUnit(self._world, plan, folder, authority, seed, prelude(options.sabotage))
+                unit = RealUnit(self._world, plan, folder, authority, seed)
                 self.real += 1
             else:
                 unit = BrainUnit(self._world, plan, seed)
@@ -126,6 +127,8 @@ def _clock(options: Options) -> Iterator[World]:
         yield World()
         return
     with LockStep(options.folder / "firmware") as lockstep:
+        if instead := firmware(options.sabotage):
+            lockstep.build = build_firmware(options.folder / "sabotaged", instead=instead)
         yield World(lockstep)
 
 

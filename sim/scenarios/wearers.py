@@ -29,7 +29,7 @@ from protocols.wire.coap_client import Client
 from provisioning.ca import CertificateAuthority
 from provisioning.identity import Identity, write_flash
 from sim.board import BUTTON
-from sim.lockstep import COMMAND, EPOCH, LockStep, VirtualUnit
+from sim.lockstep import EPOCH, LockStep, VirtualUnit
 from sim.scenarios.path import LONGEST, Air, Path
 from sim.scenarios.world import World
 from sim.shims.board import PINS
@@ -92,11 +92,9 @@ class Pendant:
 
 
 class RealUnit:
-    """Real firmware. `prelude` is a program that runs in the unit before the firmware: for sabotage."""
+    """Real firmware."""
 
-    def __init__(
-        self, world: World, plan: Plan, folder: Folder, authority: CertificateAuthority, seed: int, prelude: str = ""
-    ) -> None:
+    def __init__(self, world: World, plan: Plan, folder: Folder, authority: CertificateAuthority, seed: int) -> None:
         assert world.lockstep is not None
         self._lockstep: LockStep = world.lockstep
         self._front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -111,9 +109,7 @@ class RealUnit:
             pendants=plan.pendants,
         )  # fmt: skip
         _put_off_drills(folder)
-        self._unit: VirtualUnit = self._lockstep.add_unit(
-            plan.unit, folder, seed=seed, spread=SPREAD_MS, command=prelude + COMMAND
-        )
+        self._unit: VirtualUnit = self._lockstep.add_unit(plan.unit, folder, seed=seed, spread=SPREAD_MS)
 
     def connect(self, path: Path) -> None:
         """Its datagrams go this way."""

@@ -1,71 +1,40 @@
-"""Every file of this folder once more on real MicroPython, with a unit's heap, against compiled bytecode."""
+"""Every file of this folder once more on real MicroPython, with a unit's heap, on the bytecode that is shipped."""
 
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from sim.firmware_build import ROOT, build_firmware, command, environment, heap
+
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
-HEAP = "heapsize=100wK"
 FILES = sorted(path.stem for path in HERE.glob("test_*.py") if path.stem != Path(__file__).stem)
-
-
-def tool(name: str, variable: str | None = None) -> str:
-    """Return a program that must be there: named by an environment variable, else beside this Python."""
-    given = os.environ.get(variable, "") if variable else ""
-    found = shutil.which(given or str(Path(sys.executable).parent / name))
-    if found is None:
-        pytest.fail(f"{given or name} is missing: run `make test`, or set {variable or 'PATH'}", pytrace=False)
-    return found
+RUNNER = HERE / "unit_runner.py"
+BESIDE = [path for path in HERE.glob("*.py") if path.stem in FILES or not path.stem.startswith("test_")]
+SERVERS = [ROOT / f"protocols/wire/{name}_server.py" for name in ("coap", "mqtt")]
+"""The fleet's side: no unit carries it, and it runs on MicroPython all the same."""
+VECTORS = ROOT / "protocols/wire/vectors"
 
 
 @pytest.fixture(scope="session")
-def micropython() -> str:
-    return tool("micropython", "MICROPYTHON")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    beside = [path for path in BESIDE if path.stem not in ("conftest", "measure")]
+    return build_firmware(tmp_path_factory.mktemp("unit"), [*beside, *SERVERS])
 
 
-@pytest.fixture(scope="session")
-def suffix(micropython: str) -> str:
-    """Which files this interpreter loads: bytecode of version 6, or sources when it has another version."""
-    answer = subprocess.run(
-        [micropython, "-c", "import sys; print(sys.implementation._mpy & 0xff)"],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    return ".mpy" if answer.stdout.strip() == "6" else ".py"
-
-
-@pytest.fixture(scope="session")
-def build(suffix: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with what a unit carries of protocols and firmware, and nothing else of the repository."""
-    folder = tmp_path_factory.mktemp("unit")
-    sources = [ROOT / "protocols/__init__.py", *(ROOT / "protocols/wire").rglob("*.py")]
-    sources += [ROOT / "firmware/__init__.py", *(ROOT / "firmware/core").rglob("*.py")]
-    for source in sources:
-        name = source.relative_to(ROOT)
-        target = (folder / name).with_suffix(suffix)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if suffix == ".py":
-            shutil.copy(source, target)
-        else:
-            subprocess.run([tool("mpy-cross"), "-s", str(name), "-o", str(target), str(source)], check=True, timeout=60)
-    return folder
-
-
-def run(micropython: str, build: Path, suffix: str, folder: Path, name: str) -> subprocess.CompletedProcess[str]:
+def run(build: Path, name: str) -> subprocess.CompletedProcess[str]:
+    code = f"import sys, unit_runner; sys.exit(unit_runner.main({name!r}, '/rom/'))"
     return subprocess.run(
-        [micropython, "-X", HEAP, str(HERE / "unit_runner.py"), name, suffix],
-        env={**os.environ, "MICROPYPATH": f".frozen:{build}:{folder}"},
+        command(build, code, heap(build)),
+        env={**os.environ, **environment(build), "TEST_VECTORS": str(VECTORS)},
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_on_micropython(name: str, micropython: str, build: Path, suffix: str) -> None:
-    result = run(micropython, build, suffix, HERE, name)
+def test_on_micropython(name: str, build: Path) -> None:
+    result = run(build, name)
     print(result.stdout)
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -79,19 +48,17 @@ def test_on_micropython(name: str, micropython: str, build: Path, suffix: str) -
         ("from protocols.wire import cbor\ncbor.__file__ = 'elsewhere'\ndef test_right():\n    pass\n", "WRONG FILE"),
     ],
 )
-def test_the_runner_fails_when_it_must(
-    body: str, said: str, micropython: str, build: Path, suffix: str, tmp_path: Path
-) -> None:
+def test_the_runner_fails_when_it_must(body: str, said: str, tmp_path: Path) -> None:
     """The negative control: a failing, empty or unimportable file, or one that tests other bytes, is not passed."""
     (tmp_path / "control.py").write_text(body)
-    result = run(micropython, build, suffix, tmp_path, "control")
+    result = run(build_firmware(tmp_path, [RUNNER, tmp_path / "control.py"]), "control")
     assert result.returncode == 1
     assert said in result.stdout + result.stderr
 
 
-def test_bytecode_sizes(build: Path, suffix: str) -> None:
+def test_bytecode_sizes(build: Path) -> None:
     """Print what the unit carries of protocols and firmware."""
-    files = sorted(build.rglob("*" + suffix))
+    files = [path for name in ("firmware", "protocols") for path in sorted((build / name).rglob("*.*"))]
     assert files
     for file in files:
         print(f"{file.stat().st_size:6} bytes  {file.relative_to(build)}")

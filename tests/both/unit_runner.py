@@ -1,7 +1,7 @@
-"""Runs one file of tests/both under MicroPython: `micropython unit_runner.py test_cbor`.
+"""Runs one file of tests/both under MicroPython: `unit_runner.main("test_cbor", "/rom/")`.
 
-One line per test; exits 1 when a test fails, when the file has none, or when a module of ours was not loaded from the
-kind of file named in the second argument (.mpy or .py), so that the bytes under test are the bytes meant.
+One line per test; 1 when a test fails, when the file has none, or when a module of ours was not loaded from the place
+named in the second argument, so that the bytes under test are the bytes meant.
 """
 
 import sys
@@ -26,26 +26,22 @@ def run(name: str) -> "tuple[int, int]":
     return passed, failed
 
 
-def strangers(suffix: str) -> "list[str]":
-    """Return the modules of ours that were loaded from another kind of file."""
+def strangers(place: str) -> "list[str]":
+    """Return the modules of ours that were loaded from elsewhere."""
     found = []
     for name in sys.modules:
         if name.startswith(("protocols", "firmware")):
             origin = getattr(sys.modules[name], "__file__", None)
-            if origin and not origin.endswith(suffix):
+            if origin and not origin.startswith(place):
                 found.append(name + " from " + origin)
     return sorted(found)
 
 
-def main(name: str, suffix: str) -> int:
+def main(name: str, place: str) -> int:
     """Return the exit code for one test file."""
     passed, failed = run(name)
-    wrong = strangers(suffix)
+    wrong = strangers(place)
     for line in wrong:
         print("WRONG FILE", line)
     print(name, passed, "passed", failed, "failed")
     return 0 if passed and not failed and not wrong else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2]))

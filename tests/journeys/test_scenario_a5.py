@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from firmware.core import contact
+from firmware.core import presses as inputs
+from firmware.core import profiles
 from fleet.alarms import store as alarms
 from fleet.ingest import presses
 from livlina.cli import app
@@ -85,8 +86,7 @@ def test_a_sabotage_of_the_firmware_is_noticed_too() -> None:
 
 def test_nothing_stays_sabotaged() -> None:
     def protections() -> tuple[object, ...]:
-        guard = contact.STUCK_MS, contact.CHATTER, contact.BURST, contact.Inputs.handle
-        return *guard, alarms.SQL["store_presses"], presses.store_presses  # type: ignore[attr-defined]
+        return profiles.Input, inputs.Inputs, alarms.SQL["store_presses"], presses.store_presses  # type: ignore[attr-defined]
 
     before = protections()
     for sabotage in SABOTAGES:

@@ -82,7 +82,3 @@ def main():
         % (a_year, PRESSES_A_DAY, BLOCKS * CYCLES // a_year, BLOCKS, CYCLES)
     )
     where.away()
-
-
-if __name__ == "__main__":
-    main()

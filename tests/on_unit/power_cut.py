@@ -1,6 +1,6 @@
 """A life of everything that the firmware keeps, on a real file system, with the power cut at every call to the flash.
 
-`micropython power_cut.py littlefs|fat|twice|refused STEP`: every STEP-th call is cut; twice: and then every call of the
+`main("littlefs"|"fat"|"twice"|"refused", step)`: every STEP-th call is cut; twice: and then every call of the
 boot that follows; refused: it fails once and leaves garbage behind, and the life goes on. The last two on LittleFS.
 Prints one line, and ends with 1 if LittleFS has lost anything, or if FAT (the negative control) has not.
 """
@@ -8,7 +8,6 @@ Prints one line, and ends with 1 if LittleFS has lost anything, or if FAT (the n
 import gc
 import hashlib
 import os
-import sys
 
 import vfs
 from ram_flash import CLEAN, GARBAGE, TORN, Chance, Mounted, RamFlash, apply, tear
@@ -22,7 +21,7 @@ from firmware.ports.flash import Flash
 from firmware.ports.kept import Kept
 from protocols.wire import cbor
 
-journal.ROTATE = 1500  # so that a short life changes files several times
+journal.Journal.rotate = 1500  # so that a short life changes files several times
 BLOCKS = 28
 FAT_BLOCKS, FAT_SIZE = 224, 512
 NEVER = 1 << 30
@@ -427,7 +426,3 @@ def main(name, step):
     if name == "fat":
         return 0 if tally.lost + tally.dead else 1
     return 1 if tally.all() else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], int(sys.argv[2])))

@@ -1,4 +1,4 @@
-"""The unit_*.py files of this folder on real MicroPython, with a unit's heap, against the compiled firmware."""
+"""The unit_*.py files of this folder on real MicroPython, with a unit's heap, on the firmware executed in place."""
 
 import os
 import subprocess
@@ -6,23 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from sim.firmware_build import build_firmware, code_bytes, heap, interpreter, search_path, shipped_bytes
+from sim.firmware_build import BuildError, build_firmware, command, environment, heap, shipped_bytes
 
 HERE = Path(__file__).parent
 RUNNER = HERE.parent / "both" / "unit_runner.py"
 FILES = sorted(path.stem for path in HERE.glob("unit_*.py"))
+BESIDE = sorted(path for path in HERE.glob("*.py") if not path.name.startswith("test_"))
 
 
 @pytest.fixture(scope="session")
 def build(tmp_path_factory):
-    return build_firmware(tmp_path_factory.mktemp("firmware"))
+    return build_firmware(tmp_path_factory.mktemp("firmware"), [RUNNER, *BESIDE])
 
 
-def run(build, folder, name, flash):
-    suffix = ".mpy" if list(build.rglob("*.mpy")) else ".py"
+def run(build, name, flash):
     return subprocess.run(
-        [*interpreter(), "-X", f"heapsize={heap(build)}", str(RUNNER), name, suffix],
-        env={**os.environ, "MICROPYPATH": f"{search_path(build)}:{folder}:{HERE}", "TEST_FLASH": str(flash)},
+        command(build, f"import sys, unit_runner; sys.exit(unit_runner.main({name!r}, '/rom/'))", heap(build)),
+        env={**os.environ, **environment(build), "TEST_FLASH": str(flash)},
         capture_output=True,
         text=True,
         timeout=170,
@@ -32,19 +32,40 @@ def run(build, folder, name, flash):
 
 @pytest.mark.parametrize("name", FILES)
 def test_on_micropython(name, build, tmp_path):
-    result = run(build, HERE, name, tmp_path)
+    result = run(build, name, tmp_path)
     print(result.stdout)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_the_runner_fails_when_it_must(build, tmp_path):
-    (tmp_path / "control.py").write_text("def test_wrong():\n    assert 1 == 2\n")
-    result = run(build, tmp_path, "control", tmp_path)
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("def test_wrong():\n    assert 1 == 2\n", "FAIL test_wrong"),
+        ("from firmware.ports import clock\nclock.__file__ = 'elsewhere'\ndef test_right():\n    pass\n", "WRONG FILE"),
+    ],
+)
+def test_the_runner_fails_when_it_must(tmp_path, body, said):
+    (tmp_path / "control.py").write_text(body)
+    result = run(build_firmware(tmp_path, [RUNNER, tmp_path / "control.py"]), "control", tmp_path)
     assert result.returncode == 1
-    assert "FAIL test_wrong" in result.stdout
+    assert said in result.stdout
+
+
+def test_who_sets_a_constant_of_the_unit_is_told(tmp_path):
+    """What is folded cannot be set: a test that does would test something else than it means to."""
+    (tmp_path / "control.py").write_text("from firmware.core import alarm\nalarm.MOST = 1\n")
+    with pytest.raises(BuildError, match=r"firmware\.core\.alarm\.MOST is a constant"):
+        build_firmware(tmp_path, [tmp_path / "control.py"])
+
+
+def test_guests_change_no_byte_of_the_firmware(tmp_path):
+    alone = build_firmware(tmp_path / "alone")
+    guests = build_firmware(tmp_path / "guests", [RUNNER, *BESIDE])
+    files = [path.relative_to(alone) for name in ("firmware", "protocols") for path in (alone / name).rglob("*.*")]
+    assert files and all((alone / name).read_bytes() == (guests / name).read_bytes() for name in files)
 
 
 def test_firmware_sizes(build):
     """Printed for the README: what the unit's flash holds of ours."""
-    print(f"firmware and protocols: {shipped_bytes(build)} bytes of .mpy; {code_bytes(build)} bytes of heap if loaded")
+    print(f"firmware and protocols: {shipped_bytes(build)} bytes of .mpy")
     assert 0 < shipped_bytes(build)

@@ -10,20 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from sim.firmware_build import build_firmware, interpreter, search_path
+from sim.firmware_build import build_firmware, command, environment
 
 HERE = Path(__file__).parent
 
 
+BESIDE = sorted(path for path in HERE.glob("*.py") if not path.name.startswith("test_"))
+
+
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
-    return build_firmware(tmp_path_factory.mktemp("firmware"))
+    return build_firmware(tmp_path_factory.mktemp("firmware"), BESIDE)
 
 
 def run(build, script, *arguments):
     result = subprocess.run(
-        [*interpreter(), "-X", "heapsize=64M", str(HERE / script), *arguments],
-        env={**os.environ, "MICROPYPATH": f"{search_path(build)}:{HERE}"},
+        command(build, f"import sys, {script}; sys.exit({script}.main{arguments!r})", "64M"),
+        env={**os.environ, **environment(build)},
         capture_output=True,
         text=True,
         timeout=900,
@@ -46,39 +49,32 @@ def nothing_lost(result):
 
 
 def test_no_cut_on_littlefs_loses_what_was_acknowledged(build):
-    result = run(build, "power_cut.py", "littlefs", "40")
+    result = run(build, "power_cut", "littlefs", 40)
     assert nothing_lost(result)
     assert min(numbers(result.stdout, "operations", "cut points", "torn points")) >= 40
 
 
 def test_no_call_that_fails_once_loses_what_was_acknowledged(build):
-    result = run(build, "power_cut.py", "refused", "9")
+    result = run(build, "power_cut", "refused", 9)
     assert nothing_lost(result)
 
 
 def test_no_second_cut_in_the_boot_after_the_first_loses_it_either(build):
-    result = run(build, "power_cut.py", "twice", "400")
+    result = run(build, "power_cut", "twice", 400)
     assert nothing_lost(result)
 
 
 def test_negative_control_fat_loses_what_was_acknowledged(build):
-    result = run(build, "power_cut.py", "fat", "7")
+    result = run(build, "power_cut", "fat", 7)
     assert result.returncode == 0, result.stdout + result.stderr
     assert numbers(result.stdout, "acknowledged lost")[0] > 0
 
 
-def broken(build, tmp_path, module, right, wrong):
+def broken(tmp_path, module, right, wrong):
     """A build in which one line of the firmware is wrong."""
-    for path in build.rglob("*"):
-        if path.is_file():
-            copy = tmp_path / path.relative_to(build)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(path.read_bytes())
     source = (HERE.parents[1] / module).read_text()
     assert source.count(right) == 1
-    (tmp_path / module).with_suffix(".mpy").unlink(missing_ok=True)
-    (tmp_path / module).write_text(source.replace(right, wrong))
-    return tmp_path
+    return build_firmware(tmp_path, BESIDE, {module: source.replace(right, wrong)})
 
 
 @pytest.mark.parametrize(
@@ -90,14 +86,14 @@ def broken(build, tmp_path, module, right, wrong):
         ("firmware/ports/journal.py", "records.header(head,", "records.header(records.GENESIS,", "chains broken"),
     ],
 )  # fmt: skip
-def test_negative_control_a_wrong_line_is_found(build, tmp_path, module, right, wrong, found):
-    result = run(broken(build, tmp_path, module, right, wrong), "power_cut.py", "littlefs", "150")
+def test_negative_control_a_wrong_line_is_found(tmp_path, module, right, wrong, found):
+    result = run(broken(tmp_path, module, right, wrong), "power_cut", "littlefs", 150)
     assert result.returncode == 1, result.stdout + result.stderr
     assert numbers(result.stdout, found)[0] > 0
 
 
 def test_what_writing_costs_the_flash(build):
-    result = run(build, "flash_wear.py")
+    result = run(build, "flash_wear")
     assert result.returncode == 0, result.stdout + result.stderr
     assert numbers(result.stdout, "years on")[0] >= 20
 
@@ -106,7 +102,7 @@ def test_what_writing_costs_the_flash(build):
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("mode", ["littlefs", "twice", "refused", "fat"])
 def test_power_cut_at_every_call(build, mode):
-    result = run(build, "power_cut.py", mode, "20" if mode == "twice" else "1")
+    result = run(build, "power_cut", mode, 20 if mode == "twice" else 1)
     assert result.returncode == 0, result.stdout + result.stderr
     if mode != "fat":
         assert nothing_lost(result)

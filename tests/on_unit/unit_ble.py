@@ -87,9 +87,9 @@ def test_a_radio_that_stops_is_started_again():
 
 
 def test_a_radio_that_will_not_start_is_counted_and_tried_again():
-    ble.AGAIN_MS = 20
     failed = []
     radio = PendantRadio(lambda frame: None, lambda: failed.append(1))
+    radio.again_ms = 20
 
     class Broken:
         def __init__(self):
@@ -114,5 +114,4 @@ def test_a_radio_that_will_not_start_is_counted_and_tried_again():
         task.cancel()
 
     asyncio.run(life())
-    ble.AGAIN_MS = 10000
     assert radio.failures == 2 and radio.up and len(failed) == 2

@@ -303,7 +303,10 @@ def test_a_drill_without_a_finger_names_no_input_and_shows_nothing():
     alarm = bench.fresh(messages.Alarm)[0]
     assert (alarm.kind, alarm.flags, alarm.input) == (9, messages.ALARM_TEST, None)
     assert bench.lamps == []
-    bench.run(3600000 + GIVE_UP_MS + 20000)
+    while bench.now < 3600000 + GIVE_UP_MS + 20000:
+        bench.run(bench.now + 600000)
+        # An hour of attempts is more than a unit's heap holds.
+        bench.sent = [one for one in bench.sent if isinstance(one[1], messages.Event)]
     told = bench.events(messages.EVENT_FAULT)
     assert len(told) == 1 and told[0].data[3] == "a drill was not stored"
     assert not bench.unit.is_open()

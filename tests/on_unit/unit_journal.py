@@ -9,7 +9,7 @@ from firmware.ports import journal
 from firmware.ports.flash import Flash
 
 PRESSES = 6
-journal.ROTATE = 260  # so that a short life sees files change several times
+journal.Journal.rotate = 260  # so that a short life sees files change several times
 
 
 def live(flash, first, promised):
@@ -144,7 +144,7 @@ def test_a_file_that_is_no_journal_is_set_aside():
 def test_the_last_256_finished_presses_stay_and_the_files_stay_bounded():
     # On real files: a heap of a unit does not hold two whole journals.
     os.chdir(os.getenv("TEST_FLASH"))
-    before, journal.ROTATE = journal.ROTATE, 24 * 1024
+    before, journal.Journal.rotate = journal.Journal.rotate, 24 * 1024
     book = journal.Journal(Flash())
     assert book.load() == []
     presses = 700
@@ -152,7 +152,7 @@ def test_the_last_256_finished_presses_stay_and_the_files_stay_bounded():
         book.append(records.press(1 << 20, seq, 1, 0, 1, 1700000001))
         for stage in (1, 2, 3):
             book.append(records.stage(1 << 20, seq, stage))
-    journal.ROTATE = before
+    journal.Journal.rotate = before
     finished = set()
     for name in ("journal.old", "journal"):
         assert os.stat(name)[6] < 24 * 1024 + records.LONGEST

@@ -125,7 +125,7 @@ def test_what_waits_survives_a_restart_until_it_is_consumed():
 
 
 def test_a_flood_of_logs_stays_bounded_and_the_journal_says_what_it_dropped():
-    before, journal.ROTATE = journal.ROTATE, 2000
+    before, journal.Journal.rotate = journal.Journal.rotate, 2000
     one, _, flash = loaded({})
     one.append(records.press(1, 1, 1, 0, 1, 0))
     one.append(records.item(records.FAULT, 1, 2, b"fault"))
@@ -133,14 +133,14 @@ def test_a_flood_of_logs_stays_bounded_and_the_journal_says_what_it_dropped():
         one.append(records.item(records.LOG, 1, seq, b"a log line"))
     again = journal.Journal(flash)
     assert keys(again.load()) == [(1, 1)]
-    journal.ROTATE = before
+    journal.Journal.rotate = before
     assert len(again.items) == 1 + book.MOST[records.LOG] and again.items[0][3] == b"fault"
     assert again.drops == one.drops == [0, 0, 0, 300 - book.MOST[records.LOG]]
     assert len(flash.files["journal"]) < 2000 + 2 * records.LONGEST
 
 
 def test_with_more_to_carry_than_a_file_holds_it_is_not_changed_at_every_record():
-    before, journal.ROTATE = journal.ROTATE, 600
+    before, journal.Journal.rotate = journal.Journal.rotate, 600
     one, _, flash = loaded({})
     for seq in range(1, 61):
         one.append(records.press(1, seq, 1, 0, 1, 0))
@@ -150,7 +150,7 @@ def test_with_more_to_carry_than_a_file_holds_it_is_not_changed_at_every_record(
     one.append(records.aged(1, 30, 60))
     assert bytes(flash.files["journal.old"]) == old
     assert len(journal.Journal(flash).load()) == 60
-    journal.ROTATE = before
+    journal.Journal.rotate = before
 
 
 def test_a_kept_value_is_the_old_one_or_the_new_one_after_a_cut_at_any_step():

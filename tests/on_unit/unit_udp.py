@@ -41,9 +41,9 @@ def test_a_name_that_means_another_server_now_is_asked_again():
     where = [first]
     resolve = sockets.resolve
     sockets.resolve = lambda host, port, kind: resolve("127.0.0.1", where[0], kind)
-    udp.DEAF_MS = 100
     clock = Clock()
     pipe = udp.CoapPipe("coap", "fleet.test", 1, Client(1, 1), clock, lambda bound: 0, lambda pipe, frame: None)
+    pipe.deaf_ms = 100
 
     async def scenario():
         running = asyncio.create_task(pipe.run())

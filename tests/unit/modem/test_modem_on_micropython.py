@@ -6,33 +6,31 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from unit_build import RUNNER, command, modem_files, suffix
-
-HERE = Path(__file__).parent
+from unit_build import build_unit, command, modem_files
 
 
-def run(unit: Path, folder: Path, name: str) -> subprocess.CompletedProcess[str]:
-    argv, environment = command(unit, str(RUNNER), name, suffix(), more=f":{folder}")
+def run(unit: Path, name: str) -> subprocess.CompletedProcess[str]:
+    argv, environment = command(unit, f"import sys, unit_runner; sys.exit(unit_runner.main({name!r}, '/rom/'))")
     return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize("name", ["test_conduct", "test_dialects"])
 def test_on_micropython(unit: Path, name: str) -> None:
-    result = run(unit, HERE, name)
+    result = run(unit, name)
     print(result.stdout)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_the_runner_fails_when_it_must(unit: Path, tmp_path: Path) -> None:
+def test_the_runner_fails_when_it_must(tmp_path: Path) -> None:
     """The negative control."""
     (tmp_path / "control.py").write_text("def test_wrong():\n    assert 1 == 2\n")
-    result = run(unit, tmp_path, "control")
+    result = run(build_unit(tmp_path, tmp_path / "control.py"), "control")
     assert result.returncode == 1 and "FAIL test_wrong" in result.stdout
 
 
 def test_flash_costs(unit: Path) -> None:
     """Print what the modem adds to the unit's flash; a unit carries one of the three dialects."""
-    sizes = {str(name): (unit / name).with_suffix(suffix()).stat().st_size for name in modem_files()}
+    sizes = {str(name): (unit / name).with_suffix(".mpy").stat().st_size for name in modem_files()}
     for name, size in sorted(sizes.items()):
         print(f"{size:6} bytes  {name}")
     print(f"{sum(sizes.values()):6} bytes  together")

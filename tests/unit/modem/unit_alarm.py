@@ -19,7 +19,7 @@ before = gc.mem_alloc()
 import cryptolib  # noqa: E402 - what was there before our own code is measured
 from machine import Pin  # noqa: E402
 
-from firmware.core import at  # noqa: E402
+from firmware.core import at as at_channel  # noqa: E402
 from firmware.core.sim_choice import Policy  # noqa: E402
 from firmware.modem import chores  # noqa: E402
 from firmware.modem.bearer import Cellular, dialect  # noqa: E402
@@ -52,7 +52,7 @@ def make_dialect(name):
     kind = dialect(name)
     kind.timeouts["short"] = SHORT_MS
     kind.timeouts["send"] = SEND_MS
-    at.PROBE_MS = PROBE_MS
+    at_channel.PROBE_MS = PROBE_MS
     kind.key_on_ms = KEY_MS if kind.key_on_ms else 0
     kind.off_ms = OFF_MS
     kind.boot_ms = BOOT_MS
@@ -67,7 +67,6 @@ class Sender:
         from firmware.ports.counters import Counters
         from firmware.ports.identity import Identity
         from firmware.ports.sealer import Sealer
-        from protocols.wire import courier, messages
 
         flash = Flash()
         counters = Counters(flash, os.urandom)
@@ -78,7 +77,6 @@ class Sender:
             lambda data: hashlib.sha256(data).digest(),
             lambda key: cryptolib.aes(key, ECB).encrypt,
         )
-        self.messages = messages
         self.boot = counters.boot
         self.cellular = cellular
         self.clock = clock
@@ -86,17 +84,20 @@ class Sender:
         self.stored = asyncio.Event()
         self.changed = asyncio.Event()
         self.heard = []
-        self.courier = courier
         self.pipes = {}
         self.machine = None
 
     def add(self, pipe):
         self.pipes[pipe.name] = pipe
-        self.machine = self.courier.Courier([pipe.name], lambda n: 0)
+        from protocols.wire.courier import Courier
+
+        self.machine = Courier([pipe.name], lambda n: 0)
 
     def frame(self, attempt):
+        from protocols.wire.messages import KIND_MANUAL, Alarm
+
         self.attempt = attempt
-        alarm = self.messages.Alarm(boot=self.boot, seq=1, kind=self.messages.KIND_MANUAL, attempt=attempt)
+        alarm = Alarm(boot=self.boot, seq=1, kind=KIND_MANUAL, attempt=attempt)
         return self.sealer.seal(alarm.encode())
 
     def carry_out(self, actions):
@@ -120,8 +121,10 @@ class Sender:
         self.changed.set()
 
     def on_frame(self, pipe, frame):
+        from protocols.wire.messages import Receipt
+
         message = self.sealer.open(frame)
-        if isinstance(message, self.messages.Receipt):
+        if isinstance(message, Receipt):
             self.cellular.tell(("receipt",))
             for boot, seq, stage in message.items:
                 self.carry_out(self.machine.receipt((boot, seq), stage, self.clock.now()))
@@ -134,9 +137,11 @@ class Sender:
 
     async def run(self):
         """The alarm, until its receipt has come."""
+        from protocols.wire.courier import ALARM
+
         now = self.clock.now()
         self.cellular.tell(("alarm", True))
-        self.carry_out(self.machine.submit((self.boot, 1), self.courier.ALARM, now))
+        self.carry_out(self.machine.submit((self.boot, 1), ALARM, now))
         while not self.stored.is_set():
             self.changed.clear()
             now = self.clock.now()

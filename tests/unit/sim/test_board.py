@@ -14,7 +14,8 @@ import tty
 
 import pytest
 
-from sim.firmware_build import ROOT, build_firmware
+from sim.firmware_build import ROOT
+from sim.romfs import PLACE
 from sim.units import UnitError
 
 HEAD = """
@@ -48,8 +49,7 @@ def program(street, body):
     (folder / "firmware" / "__init__.py").write_text("")
     body = textwrap.indent(textwrap.dedent(body), "    ")
     (folder / "firmware" / "main.py").write_text(HEAD + body + TAIL)
-    build = build_firmware(street.build)
-    return {1: {"MICROPYPATH": f".frozen:{build / 'shims'}:{folder}:{build}"}}
+    return {1: {"MICROPYPATH": f".frozen:{PLACE}/shims:{folder}:{PLACE}"}}
 
 
 async def said(street, text, count=1, unit=1):

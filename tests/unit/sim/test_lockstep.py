@@ -154,11 +154,9 @@ def test_asyncio_of_the_lockstep_behaves_as_the_boards(tmp_path: Path, build: Pa
     own = subprocess.run(
         [*interpreter(), "-c", script], env=environment, capture_output=True, text=True, check=True
     ).stdout  # fmt: skip
-    with LockStep(build) as world:
-        world.path += f":{HERE}"
-        with pytest.raises(StuckError, match="status 0"):
-            world.add_unit(1, tmp_path, command=script)
-            world.run(60)
+    with LockStep(build, [HERE / "asyncio_behaviour.py"]) as world, pytest.raises(StuckError, match="status 0"):
+        world.add_unit(1, tmp_path, command=script)
+        world.run(60)
     virtual = (tmp_path / "console.log").read_text()
     assert own.count("\n") > 40
     assert virtual == own

@@ -1,7 +1,6 @@
 """A firmware that keeps failing in one of its tasks: real units, really reset, still deliver a press in safe mode."""
 
 import asyncio
-import shutil
 
 import pytest
 
@@ -15,23 +14,22 @@ RUN = "    async def run(self) -> None:\n"
 """The task of the MQTT pipe, which safe mode does without."""
 
 
-def spoilt(build, target, changes):
-    """A build in which lines of the firmware are others: {file: [(right, wrong)]}."""
-    shutil.copytree(build_firmware(build), target)
+def spoilt(changes):
+    """Texts in which lines of the firmware are others: {file: [(right, wrong)]}."""
+    made = {}
     for name, lines in changes.items():
         source = (ROOT / name).read_text()
         for right, wrong in lines:
             assert source.count(right) == 1, (name, right)
             source = source.replace(right, wrong)
-        (target / name).with_suffix(".mpy").unlink(missing_ok=True)
-        (target / name).write_text(source)
-    return target
+        made[name] = source
+    return made
 
 
 @pytest.fixture
-def on_spoilt_street(on_street, build, tmp_path, monkeypatch):
+def on_spoilt_street(on_street, build, monkeypatch):
     def run(scenario, changes):
-        made = spoilt(build, tmp_path / "spoilt", changes)
+        made = build_firmware(build, instead=spoilt(changes))
         monkeypatch.setattr(units, "build_firmware", lambda _: made)
         on_street(scenario, pipes=("mqtt", "coap"))
 

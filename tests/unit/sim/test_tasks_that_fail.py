@@ -11,7 +11,7 @@ from firmware.core import events, profiles, reboot
 from protocols.wire import messages
 from sim import units
 from sim.cellular import CellularUnits, configured
-from sim.firmware_build import ROOT
+from sim.firmware_build import ROOT, build_firmware
 from sim.modem.scenario import load
 
 CALM = load("calm")
@@ -41,11 +41,11 @@ HANGS = {
 
 
 @pytest.fixture
-def on_spoilt_street(on_street, build, tmp_path, monkeypatch):
+def on_spoilt_street(on_street, build, monkeypatch):
     """Runs a scenario with a firmware in which lines are others, and a modem on unit 1's line."""
 
     def run(scenario, changes, **settings):
-        made = spoilt(build, tmp_path / "spoilt", changes)
+        made = build_firmware(build, instead=spoilt(changes))
         monkeypatch.setattr(units, "build_firmware", lambda _: made)
 
         async def with_modem(street):
