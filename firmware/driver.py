@@ -257,8 +257,8 @@ class Driver:
         self.tell(event)
 
     def _show(self, now: int) -> "int | None":
-        """Set lamp and motor; when they change next."""
-        bits, left = stages.outputs(self._stage, now - self._stage_since)
+        """Set lamp, motor and speaker; when they change next."""
+        bits, left = stages.outputs(self._stage, now - self._stage_since, self._outputs.sounds)
         self._outputs.show(bits)
         return None if left is None else now + left
 

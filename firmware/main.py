@@ -16,7 +16,7 @@ import machine
 
 from firmware import boot
 from firmware.bearers import Builder, Ways, cellular
-from firmware.core import obey, profiles, reboot
+from firmware.core import obey, profiles, reboot, stages
 from firmware.core.events import FAULT_CONFIG, FAULT_CRASH, FAULT_PORT, FAULT_TASK
 from firmware.core.heartbeat import SPREAD_MS, Heartbeat
 from firmware.core.unit import Means, Unit
@@ -162,7 +162,7 @@ def build(flash: Flash, spread: int) -> Driver:
         supervisor,
         Ballast(),
         button,
-        pins.Outputs(),
+        pins.Outputs(stages.SOUNDS[setup.profile.code]),
         pipes,
     )
     if config.modem is not None:

@@ -1,4 +1,4 @@
-"""Reads a unit's lamp as its wearer does: from the light and its rhythm, never from the unit's memory."""
+"""Reads a unit's lamp, and hears its speaker, as its wearer does: never from the unit's memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Handle(Protocol):
 
 
 class LampReader:
-    """`call_later` as an asyncio loop's; `on_stage(name, time)` is called at every change of what the lamp says."""
+    """`call_later` as an asyncio loop's; `on_stage(name, time)` is called at every change of what the lamp says.
+    `tones`: (beginning, end) of what the speaker has sounded; `shakes`: the same of the motor."""
 
     def __init__(self, call_later: Callable[..., Handle], on_stage: Callable[[str, float], None]) -> None:
         self._call_later = call_later
@@ -36,6 +37,9 @@ class LampReader:
         self._light = 0
         self._timer: Handle | None = None
         self._stage = stages.OFF
+        self.tones: list[tuple[float, float]] = []
+        self.shakes: list[tuple[float, float]] = []
+        self._since: dict[str, float] = {}
 
     @property
     def stage(self) -> str:
@@ -44,6 +48,11 @@ class LampReader:
 
     def levels(self, levels: int, at: float) -> None:
         """The board's pins have these levels (bit n is pin n)."""
+        for name, heard in (("speaker", self.tones), ("vibration", self.shakes)):
+            if levels >> PINS[name] & 1:
+                self._since.setdefault(name, at)
+            elif name in self._since:
+                heard.append((self._since.pop(name), at))
         light = sum(bit for name, bit in _COLOURS if levels >> PINS[name] & 1)
         shaking = levels >> PINS["vibration"] & 1
         if light == stages.RED and shaking:

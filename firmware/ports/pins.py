@@ -1,8 +1,8 @@
-"""The unit's contacts, lamp and vibration motor, through machine.Pin.
+"""The unit's contacts, lamp, vibration motor and speaker, through machine.Pin and machine.PWM.
 
-`board.PINS` names them: `button` (one contact to ground, input 0), `led_red`, `led_green`, `led_blue`, `vibration`. The
-board's file is generated from hardware/. Decides nothing: what an edge means is `core.press`, what a lamp shows is
-`core.stages`.
+`board.PINS` names them: `button` (one contact to ground, input 0), `led_red`, `led_green`, `led_blue`, `vibration`, and
+`speaker` where the board has one. The board's file is generated from hardware/. Decides nothing: what an edge means is
+`core.press`, what a lamp shows is `core.stages`.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import time
 import machine
 from board import PINS
 
-from firmware.core.stages import BLUE, GREEN, RED, VIBRATION
+from firmware.core.stages import BLUE, GREEN, RED, SPEAKER, VIBRATION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ RING = 64
 """Edges kept between two looks. Of more than these the latest count, so that a press at the end of a storm is seen."""
 
 _OUTPUTS = (("led_red", RED), ("led_green", GREEN), ("led_blue", BLUE), ("vibration", VIBRATION))
+
+
+TONE_HZ = 2700
+"""Where small piezo sounders are loudest (unconfirmed: the part decides)."""
+_HALF = 32768
 
 
 class Contact:
@@ -82,15 +87,22 @@ class Contact:
 
 
 class Outputs:
-    """Lamp and vibration motor. Every pin is low until the first `show`."""
+    """Lamp, vibration motor and speaker. Every pin is low until the first `show`. `sounds`: the stages that sound."""
 
-    def __init__(self) -> None:
+    def __init__(self, sounds: int) -> None:
+        self.sounds = sounds if "speaker" in PINS else 0
         self._pins = [(machine.Pin(PINS[name], machine.Pin.OUT, value=0), bit) for name, bit in _OUTPUTS]
+        self._tone = None
+        if self.sounds:
+            pin = machine.Pin(PINS["speaker"], machine.Pin.OUT, value=0)
+            self._tone = machine.PWM(pin, freq=TONE_HZ, duty_u16=0)
         self._bits = 0
 
     def show(self, bits: int) -> None:
-        """Set the pins to these bits of core.stages."""
+        """Set the pins to these bits of core.stages. Allocates nothing."""
         for pin, bit in self._pins:
             if (bits ^ self._bits) & bit:
                 pin.value(1 if bits & bit else 0)
+        if self._tone is not None and (bits ^ self._bits) & SPEAKER:
+            self._tone.duty_u16(_HALF if bits & SPEAKER else 0)
         self._bits = bits

@@ -145,6 +145,17 @@ class Pin:
             self._handler(self)
 
 
+class PWM:
+    """A tone on a pin, which the wires show as a level: high while there is one."""
+
+    def __init__(self, pin: Pin, freq: int = 0, duty_u16: int = 0) -> None:
+        self._pin = pin
+        self.duty_u16(duty_u16)
+
+    def duty_u16(self, duty: int) -> None:
+        self._pin.value(1 if duty else 0)
+
+
 class ADC:
     """One converter. `read_uv` is calibrated, as the ESP32's is."""
 

@@ -58,6 +58,27 @@ def test_stages_differ_by_pattern_and_never_end_early():
     assert stages.outputs(stages.NOT_DELIVERED, 10000)[0] & stages.VIBRATION
 
 
+def test_what_sounds_is_the_profiles_and_no_sound_changes_what_is_felt_and_seen():
+    for one in profiles.PROFILES:
+        sounds = stages.SOUNDS[one.code]
+        for stage in range(len(stages.NAMES)):
+            for at in range(0, 12000, 50):
+                bits, _ = stages.outputs(stage, at, sounds)
+                quiet, _ = stages.outputs(stage, at)
+                assert bits & ~stages.SPEAKER == quiet
+                assert sounds >> stage & 1 or not bits & stages.SPEAKER
+    tones = [
+        [at for at in range(0, 10000, 50) if stages.outputs(stage, at, 255)[0] & stages.SPEAKER]
+        for stage in range(len(stages.NAMES))
+    ]
+    assert not tones[stages.OFF] and not tones[stages.TRYING], "nothing sounds before it means something"
+    heard = [stages.STORED, stages.ACCEPTED, stages.TAKEN, stages.NOT_DELIVERED, stages.CANCELLABLE]
+    assert all([tones[stage] for stage in heard])
+    assert len(set([tuple(tones[stage]) for stage in heard])) == len(heard)
+    assert stages.SOUNDS[profiles.PERSONAL] == 1 << stages.NOT_DELIVERED | 1 << stages.CANCELLABLE
+    assert not stages.SOUNDS[profiles.CAMERA]
+
+
 def brain(entries=(), interval=300, pipes=("coap",), now=0):
     heartbeat = Heartbeat(interval, lambda bound: bound - 1, 1000)
     means = Means(

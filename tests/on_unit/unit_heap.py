@@ -7,16 +7,19 @@ import socket
 
 import cryptolib
 import machine
+import micropython
 
 from firmware import main
 from firmware.core import records, stages
-from firmware.ports import ballast
+from firmware.ports import ballast, pins
 from firmware.ports.flash import Flash
 from protocols.wire import cbor, ccm, messages, seal
 
 SECRET = bytes(range(16))
 UNIT = 42
 BUTTON = 0
+SPEAKER = 13
+ALL = 31
 
 
 def sha256(data):
@@ -186,6 +189,64 @@ def test_a_press_with_a_full_heap_is_on_flash_and_is_stored():
     print("free", left, "on flash", there, "stored", len(server.stored), "ballast used", used)
     assert left < 512 and used >= 1
     assert there == 1 and len(server.stored) >= 1
+
+
+async def unheard(driver, full):
+    """Nobody answers: how often the speaker (pin 13) was found sounding, and how often too early."""
+    asyncio.create_task(driver.run())  # noqa: RUF006
+    await asyncio.sleep_ms(50)
+    if full:
+        pin = driver._pin._pin
+        gc.collect()
+        fill()
+        level(pin, 0)
+        await asyncio.sleep_ms(60)
+        level(pin, 1)
+    sounded = early = 0
+    for _ in range(1000):
+        await asyncio.sleep_ms(20)
+        if machine.BOARD.levels >> SPEAKER & 1:
+            sounded += 1
+            early += driver._stage != stages.NOT_DELIVERED
+            if sounded > 5:
+                break
+    CHAIN[0] = None
+    return sounded, early
+
+
+def test_with_a_heap_that_stays_full_the_wearer_still_hears_that_nobody_has_heard():
+    server = Server()
+    flash = provision(server.port)
+    driver = boot(flash, ballast.SIZE)
+
+    def failed(loop, context):
+        driver.last_words()
+        raise ENDED
+
+    asyncio.get_event_loop().set_exception_handler(failed)
+    try:
+        sounded, early = asyncio.run(unheard(driver, True))
+    except Ended:
+        # It has run out of what it had set aside and starts anew, as the board would: the press is on flash.
+        CHAIN[0] = None
+        gc.collect()
+        driver = boot(flash, ballast.SIZE)
+        sounded, early = asyncio.run(unheard(driver, False))
+    assert driver._stage == stages.NOT_DELIVERED and sounded > 5 and not early
+
+
+def test_lamp_motor_and_speaker_are_driven_without_any_memory():
+    shown = pins.Outputs(stages.SOUNDS[1])
+    before = machine.BOARD.levels
+    micropython.heap_lock()
+    try:
+        shown.show(ALL)
+        lit = machine.BOARD.levels
+        shown.show(0)
+    finally:
+        micropython.heap_unlock()
+    assert lit & ~before == 0b11110 | 1 << SPEAKER
+    assert not machine.BOARD.levels & (0b11110 | 1 << SPEAKER)
 
 
 def test_without_the_ballast_it_is_on_flash_and_stored_after_the_restart():
