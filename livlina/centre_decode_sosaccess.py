@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from livlina.centre_message import Document, message
 from protocols.centre.alarm import Outcome
+from protocols.centre.scaip.xml_reader import document_end
 from protocols.centre.sos_access import documents, status
-from protocols.centre.sos_access.documents import DocumentError
+from protocols.centre.sos_access.documents import LONGEST, DocumentError
 from protocols.centre.sos_access.receiver import AlarmReceived, Bad, NewAuthentication, PingLimit, Receiver, Seen
 from protocols.centre.sos_access.sender import reply_of
-from protocols.centre.sos_access.stream import Collector
 
 PINGS = 6
+_NOTHING = re.compile(rb"[\s\0]*")
 PERIOD_S = 180.0
 
 
@@ -25,14 +27,22 @@ def decode_sosaccess(octets: bytes, key: str | None, at: datetime) -> Iterator[D
     receiver = Receiver(
         Seen(), lambda: str(uuid.uuid4()), lambda code, kind, secret: True, pings=PingLimit(PERIOD_S, PINGS), zone=UTC
     )
-    rest = octets.strip()
-    if not rest:
+    place = _pass(octets, 0)
+    if place == len(octets):
         yield message("error", error=("truncated", "there is no document in the input"))
-    while rest:
-        collector = Collector()
-        document = collector.feed(rest) or collector.end() or rest
-        yield _document(document, receiver, at)
-        rest = rest[len(document) :].strip()
+    while place < len(octets):
+        stop = document_end(octets, place, place + LONGEST)
+        if stop is None:
+            # Not whole, or too long: the next one can only be where another declaration stands.
+            after = octets.find(b"<?xml", place + 5)
+            stop = len(octets) if after < 0 else after
+        yield _document(octets[place : min(stop, place + LONGEST + 1)], receiver, at)
+        place = _pass(octets, stop)
+
+
+def _pass(octets: bytes, place: int) -> int:
+    found = _NOTHING.match(octets, place)
+    return place if found is None else found.end()
 
 
 def _document(octets: bytes, receiver: Receiver, at: datetime) -> Document:

@@ -94,6 +94,14 @@ class Outcome(StrEnum):
     CLOCK = "CLOCK"
 
 
+class Scope(StrEnum):
+    """What a refusal speaks of: these octets, this unit (the centre may well take others), or the centre itself."""
+
+    MESSAGE = "MESSAGE"
+    UNIT = "UNIT"
+    CENTRE = "CENTRE"
+
+
 @dataclass(frozen=True, slots=True)
 class Native:
     """One code as the wire had it: scheme (`dcs`, `cid`, `scaip.stc` ...), value, and a qualifier where it has one."""
@@ -276,7 +284,8 @@ class ReplyVoice:
 class Reply:
     """A centre's answer. `accepted` is True only for what the protocol's README calls delivered.
 
-    `heartbeat_interval` is verbatim: in some protocols it is a class whose seconds are not public.
+    `heartbeat_interval` is verbatim: in some protocols it is a class whose seconds are not public. `scope` says of a
+    refusal what it is about; None where nothing was refused.
     """
 
     accepted: bool
@@ -286,3 +295,4 @@ class Reply:
     receiver_time: datetime | None = None
     voice: ReplyVoice | None = None
     heartbeat_interval: str | None = None
+    scope: Scope | None = None

@@ -6,23 +6,39 @@ two calls, so nothing is ever a duplicate here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from protocols.centre.alarm import Alarm, Outcome, Reply
+from protocols.centre.alarm import Alarm, Reply
 from protocols.centre.scaip.categories import wants_call
 from protocols.centre.scaip.codes import STATUS_NUMBER, Status
 from protocols.centre.scaip.messages import Dialect, MessageError, Request, Response, decode, encode
-from protocols.centre.scaip.read_alarm import read_alarm, reply_of
+from protocols.centre.scaip.read_alarm import read_alarm, reply_in_sip, reply_of
 from protocols.centre.scaip.receiver import Call, from_user, reply_to
 from protocols.centre.scaip.sender import READ_TYPES
-from protocols.centre.scaip.sip_message import SipError, SipRequest, SipResponse, content_length, parse, parse_head
+from protocols.centre.scaip.sip_message import (
+    MAX_HEAD,
+    SipError,
+    SipRequest,
+    SipResponse,
+    content_length,
+    parse,
+    parse_head,
+)
+from protocols.centre.scaip.xml_reader import MAX_OCTETS, document_end
 
 ALARM = "alarm"
 HEARTBEAT = "heartbeat"
 REPLY = "reply"
 ERROR = "error"
+
+_LESS = ord("<")
+_BEGINS = re.compile(rb"<[^/]")
+_NOTHING = re.compile(rb"(?:[ \t\r\n\0]|\xef\xbb\xbf)*")
+_HEAD_END = re.compile(rb"\r\n\r\n|\n\n")
+_START = re.compile(rb"SIP/2\.0 |[A-Z]{2,16} [^ \r\n]{1,1024} SIP/2\.0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +75,58 @@ def examine(
 
     `call` is what a unit that wants one is told to call; by default its predefined receiver.
     """
-    body = octets.lstrip(b" \t\r\n\xef\xbb\xbf")
-    if not body:
-        return (Finding(ERROR, reason="truncated", error="there is nothing to decode"),)
-    if body[:1] == b"<" or octets[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+    if octets[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         return (_xml(octets, new_id, at, call or Call(), None),)
+    at_octet = _pass(octets, 0)
+    if at_octet == len(octets):
+        return (Finding(ERROR, reason="truncated", error="there is nothing to decode"),)
+    if octets[at_octet] == _LESS:
+        return tuple(_xml(piece, new_id, at, call or Call(), None) for piece in documents(octets))
     found: list[Finding] = []
-    rest = octets.lstrip(b" \t\r\n")
-    while rest:
-        piece, rest = _first(rest)
+    while at_octet < len(octets):
+        piece, at_octet = _first(octets, at_octet)
         found.append(_sip(piece, new_id, at, call or Call(), from_is_cid))
+        at_octet = _pass(octets, at_octet)
+        if found[-1].kind == ERROR and _START.match(octets, at_octet) is None:
+            break  # the length lied, so nobody knows where the next message begins
     return tuple(found)
 
 
-def _first(octets: bytes) -> tuple[bytes, bytes]:
-    """The first SIP message, by its Content-Length, and what stands behind it. An editor may have left bare LF."""
-    end = octets.find(b"\r\n\r\n")
-    plain = octets.find(b"\n\n")
-    if plain >= 0 and (end < 0 or plain < end):
-        octets = octets[:plain].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") + b"\r\n\r\n" + octets[plain + 2 :]
-        end = octets.find(b"\r\n\r\n")
-    if end < 0:
-        return octets, b""
+def documents(octets: bytes) -> Iterator[bytes]:
+    """Bare documents one behind another. What is no whole one is one piece with all behind it, to be refused.
+
+    What follows the closing tag counts as the next document only if it begins as one: else the whole is refused.
+    """
+    place = 0
+    while place < len(octets):
+        end = document_end(octets, place, place + MAX_OCTETS)
+        rest = len(octets) if end is None else _pass(octets, end)
+        if end is None or (rest < len(octets) and _BEGINS.match(octets, rest) is None):
+            end = rest = len(octets)
+        yield octets[place:end]
+        place = rest
+
+
+def _pass(octets: bytes, place: int) -> int:
+    """Where the next octet stands that says something: space, NUL and byte order marks are passed over."""
+    found = _NOTHING.match(octets, place)
+    return place if found is None else found.end()
+
+
+def _first(octets: bytes, place: int) -> tuple[bytes, int]:
+    """The SIP message that begins here, by its Content-Length, and where it ends. An editor may have left bare LF."""
+    found = _HEAD_END.search(octets, place, place + MAX_HEAD + 4)
+    if found is None:
+        return octets[place : place + MAX_HEAD + 5], len(octets)
+    head = octets[place : found.start()].replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    if found[0] == b"\r\n\r\n":
+        head = octets[place : found.start()]
     try:
-        length = content_length(parse_head(octets[:end])[0])
+        length = content_length(parse_head(head)[0])
     except SipError:
-        return octets, b""
-    if length is None:
-        return octets, b""
-    return octets[: end + 4 + length], octets[end + 4 + length :].lstrip(b" \t\r\n\0")
+        length = None
+    stop = len(octets) if length is None else found.end() + length
+    return head + b"\r\n\r\n" + octets[found.end() : stop], stop
 
 
 def _sip(octets: bytes, new_id: Callable[[], str], at: datetime, call: Call, from_is_cid: bool) -> Finding:
@@ -98,10 +137,7 @@ def _sip(octets: bytes, new_id: Callable[[], str], at: datetime, call: Call, fro
     if isinstance(message, SipResponse):
         if message.body.strip():
             return _xml(message.body, new_id, at, call, None)
-        carried = message.status < 300
-        text = "SIP only carried it; the reply with its reference is still to come" if carried else message.reason
-        outcome = Outcome.RETRY_LATER if carried else Outcome.RETRY_OTHER
-        return Finding(REPLY, reply=Reply(False, outcome, f"sip {message.status}", text))
+        return Finding(REPLY, reply=reply_in_sip(message.status, message.reason))
     if message.method != "MESSAGE":
         return Finding(ERROR, reason="method", error=f"a SIP {message.method[:16]}, and SCAIP comes as MESSAGE")
     kind = (message.headers.get("content-type") or "").partition(";")[0].strip().lower()

@@ -19,6 +19,7 @@ from protocols.centre.alarm import (
     Outcome,
     Reply,
     ReplyVoice,
+    Scope,
     Source,
     Supervision,
     Text,
@@ -147,7 +148,37 @@ def reply_of(response: Response) -> Reply:
         text=response.ste or STATUS_NUMBER.get(status),
         voice=voice,
         heartbeat_interval=response.hbi,
+        scope=_scope(status),
     )
+
+
+def _scope(status: int) -> Scope | None:
+    """What a refusal is about. *Hold* and *busy* are the centre's own troubles; *not treated* (said by a public
+    centre to a caller that it does not know), *undefined* and what no table has are judged by whom they hit: one unit,
+    or many.
+    """
+    if status == Status.OK:
+        return None
+    if status in {Status.TOO_LONG, Status.INVALID_FORMAT, Status.WRONG_CONTENT, Status.TAG_MISSING}:
+        return Scope.MESSAGE
+    return Scope.CENTRE if status in {Status.HOLD, Status.BUSY} else Scope.UNIT
+
+
+REFUSED_FOR_EVER = frozenset({413, 415, 416, 420, 513})
+REFUSED_SENDER = frozenset({401, 403, 407})
+
+
+def reply_in_sip(status: int, reason: str | None) -> Reply:
+    """What a final SIP response means that holds no reply. A 2xx was carried and no more: it delivers nothing."""
+    code = f"sip {status}"
+    if status < 300:
+        said = "SIP only carried it; the reply with its reference is still to come"
+        return Reply(False, Outcome.RETRY_LATER, code, said)
+    if status in REFUSED_SENDER:
+        return Reply(False, Outcome.AUTH, code, reason, scope=Scope.CENTRE)
+    if status in REFUSED_FOR_EVER:
+        return Reply(False, Outcome.REJECT_PERMANENT, code, reason, scope=Scope.MESSAGE)
+    return Reply(False, Outcome.RETRY_OTHER, code, reason, scope=Scope.CENTRE)
 
 
 def _without_duress(words: str | None, category: Category) -> str | None:

@@ -16,9 +16,9 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from protocols.centre.alarm import Outcome, Reply
+from protocols.centre.alarm import Outcome, Reply, Scope
 from protocols.centre.scaip.messages import Dialect, MessageError, Request, Response, decode
-from protocols.centre.scaip.read_alarm import reply_of
+from protocols.centre.scaip.read_alarm import reply_in_sip, reply_of
 from protocols.centre.scaip.sip_agent import MESSAGE, UserAgent
 from protocols.centre.scaip.sip_digest import Credentials
 from protocols.centre.scaip.sip_flow import (
@@ -41,9 +41,6 @@ PATIENCE_S = 4.0
 SCAIP_XML = "application/scaip+xml"
 PLAIN_XML = "application/xml"
 READ_TYPES = (SCAIP_XML, PLAIN_XML, "text/xml")
-
-_REFUSED_FOR_EVER = frozenset({413, 415, 416, 420, 513})
-_REFUSED_SENDER = frozenset({401, 403, 407})
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,12 +225,8 @@ class Sender:
             reply = _reply_in(response, flight.ref)
             return [] if reply is None else [self._settle(flight, reply)]
         self._forget(flight)
-        text = response.reason or None
-        if status in _REFUSED_SENDER:
-            return [Refused(flight.ref, Reply(False, Outcome.AUTH, f"sip {status}", text))]
-        if status in _REFUSED_FOR_EVER:
-            return [Refused(flight.ref, Reply(False, Outcome.REJECT_PERMANENT, f"sip {status}", text))]
-        return [Failed(flight.ref, Reply(False, Outcome.RETRY_OTHER, f"sip {status}", text))]
+        said = reply_in_sip(status, response.reason or None)
+        return [(Failed if said.outcome is Outcome.RETRY_OTHER else Refused)(flight.ref, said)]
 
     def _settle(self, flight: _InFlight, response: Response) -> Result:
         self._forget(flight)
@@ -244,7 +237,7 @@ class Sender:
 
     def _fail(self, flight: _InFlight, code: str, text: str) -> Failed:
         self._forget(flight)
-        return Failed(flight.ref, Reply(False, Outcome.RETRY_OTHER, code, text))
+        return Failed(flight.ref, Reply(False, Outcome.RETRY_OTHER, code, text, scope=Scope.CENTRE))
 
     def _forget(self, flight: _InFlight) -> None:
         self._agent.abandon(flight.ticket)

@@ -45,6 +45,7 @@ _URI = re.compile(
 _MEMBERS = {
     separator: re.compile(rf"""(?:"(?:[^"\\]|\\.)*"?|<[^>]*>?|[^{separator}"<])+""", re.S) for separator in ",;"
 }
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.S)
 _ESCAPED = re.compile(r"%([0-9A-Fa-f]{2})")
 
 
@@ -281,8 +282,9 @@ def unquote(value: str) -> str:
 
 def address(value: str) -> tuple[str, dict[str, str | None]]:
     """The URI and the header's own parameters of a From, To or Contact value (name-addr or addr-spec)."""
-    if "<" in value:
-        inner = value[value.index("<") + 1 :]
+    bare = _QUOTED.sub(lambda quoted: " " * len(quoted[0]), value)
+    if "<" in bare:
+        inner = value[bare.index("<") + 1 :]
         uri, _, rest = inner.partition(">")
         return uri.strip(), dict(parameters(rest))
     uri, _, rest = value.partition(";")

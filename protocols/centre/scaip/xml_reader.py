@@ -28,6 +28,52 @@ _WIDE = frozenset({"utf-16", "utf-16le", "utf-16be"})
 _DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 
 
+_BLANK = re.compile(rb"[ \t\r\n]*")
+_ROOT = re.compile(rb"<([A-Za-z_][A-Za-z0-9_.:-]{0,60})(?=[\s/>])([^<>]{0,2000}>)?")
+_BEFORE_ROOT = ((b"<?", b"?>"), (b"<!--", b"-->"))
+_BEFORE_ROOT_MOST = 16
+
+
+def document_end(octets: bytes | bytearray, place: int = 0, most: int | None = None, looked: int = 0) -> int | None:
+    """Where the document ends that begins at ``place``: behind the closing tag of its root; None where it is not whole.
+
+    No length and no terminator says it, and the closing tag can stand nowhere else: outside a CDATA section text holds
+    no ``<``. Nothing behind ``most`` is looked at, nor what was ``looked`` at before by a caller that feeds in parts.
+    """
+    limit = len(octets) if most is None else most
+    root = _root(octets, place, limit)
+    if root is None:
+        return None
+    if root[2] is not None and root[2].endswith(b"/>"):
+        return root.end()
+    closing = re.compile(rb"</" + re.escape(root[1]) + rb"[ \t\r\n]*>")
+    found = closing.search(octets, max(root.end(1), looked), limit)
+    while found is not None and octets.rfind(b"<![CDATA[", place, found.start()) > octets.rfind(
+        b"]]>", place, found.start()
+    ):
+        found = closing.search(octets, found.end(), limit)
+    return None if found is None else found.end()
+
+
+def _root(octets: bytes | bytearray, place: int, limit: int) -> re.Match[bytes] | None:
+    """The root's opening tag, behind declaration and comments."""
+    if octets[place : place + 3] == b"\xef\xbb\xbf":
+        place += 3
+    for _ in range(_BEFORE_ROOT_MOST):
+        blank = _BLANK.match(octets, place)
+        place = place if blank is None else blank.end()
+        for opening, closing in _BEFORE_ROOT:
+            if octets[place : place + len(opening)] == opening:
+                end = octets.find(closing, place, limit)
+                if end < 0:
+                    return None
+                place = end + len(closing)
+                break
+        else:
+            return _ROOT.match(octets, place)
+    return None
+
+
 class XmlError(ValueError):
     """The document is refused. `too_long` says that its size alone is why; `salvaged` is what could be read before."""
 

@@ -15,7 +15,7 @@ from protocols.centre.alarm import Action, Category
 TABLE_VERSION = "cid-1"
 NEW, RESTORED, STILL = "1", "3", "6"
 
-_DATA = re.compile(r"(?:#([0-9A-Fa-f]*))?\|?\s*([0-9A-F])\s?([0-9A-F]{3})\s+([0-9A-F]{2})\s+([0-9A-F]{3})\s*", re.I)
+_DATA = re.compile(r"(?:#([0-9A-Fa-f]*))?\|?\s*([0-9A-F])\s?([0-9A-F]{3})\s*([0-9A-F]{2})\s*([0-9A-F]{3})\s*", re.I)
 
 _EVENT = re.compile(r"[0-9B-F]{3}")
 

@@ -14,7 +14,8 @@ import re
 from dataclasses import dataclass
 
 _MODIFIER = re.compile(r"([a-z]{2})([^^]*)(?:\^[^^]*\^?)?", re.S)
-_EVENT = re.compile(r"([A-Z]{2})([0-9A-Fa-f:-]*)(?:\*[^^]*)?(?:\^([^^]*)\^?)?", re.S)
+_EVENT = re.compile(r"([A-Z]{2})([0-9A-Fa-f:-]*)(?:\*([^^]*))?(?:\^([^^]*)\^?)?", re.S)
+_NAMED = re.compile(r"""(["']?)(.*?)\1(?:NM)?""", re.S)
 _PACKET = re.compile(r"(?:\^[^^]*\^?|[^/^])+", re.S)
 
 
@@ -75,10 +76,17 @@ def _events(letter: str, content: str) -> list[Event]:
         if event is None:
             events.append(Event(letter, "", modifiers=tuple(modifiers), raw=packet))
         else:
-            events.append(Event(letter, event[1], event[2], tuple(modifiers), event[3], packet))
+            said = event[4] if event[4] is not None else _named(event[3])
+            events.append(Event(letter, event[1], event[2], tuple(modifiers), said, packet))
     if not events:
         events.append(Event(letter, "", modifiers=tuple(modifiers), raw=content))
     return events
+
+
+def _named(text: str | None) -> str | None:
+    """The name behind an asterisk (`*"kitchen"NM`), which older panels write in place of a text."""
+    found = None if text is None else _NAMED.fullmatch(text)
+    return None if found is None else found[2] or None
 
 
 def compose(account: str, event: Event) -> str:

@@ -19,10 +19,14 @@ from enum import StrEnum
 SIA_DCS = "SIA-DCS"
 ADM_CID = "ADM-CID"
 NULL = "NULL"
+XNM = "XNM"
+"""A link test with data of its own (edition of 2026)."""
 ACK = "ACK"
 NAK = "NAK"
 DUH = "DUH"
 RSP = "RSP"
+
+_ANSWERS = frozenset({ACK, NAK, DUH, RSP})
 
 LF = 0x0A
 CR = 0x0D
@@ -161,6 +165,7 @@ _LINE = re.compile(r"L([0-9A-Fa-f]{0,6})(?![0-9A-Fa-f])")
 _NAK_LINE = re.compile(r"L([0-9A-Fa-f]{0,6}?)(?=(?:A0)?\[)")
 _ACCOUNT = re.compile(r"#([0-9A-Fa-f]{3,16})(?=\[)")
 _ACCOUNT_DIGITS = re.compile(r"[0-9A-Fa-f]{3,16}")
+_NO_RECEIVER = re.compile(r"None(?=L)")
 _NOBODY = re.compile(r"(?:A0)?(?=\[)")
 _HEX_BLOCKS = re.compile(r"(?:[0-9A-Fa-f]{32})+")
 
@@ -213,6 +218,8 @@ def _decode_body(body: bytes, crc_form: CrcForm, raw: bytes) -> Frame:
     receiver = _RECEIVER.match(text, at)
     if receiver is not None:
         at = receiver.end()
+    elif token[2] in _ANSWERS and (nothing := _NO_RECEIVER.match(text, at)):
+        at = nothing.end()  # what one widespread receiver answers to a message without R
     elif text[at : at + 1] == "R":
         raise FrameError(Reason.RECEIVER, "the receiver number is up to six hex digits", raw)
     line = (_NAK_LINE if token[2] == NAK else _LINE).match(text, at) or _LINE.match(text, at)

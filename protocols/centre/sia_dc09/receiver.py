@@ -30,6 +30,7 @@ from protocols.centre.sia_dc09.frame import (
     NAK,
     NULL,
     SIA_DCS,
+    XNM,
     Frame,
     FrameError,
     Reason,
@@ -227,7 +228,7 @@ class Receiver:
             return Bad(Reason.CIPHER, "this account has a key, and the frame is in clear", frame.raw, frame)
         fresh = not frame.encrypted or in_window(frame, at)
         ahead = window(frame, at)
-        if frame.token == NULL:
+        if frame.token in {NULL, XNM}:
             return Heartbeat(frame, fresh, ahead)
         if frame.token not in {SIA_DCS, ADM_CID}:
             return Bad(Reason.TOKEN, f"token {frame.token} is not one that this receiver reads", frame.raw, frame)

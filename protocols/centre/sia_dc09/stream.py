@@ -69,9 +69,9 @@ class Splitter:
     def end(self) -> list[bytes | FrameError]:
         """The stream is over: what is left of a frame is an error."""
         found: list[bytes | FrameError] = []
-        if self._held:
+        if self._held.strip(b"\n\r\0"):
             found.append(FrameError(Reason.TRUNCATED, "the stream ended inside a frame", bytes(self._held)))
-            self._held.clear()
+        self._held.clear()
         return found
 
     def _skip(self, octets: bytes | bytearray, reason: Reason) -> None:

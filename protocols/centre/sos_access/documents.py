@@ -64,7 +64,7 @@ FIELDS: dict[str, tuple[tuple[str, int, int, bool], ...]] = {
 }
 _EMPTY = frozenset({"", "None"})
 """Contents that mean nothing: the one public client writes empty elements, and the word None for no text."""
-_DECLARATION = re.compile(rb"\s*<\?xml\s[^>]*\?>")
+_DECLARATION = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml\s[^>]*\?>")
 _CONTROLS = {code: " " for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in (0x0A, 0x0D)}
 _SPELT = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "€": "EUR"})
 

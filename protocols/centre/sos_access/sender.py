@@ -53,6 +53,7 @@ def reply_of(message: Message, zone: tzinfo = UTC) -> Reply:
         native_code=text,
         text=message.fields.get("info"),
         receiver_time=None if arrival is None else times.read(arrival, zone),
+        scope=status.scope(code),
     )
 
 

@@ -6,7 +6,7 @@ in the document's own example; both are read as that. What the table does not ho
 
 from __future__ import annotations
 
-from protocols.centre.alarm import Outcome
+from protocols.centre.alarm import Outcome, Scope
 
 OK, LENGTH, XML, CONTENT, NOT_AUTHORIZED, NOT_TREATED = 0, 1, 2, 3, 4, 5
 NOT_AUTHORIZED_TOO, MISSING, PING_NOT_ALLOWED, DUPLICATE = 6, 7, 9, 10
@@ -34,6 +34,21 @@ TABLE: dict[int, tuple[str, Outcome]] = {
 def outcome(status: int) -> Outcome:
     """What a status means to the sender."""
     return TABLE.get(status, TABLE[OTHER])[1]
+
+
+# What a refusal is about. A centre that does not know a transmitter says 4, 5, 6 or 99; a status that no table has is
+# judged by whom it hits: one unit, or many.
+_ABOUT_MESSAGE = frozenset({LENGTH, XML, CONTENT, MISSING, HEADER})
+_ABOUT_CENTRE = frozenset({SERVER_ERROR, PING_NOT_ALLOWED, PING_TOO_OFTEN})
+
+
+def scope(status: int) -> Scope | None:
+    """What a refusal with this status is about; None for one that takes the message."""
+    if status in {OK, DUPLICATE}:
+        return None
+    if status in _ABOUT_MESSAGE:
+        return Scope.MESSAGE
+    return Scope.CENTRE if status in _ABOUT_CENTRE else Scope.UNIT
 
 
 def words(status: int) -> str:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 
+from protocols.centre.scaip.xml_reader import document_end
 from protocols.centre.sos_access.documents import LONGEST
 
-_ROOT = re.compile(
-    rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?[^>]{0,300}\?>\s*)?(?:<!--.{0,1000}?-->\s*)?"
-    rb"<([A-Za-z_][A-Za-z0-9_.:-]{0,60})(?=[\s/>])",
-    re.S,
-)
 _REFUSED = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.I)
+
+
+_LONGEST_TAG = 128
 
 
 class Collector:
@@ -23,7 +22,6 @@ class Collector:
 
     def __init__(self) -> None:
         self._held = bytearray()
-        self._end: bytes | None = None
         self._looked = 0
 
     @property
@@ -35,25 +33,14 @@ class Collector:
         """Take octets in any portions. The whole document, or None. What is too long comes out as it is, cut just past
         the limit, for `documents.read` to refuse."""
         self._held += octets
-        if self._end is None:
-            root = _ROOT.match(self._held)
-            if root is not None:
-                self._end = b"</" + root[1]
-            elif _REFUSED.search(self._held):
-                # No document of ours has a document type: there is nothing to wait for.
-                return bytes(self._held)
-        if self._end is not None:
-            at = self._held.find(self._end, max(0, self._looked - len(self._end)))
-            while at >= 0:
-                rest = self._held[at + len(self._end) :]
-                close = rest.lstrip(b" \t\r\n")
-                if close[:1] == b">":
-                    stop = at + len(self._end) + len(rest) - len(close) + 1
-                    return bytes(self._held[:stop])
-                if not close:
-                    break
-                at = self._held.find(self._end, at + 1)
-            self._looked = len(self._held) if at < 0 else at
+        stop = document_end(self._held, looked=self._looked)
+        if stop is not None:
+            return bytes(self._held[:stop])
+        if _REFUSED.search(self._held, max(0, self._looked - 16)):
+            # No document of ours has a document type: there is nothing to wait for.
+            return bytes(self._held)
+        # A closing tag may have come in part.
+        self._looked = max(0, len(self._held) - _LONGEST_TAG)
         return bytes(self._held[: LONGEST + 1]) if len(self._held) > LONGEST else None
 
     def end(self) -> bytes | None:
