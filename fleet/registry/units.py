@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from fleet.evidence.audit import record
-from fleet.registry.life import Event, Life, Refused, move
+from fleet.registry.life import RELIED_ON, Event, Life, Refused, move
 from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
 
@@ -84,6 +84,18 @@ async def sims_of(connection: Connection, unit: int) -> tuple[Sim, ...]:
     return tuple(Sim(**row) for row in await fetch_all(connection, SQL["sims"], {"unit_id": unit}))
 
 
+async def is_relied_on(connection: Connection, unit: int) -> bool:
+    """Whether somebody relies on the unit now; it stays so until the caller's transaction ends."""
+    rows = await fetch_all(connection, SQL["lock_unit"], {"unit_id": unit})
+    return bool(rows) and rows[0]["life"] in RELIED_ON
+
+
+async def planned_for(connection: Connection, unit: int) -> int | None:
+    """The recipient that a unit is meant for while it is assigned or pairing."""
+    rows = await fetch_all(connection, SQL["planned_for"], {"unit_id": unit})
+    return int(rows[0]["recipient_id"]) if rows else None
+
+
 async def life_log(connection: Connection, unit: int, most: int = 100) -> list[dict[str, Any]]:
     """What has happened to a unit, newest first: at, event, was, became, until, actor."""
     return await fetch_all(connection, SQL["life_log"], {"unit_id": unit, "most": most})
@@ -100,7 +112,8 @@ async def change_life(
     recipient: int | None = None,
     grounds: str | None = None,
 ) -> Life:
-    """Moves a unit on. ``until`` belongs to ``leave``, ``recipient`` to ``assign``, ``grounds`` to ``prove``.
+    """Moves a unit on. ``until`` belongs to ``leave``, ``recipient`` to ``assign`` and ``pair``, ``grounds`` to
+    ``prove``.
 
     Raises LookupError for a unit that is not there, or not for this actor; LifeError for a move that is not drawn in
     `life.py`, or for a recipient of another municipality.
@@ -123,7 +136,7 @@ async def change_life(
         await connection.execute(SQL["set_grounds"], {**values, "grounds": grounds})
     else:
         await connection.execute(SQL["set_life"], values)
-    await _links(connection, event, place, recipient)
+    await _links(connection, event, place, recipient, bool(row["planned"]))
     if moved.wipe:
         await connection.execute(SQL["wipe_links"], place)
         await connection.execute(SQL["wipe_pairings"], place)
@@ -163,13 +176,22 @@ async def end_absences(connection: Connection, at: datetime, most: int = 1000) -
     return len(rows)
 
 
-async def _links(connection: Connection, event: Event, place: dict[str, Any], recipient: int | None) -> None:
-    if event == "assign":
+async def _links(
+    connection: Connection, event: Event, place: dict[str, Any], recipient: int | None, planned: bool
+) -> None:
+    """Who the unit is meant for, or had by, after this event."""
+    if event in ("assign", "pair"):
         if recipient is None:
             raise ValueError("a unit is assigned to somebody: name the recipient")
-        if not await fetch_all(connection, SQL["plan_for"], {**place, "recipient_id": recipient}):
+        known = [row["recipient_id"] for row in await fetch_all(connection, SQL["planned_for"], place)]
+        if known and known != [recipient]:
+            raise LifeError("the unit is meant for another recipient: take that assignment back first")
+        if not known and not await fetch_all(connection, SQL["plan_for"], {**place, "recipient_id": recipient}):
             raise LifeError("the recipient is not one of this unit's municipality: choose another one")
-    elif event == "unassign":
+    elif event == "prove":
+        if not await fetch_all(connection, SQL["promote"], place):
+            raise LifeError("the unit is meant for nobody: pair it with a recipient")
+    elif event == "unassign" or (event == "abandon" and not planned):
         await connection.execute(SQL["unplan"], place)
     elif event in ("replace", "return"):
         await connection.execute(SQL["end_link"], place)

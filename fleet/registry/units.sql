@@ -2,7 +2,12 @@
 
 -- name: lock_unit
 SELECT unit_id, municipality_id, unit_type, state, life, life_until,
-       EXISTS (SELECT 1 FROM unit_recipients r WHERE r.unit_id = units.unit_id AND r.role = 'planned') AS planned
+       -- Meant for somebody before the pairing began, or by the pairing alone.
+       CASE WHEN life = 'pairing'
+            THEN (SELECT l.was FROM unit_life_log l WHERE l.unit_id = units.unit_id AND l.event = 'pair'
+                  ORDER BY l.entry_id DESC LIMIT 1) = 'assigned'
+            ELSE EXISTS (SELECT 1 FROM unit_recipients r WHERE r.unit_id = units.unit_id AND r.role = 'planned')
+       END AS planned
 FROM units WHERE unit_id = %(unit_id)s FOR UPDATE;
 
 -- name: describe
@@ -52,6 +57,13 @@ FROM units u, care_recipients r
 WHERE u.unit_id = %(unit_id)s AND r.recipient_id = %(recipient_id)s AND r.municipality_id = u.municipality_id
   AND r.ended_at IS NULL
 RETURNING unit_id;
+
+-- name: planned_for
+SELECT recipient_id FROM unit_recipients WHERE unit_id = %(unit_id)s AND role = 'planned';
+
+-- name: promote
+UPDATE unit_recipients SET role = 'responsible', since = %(at)s WHERE unit_id = %(unit_id)s AND role = 'planned'
+RETURNING recipient_id;
 
 -- name: unplan
 DELETE FROM unit_recipients WHERE unit_id = %(unit_id)s AND role = 'planned';

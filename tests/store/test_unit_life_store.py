@@ -76,9 +76,20 @@ def life(database: FreshDatabase, unit: int, *events: Any, **more: Any) -> None:
     async def move(connection: Connection) -> None:
         for event in events:
             grounds = "pairing:1" if event == "prove" else None
-            await units.change_life(connection, unit, event, "person:1", AT, grounds=grounds, **more)
+            person = more.get("recipient")
+            if event == "pair" and person is None:
+                person = await units.planned_for(connection, unit) or await stranger(connection, unit)
+            await units.change_life(
+                connection, unit, event, "person:1", AT, grounds=grounds, until=more.get("until"), recipient=person
+            )
 
     do(database, move, "registry")
+
+
+async def stranger(connection: Connection, unit: int) -> int:
+    return await recipients.add_recipient(
+        connection, municipality=ONE, reference=f"U-{unit}", priority=3, district="", actor="person:9", at=AT
+    )
 
 
 def recipient(database: FreshDatabase, reference: str = "K-1", *, protected: bool = False) -> int:
@@ -125,7 +136,7 @@ def test_every_change_of_a_life_is_in_its_log_and_in_the_audit(database: FreshDa
 
 def test_a_refused_move_changes_nothing_and_writes_nothing(database: FreshDatabase) -> None:
     with pytest.raises(units.LifeError, match="into stock"):
-        life(database, 1, "pair")
+        life(database, 1, "pair", recipient=1)
     with pytest.raises(LookupError):
         life(database, 99, "receive")
     assert sql(database, "SELECT count(*) FROM unit_life_log") == [(0,)]
