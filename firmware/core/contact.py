@@ -7,7 +7,8 @@ told at once is told later with a higher count. Each input is a machine of its o
 Event source: the board's pins (`ports/pins.py`) and, for pendants, `core.pendants`. Action sink: `core.unit`.
 
 Events: ("edge", code, closed); ("press", code) of an input without a contact here (a pendant's frame);
-("cancel", code, duress); ("taken", code) when somebody has taken the case; ("time",).
+("cancel", code, duress); ("taken", code, calm) when somebody has taken a press, `calm` if no other one of this input is
+open; ("time",).
 
 Actions: ("pending", code, ms) opens a cancel window: it belongs in the journal before it is shown, and a window that a
 restart finds open is a press; ("pressed", code, kind, flags, count, age, ago) with `count` presses so far in this run,
@@ -18,7 +19,8 @@ What one input may say, so that neither a panicking wearer is muted nor a broken
 press of a run at once; repeats at once up to `BURST`, refilled by one every `QUIET_MS`; then the count every
 `QUIET_MS`. A stuck contact is flagged once, and from the flag on until it has been open for `CLEAR_MS` it tells at most
 one message in `QUIET_MS`. The press and its flag are thus two messages: to be told at once and flagged within a minute
-takes both.
+takes both. Once somebody has taken the case of a stuck contact, its wobbling is no press any more but the flag once
+again: only a press after a clean release (`CLEAR_MS`) is one (docs/decisions/0014-a-contact-that-wobbles.md).
 """
 
 from firmware.core.alarm import REPEAT_MS
@@ -80,6 +82,8 @@ class Input:
         self._flag_told = FREE
         self._flag_at: "int | None" = None
         self._said: "int | None" = None  # when this input last told anything
+        self._taken = False  # whether somebody has taken all that was told
+        self._wobbled = False  # whether a stuck contact has moved since then
 
     def edge(self, closed: bool, now: int) -> "Actions":
         """The contact is closed or open now."""
@@ -104,12 +108,17 @@ class Input:
         self._count = self._told = 0
         return actions
 
-    def taken(self, now: int) -> "Actions":
-        """Somebody has taken the case: the next press is a new one, and so is what has not been told yet."""
+    def taken(self, calm: bool, now: int) -> "Actions":
+        """Somebody has taken the case: the next press is a new one, and so is what has not been told yet. Of a stuck
+        contact that is its wobbling."""
         actions = self.time(now)
         if self._window is None:
             self._count -= self._told
             self._told = 0
+            self._taken = calm
+            if calm and self.stuck and self._count:
+                self._count = 0
+                self._wobbled = True
         return actions + self._tell(now)
 
     def resume(self, count: int, age: int, now: int) -> None:
@@ -136,7 +145,10 @@ class Input:
         elif contact.state == HELD and self._held is not None:
             if not self._counted and now >= self._held + self.hold:
                 self._counted = True
-                actions += self._press(self._held + self.hold)
+                if self.stuck and self._taken:
+                    self._wobbled = True
+                else:
+                    actions += self._press(self._held + self.hold)
             if not self.stuck and now >= self._held + STUCK_MS:
                 self.stuck = CLOSED
         if self._window is not None and now >= self._window:
@@ -156,7 +168,7 @@ class Input:
             due.append(contact.since + CLEAR_MS)
         if self._window is None and self._count > self._told:
             due.append(self._press_due(now))
-        if self.stuck != self._flag_told:
+        if self.stuck != self._flag_told or self._wobbled:
             due.append(self._flag_due(now))
         known = [at for at in due if at is not None]
         return min(known) if known else None
@@ -195,9 +207,9 @@ class Input:
         return now if not self._told or self._tokens else min(quiet, self._refill + QUIET_MS)
 
     def _flag_due(self, now: int) -> int:
-        """When a change of the flag may be told: being stuck soon, being released when it is quiet."""
-        since = self._flag_at if self.stuck else self._said
-        return now if since is None else since + QUIET_MS
+        """When the flag may be told: `QUIET_MS` after the last message of the stuck contact. A press after the release
+        puts nothing off."""
+        return now if self._flag_at is None else self._flag_at + QUIET_MS
 
     def _tell(self, now: int) -> "Actions":
         """Say what is owed and may be said."""
@@ -212,9 +224,13 @@ class Input:
                 self._tokens = max(self._tokens - 1, 0)
             self._told = self._count
             self._said = now
+            self._taken = False
+            if self.stuck and self._flag_told:
+                self._flag_at = now
             actions.append(self._pressed(self.kind, self.flags, now))
-        if self.stuck != self._flag_told and now >= self._flag_due(now):
+        if (self.stuck != self._flag_told or self._wobbled) and now >= self._flag_due(now):
             self._flag_told = self.stuck
+            self._wobbled = False
             self._flag_at = self._said = now
             actions.append(("stuck", self.code, self.stuck) if self.stuck else ("released", self.code))
         return actions
@@ -253,7 +269,7 @@ class Inputs:
             elif name == "cancel":
                 actions = one.cancel_window(event[2], now)
             elif name == "taken":
-                actions = one.taken(now)
+                actions = one.taken(event[2], now)
         for code in sorted(self._inputs):
             actions += self._inputs[code].time(now)
         return actions

@@ -122,7 +122,8 @@ class Presses:
             return []
         orders: "Orders" = [("journal", record)]
         if stage >= messages.TAKEN:
-            orders += self._told(self.inputs.handle(("taken", one.code), now), now)
+            calm = not [other for other in self.alarms.open if other.code == one.code]
+            orders += self._told(self.inputs.handle(("taken", one.code, calm), now), now)
         return orders
 
     def owed(self, code: int, now: int) -> "Orders":
@@ -176,7 +177,7 @@ class Presses:
         if self.drill.takes(code, kind, found is not None and found.stuck != 0, now):
             orders = self._press(code, messages.KIND_TEST, flags | messages.ALARM_TEST, 1, now - ago * 1000)
             # The run of presses begins behind the test: the next one is a real alarm, and the first.
-            return orders + self._told(self.inputs.handle(("taken", code), now), now)
+            return orders + self._told(self.inputs.handle(("taken", code, False), now), now)
         return self._press(code, kind, flags, count, now - ago * 1000)
 
     def _press(self, code: int, kind: int, flags: int, count: int, since: int) -> "Orders":

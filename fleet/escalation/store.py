@@ -59,6 +59,7 @@ class _Step:
         self._at = at
         self._told: list[str] = []
         self._missing: list[str] = []
+        self._places = 1
         self._responsible: str | None = None
 
     async def take(self) -> None:
@@ -75,7 +76,7 @@ class _Step:
         # That a step which comes again and again finds nobody is said once.
         if case.place > 1 and (self._told or not case.repeats):
             await self._note()
-        timer = timer_after(case, step, bool(self._told), self._at)
+        timer = timer_after(case, step, bool(self._told), self._at, self._places)
         values = {"case_id": case.case, "at": self._at}
         if timer.due_at is None:
             await self._connection.execute(SQL["end_timer"], values)
@@ -129,6 +130,7 @@ class _Step:
     async def _tell_role(self, who: str, step: Step, routine: Routine, pinned: datetime) -> None:
         holders = self._book.holders(who, self._case.municipality, pinned, self._at)
         due = turn(holders, self._case.repeats)
+        self._places = max(self._places, len({holding.place for holding in holders}))
         if not due:
             self._missing.append(who)
         for holding in due:

@@ -1,6 +1,6 @@
 """Hold, cancel, repeats and a stuck contact; the same on both engines."""
 
-from firmware.core.contact import BURST, CHATTERS, CLOSED, QUIET_MS, Input, Inputs
+from firmware.core.contact import BURST, CHATTERS, CLEAR_MS, CLOSED, QUIET_MS, Input, Inputs
 from protocols.wire import messages
 
 HOUR = 3600000
@@ -93,7 +93,7 @@ def test_a_silent_input_shows_no_window_and_an_endless_hold_is_refused():
 
 
 def test_repeats_carry_count_and_age_until_somebody_takes_the_case():
-    seen = play(Inputs([Input(0)]), tap(0) + tap(60000) + [(70000, ("taken", 0))] + tap(80000), 100000)
+    seen = play(Inputs([Input(0)]), tap(0) + tap(60000) + [(70000, ("taken", 0, True))] + tap(80000), 100000)
     assert [event[5:7] for event in seen] == [(1, 0), (2, 60), (1, 0)]
     ten_minutes_apart = play(Inputs([Input(0)]), tap(0) + tap(600000), 700000)
     assert [event[5] for event in ten_minutes_apart] == [1, 1]
@@ -139,7 +139,17 @@ def test_after_the_release_a_press_works_again():
     seen = play(Inputs([Input(0)]), script, HOUR)
     assert [event[1] for event in seen] == ["pressed", "stuck", "pressed", "released"]
     assert seen[2][0] == 50020, "at once"
-    assert seen[3][0] == 50020 + QUIET_MS, "what is no alarm waits until it is quiet"
+    assert seen[3][0] == 30020 + QUIET_MS, "what is no alarm waits until it is quiet"
+
+
+def test_presses_after_the_release_do_not_put_it_off():
+    """Else a wearer who presses every four minutes would stay flagged as a broken contact all day."""
+    script = [(0, ("edge", 0, True)), (40000, ("edge", 0, False))]
+    for i in range(20):
+        script += tap(50000 + i * 240000)
+    seen = play(Inputs([Input(0)]), script, 2 * HOUR)
+    assert [event[0] for event in seen if event[1] == "released"] == [30020 + QUIET_MS]
+    assert len([event for event in seen if event[1] == "pressed"]) == 21, "and nothing is muted"
 
 
 def test_a_wobble_is_no_release():
@@ -153,6 +163,44 @@ def test_a_wobble_is_no_release():
     assert len(times) > 5
     assert all([times[i] - times[i - 1] >= QUIET_MS for i in range(1, len(times))])
     assert seen[-1][5] > 500, "every press is in the count"
+
+
+def wobbling(since, until, opened=3000):
+    script = []
+    while since < until:
+        script += [(since, ("edge", 0, False)), (since + opened, ("edge", 0, True))]
+        since += 120000
+    return script
+
+
+def test_once_the_case_is_taken_a_wobble_is_the_flag_again_and_no_press():
+    """The contact closes, somebody takes the case, and the contact wobbles for an hour: nobody is called again."""
+    for taken_at in (20000, 40000, 700000):
+        script = [(0, ("edge", 0, True)), (taken_at, ("taken", 0, True))] + wobbling(60000, HOUR)
+        seen = play(Inputs([Input(0)]), sorted(script), HOUR)
+        after = [event for event in seen if event[0] > taken_at]
+        assert all([event[1] == "stuck" for event in after]), "no press, and what was owed at the take is none either"
+        times = [event[0] for event in seen[1:]]
+        assert len(times) >= HOUR // QUIET_MS - 2
+        assert all([times[i] - times[i - 1] >= QUIET_MS for i in range(1, len(times))])
+
+
+def test_while_nobody_has_taken_it_a_wobble_counts():
+    """The control: the same contact, and another press of the input is still open."""
+    script = [(0, ("edge", 0, True)), (40000, ("taken", 0, False))] + wobbling(60000, HOUR)
+    seen = play(Inputs([Input(0)]), sorted(script), HOUR)
+    assert len([event for event in seen if event[1] == "pressed"]) > 5
+
+
+def test_a_clean_release_and_a_new_press_is_a_press_again():
+    script = [(0, ("edge", 0, True)), (40000, ("taken", 0, True))] + wobbling(60000, 600000)
+    script += [(700000, ("edge", 0, False))]
+    almost = sorted(script + [(700000 + CLEAR_MS - 100, ("edge", 0, True))])
+    assert [event[1] for event in play(Inputs([Input(0)]), almost, 720000) if event[0] > 700000] == []
+    seen = play(Inputs([Input(0)]), sorted(script + tap(700000 + CLEAR_MS + 100)), HOUR)
+    after = [event[:2] for event in seen if event[0] > 700000]
+    assert after[0] == (700000 + CLEAR_MS + 120, "pressed"), "at once"
+    assert [event[1] for event in after] == ["pressed", "released"]
 
 
 def test_a_chattering_contact_is_stuck_too():

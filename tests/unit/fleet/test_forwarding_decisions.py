@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.escalation.decide import applies, timer_after, turn, waits
-from fleet.escalation.model import Waiting
+from fleet.escalation.decide import applies, repeat_after, timer_after, turn, waits
+from fleet.escalation.model import Timer, Waiting
 from fleet.forwarding.decide import compare, step, turned_unfit
 from fleet.forwarding.message import Notice, text_of
 from fleet.forwarding.model import Health, Policy, Sign, State
@@ -221,6 +222,24 @@ def test_who_waits_for_a_person() -> None:
     assert not applies(waiting(reports_taken="none"))
     assert applies(waiting(reports_taken="none", place=1))
     assert applies(waiting(reports_taken="none", accepted=False)), "no centre has it: that is no question of a person"
+
+
+def test_a_step_that_comes_again_slows_down_when_everybody_has_had_a_turn_and_never_ends() -> None:
+    last = Step(3, ("shift_lead",), 300, 3)
+
+    def minutes(places: int, times: int) -> list[int]:
+        return [repeat_after(last, repeats, places) // 60 for repeats in range(times)]
+
+    assert minutes(1, 11) == [5] * 6 + [10, 20, 40, 60, 60]
+    assert minutes(3, 10) == [5] * 6 + [10] * 3 + [20]
+    assert minutes(8, 17) == [5] * 8 + [10] * 8 + [20], "first everybody's turn"
+    assert repeat_after(last, 10**6, 1) == 3600
+    assert repeat_after(Step(3, ("x",), 7200, 3), 5, 1) == 7200, "a routine that wants it slower has it slower"
+    assert repeat_after(last, 0, 0) == 300
+    case = replace(waiting(place=3), repeats=7)
+    assert timer_after(case, last, True, START, 1) == Timer(3, 8, START + timedelta(minutes=20))
+    assert timer_after(case, last, True, START, 8) == Timer(3, 8, START + timedelta(minutes=5))
+    assert timer_after(waiting(), Step(2, ("x",), 60, 3), True, START, 1).due_at == START + timedelta(seconds=60)
 
 
 def test_the_timer_after_a_step() -> None:
