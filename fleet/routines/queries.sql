@@ -18,6 +18,12 @@ SELECT r.name AS role, r.municipality_id, r.zone, h.valid_from, h.starts_minute,
 FROM role_holders h JOIN roles r USING (role_id) JOIN recipients p USING (recipient_id)
 WHERE r.municipality_id = ANY (%(municipalities)s::int[]) ORDER BY r.role_id, h.valid_from, h.place;
 
+-- name: holdings_without_addresses
+SELECT r.name AS role, r.municipality_id, r.zone, h.valid_from, h.starts_minute, h.ends_minute, h.place,
+       p.recipient_id, p.name AS recipient, p.channel, '' AS address, p.centre_id, p.language
+FROM role_holders h JOIN roles r USING (role_id) JOIN recipients p USING (recipient_id)
+WHERE r.municipality_id = ANY (%(municipalities)s::int[]) ORDER BY r.role_id, h.valid_from, h.place;
+
 -- name: unit
 SELECT unit_id, municipality_id, unit_type FROM units WHERE unit_id = %(unit_id)s;
 

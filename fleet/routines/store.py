@@ -49,15 +49,16 @@ class Book:
         return decide.holders(self.holdings, role, municipality, pinned, at)
 
 
-async def book_of(connection: Connection, municipality: int) -> Book:
-    """What is written for a municipality."""
+async def book_of(connection: Connection, municipality: int, *, addresses: bool = True) -> Book:
+    """What is written for a municipality. Without ``addresses`` nobody's is read: for whoever only shows a chain."""
     place = {"municipalities": [0, municipality]}
     routines = [_routine(row) for row in await fetch_all(connection, SQL["routines"], place)]
     office = [
         (row["municipality_id"], row["valid_from"], Window(row["starts_minute"], row["ends_minute"]))
         for row in await fetch_all(connection, SQL["office_hours"], place)
     ]
-    holdings = [_holding(row) for row in await fetch_all(connection, SQL["holdings"], place)]
+    statement = SQL["holdings" if addresses else "holdings_without_addresses"]
+    holdings = [_holding(row) for row in await fetch_all(connection, statement, place)]
     return Book(routines, office, holdings)
 
 
@@ -77,7 +78,7 @@ async def route_of(connection: Connection, municipality: int, unit_type: str, at
 async def explain(connection: Connection, subject: Subject, at: datetime) -> dict[str, Any]:
     """The chain of a case that such a unit would open at ``at``, as plain values: which routine, which centres, who
     is told after how many seconds."""
-    book = await book_of(connection, subject.municipality)
+    book = await book_of(connection, subject.municipality, addresses=False)
     routine = book.routine(subject, at)
     route = await route_of(connection, subject.municipality, subject.unit_type, at)
     steps = []

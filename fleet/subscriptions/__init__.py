@@ -1,0 +1,1 @@
+"""Events to subscribers: see README.md."""

@@ -1,0 +1,76 @@
+"""Search sessions: the only time in which a tracker's position is kept, and the only way to read it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import psycopg
+from fastapi import APIRouter, Depends
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fleet.people.model import Actor
+from fleet.registry import searches as registry
+from fleet.store.pool import Connection
+from fleet.web.access import require
+from fleet.web.api.serving import IdempotencyKey, answer, reading, write
+from fleet.web.api.shapes import LARGEST, Body, Empty, Key, Refused, Sentence, not_found, plain
+
+router = APIRouter(tags=["searches"])
+Searches = Annotated[Actor, Depends(require("search.open"))]
+Looks = Annotated[Actor, Depends(require("search.open", step_up=True))]
+
+
+class NewSearch(Body):
+    """A search for the wearer of a tracker: for an open case, with a reason and a note of consent."""
+
+    case: int = Field(ge=1, le=LARGEST)
+    reason: Sentence
+    consent: Sentence
+    minutes: int = Field(ge=1, le=24 * 60)
+
+
+@router.post("/searches", status_code=201, summary="Begin a search")
+async def start(request: Request, actor: Searches, body: NewSearch, key: IdempotencyKey = None) -> Response:
+    """409 where the case is not an open one of a tracker, or a search is running."""
+
+    async def work(connection: Connection) -> Any:
+        try:
+            number = await registry.start_search(
+                connection, case=body.case, reason=body.reason, consent=body.consent,
+                lasts=timedelta(minutes=body.minutes), actor=actor.name, at=datetime.now(UTC),
+            )  # fmt: skip
+        except registry.SearchRefused as error:
+            raise Refused(409, str(error)) from None
+        except psycopg.errors.UniqueViolation:
+            raise Refused(409, "a search for this wearer is running already") from None
+        return {"id": number, "case": body.case, "minutes": body.minutes}
+
+    return await write(request, actor, work, key=key, status=201)
+
+
+@router.post("/searches/{search}/end", status_code=204, summary="End a search")
+async def end(request: Request, actor: Searches, search: Key, _body: Empty, key: IdempotencyKey = None) -> Response:
+    """Its positions can be read no more, and are deleted."""
+
+    async def work(connection: Connection) -> Any:
+        try:
+            await registry.end_search(connection, search, actor.name, datetime.now(UTC))
+        except LookupError:
+            raise not_found("running search") from None
+        return None
+
+    return await write(request, actor, work, key=key, status=204)
+
+
+@router.get("/searches/{search}/positions", summary="Positions of a running search, newest first")
+async def positions(request: Request, actor: Looks, search: Key) -> Response:
+    """Each look is recorded. 404 once the search is over."""
+    async with reading(request, actor) as connection:
+        try:
+            rows = await registry.positions(connection, search, actor=actor.name, at=datetime.now(UTC))
+        except LookupError:
+            raise not_found("running search") from None
+    return answer({"items": plain(rows), "next": None})
