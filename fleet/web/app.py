@@ -17,8 +17,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Pool
 from fleet.web import centres, login, operators, technicians, units
+from fleet.web.api.app import PREFIX, make_api
 from fleet.web.edge import Edge
 from fleet.web.follower import LogFollower
 from fleet.web.model import Timings
@@ -52,13 +54,15 @@ def make_app(
     listener_url: str,
     timings: Timings | None = None,
     zone: str = "Europe/Stockholm",
+    box: SecretBox | None = None,
 ) -> FastAPI:
     """The operators' pages, their API and their stream.
 
     ``web_pool`` acts as livlina_web, ``login_pool`` as livlina_login; the caller opens and closes both.
     ``listener_url`` is the application's database URL, for one connection that listens. ``zone`` is the time zone in
     which the pages show moments. The lifespan follows the case log and keeps display receipts; ``app.state.broken`` is
-    set when one of these has ended by a fault of ours: the process should end then and be started again.
+    set when one of these has ended by a fault of ours: the process should end then and be started again. ``box`` opens
+    what is sealed; without it nothing sealed is opened or made.
     """
     limits = timings or Timings()
     sessions = Sessions(login_pool, limits)
@@ -105,6 +109,7 @@ def make_app(
         zone=ZoneInfo(zone),
     )
     app.state.broken = broken
+    app.mount(PREFIX, make_api(app.state.web, box))
     app.add_middleware(Edge, body_bytes=limits.body_bytes)
     app.include_router(login.router)
     for part in (operators, technicians, units, centres):
