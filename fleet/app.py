@@ -48,6 +48,7 @@ class FleetServer:
     ) -> None:
         self._settings = settings
         self._url = database_url
+        self._box = box
         clock = SystemClock()
         self._taken = TakenDoor(database_url, box, clock)
         self._ingest = Ingest(settings, database_url, box, acknowledge=acknowledge, hooks=self._taken.routes)
@@ -71,7 +72,7 @@ class FleetServer:
         ended; then nothing is left running, and whoever supervises the process starts it again."""
         web_pool = make_pool(self._url, "web", size=4)
         login_pool = make_pool(self._url, "login", size=2)
-        app = make_app(web_pool=web_pool, login_pool=login_pool, listener_url=self._url)
+        app = make_app(web_pool=web_pool, login_pool=login_pool, listener_url=self._url, box=self._box)
         pages = PageServer(
             uvicorn.Config(
                 app,
