@@ -232,7 +232,7 @@ def probe_centre(settings: Settings, name: str) -> dict[str, Any]:
     with open_database(settings) as database:
         migrate_database(database)
         outcome = asyncio.run(run(database.app_url))
-    return {"centre": name, "answered": outcome is not Outcome.NO_ANSWER, "outcome": outcome.value}
+    return {"centre": name, "answered": outcome.answered, "outcome": outcome.value}
 
 
 def read_secret(file: Path) -> str:

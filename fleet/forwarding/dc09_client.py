@@ -54,9 +54,10 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Unreachable:
-    """There is no way to the centre; nothing was sent."""
+    """There is no way to the centre; nothing was sent. ``wrong_certificate``: somebody else is there."""
 
     reason: str
+    wrong_certificate: bool = False
 
 
 @dataclass(slots=True)
@@ -134,9 +135,8 @@ class Dc09Client:
                 # ValueError: a name that no resolver takes. One centre's wrong address must not end the others' work.
                 await self.close()
                 reason = type(error).__name__
-                level = logging.ERROR if isinstance(error, PinError) else logging.INFO
-                log.log(level, "centre %s:%d cannot be reached: %s", self._way.host, self._way.port, reason)
-                return Unreachable(str(error) or reason)
+                log.info("centre %s:%d cannot be reached: %s", self._way.host, self._way.port, reason)
+                return Unreachable(str(error) or reason, isinstance(error, PinError | ssl.SSLCertVerificationError))
             self._sender = self._new_sender()
         if self._datagrams is not None:
             return await self._ask_by_datagrams(frame, self._datagrams)

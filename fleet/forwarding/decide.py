@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from fleet.alarms.decide import DURESS, MAN_DOWN, MANUAL, NO_MOVEMENT, PULL_CORD, TEST, is_test
-from fleet.forwarding.model import Fate, Health, Outcome, Owed, Policy, Reconciliation, Sign, State
+from fleet.forwarding.model import Fate, Health, Outcome, Owed, Policy, Reconciliation, Sign, State, TroubleKind
 
 BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 REFUSED_AGAIN_S = 60.0
@@ -53,13 +53,16 @@ def sends_minimal(owed: Owed) -> bool:
 def fate_of(outcome: Outcome, attempts: int) -> Fate:
     """What follows from an attempt. An alarm is owed for ever: there is no last attempt.
 
-    A refused alarm is tried once more at once in its minimal form, then every minute; a centre that does not answer
-    is tried with a growing delay and nothing else is sent to it meanwhile.
+    A refused alarm is tried once more at once in its minimal form, then every minute; where the unit or we are refused,
+    every minute as it is. A centre that does not answer is tried with a growing delay and nothing else is sent to it
+    meanwhile.
     """
     if outcome is Outcome.DELIVERED:
         return Fate(delivered=True, delay_s=0.0, centre_is_down=False)
     if outcome is Outcome.REFUSED:
         return Fate(delivered=False, delay_s=0.0 if attempts <= 1 else REFUSED_AGAIN_S, centre_is_down=False)
+    if outcome.answered:
+        return Fate(delivered=False, delay_s=REFUSED_AGAIN_S, centre_is_down=False)
     return Fate(delivered=False, delay_s=back_off(attempts), centre_is_down=True)
 
 
@@ -67,12 +70,44 @@ def sign_of(outcome: Outcome) -> Sign | None:
     """What an attempt to tell an alarm says about the centre. A refusal says nothing: whoever refuses, lives."""
     if outcome is Outcome.DELIVERED:
         return Sign.DELIVERED
-    return Sign.ALARM_UNANSWERED if outcome is Outcome.NO_ANSWER else None
+    return None if outcome.answered else Sign.ALARM_UNANSWERED
 
 
 def sign_of_probe(outcome: Outcome) -> Sign:
     """What a probe says. Any answer at all is one."""
-    return Sign.PROBE_UNANSWERED if outcome is Outcome.NO_ANSWER else Sign.PROBE_ANSWERED
+    return Sign.PROBE_ANSWERED if outcome.answered else Sign.PROBE_UNANSWERED
+
+
+def trouble_of(outcome: Outcome, *, minimal: bool = False) -> TroubleKind | None:
+    """What a person has to put right after this outcome; None where the protocol's own ways are enough.
+
+    Where even the minimal form is refused nothing of the message is left to be wrong: then it is about the unit.
+    """
+    if outcome is Outcome.REFUSED:
+        return TroubleKind.UNIT if minimal else None
+    return _TROUBLES.get(outcome)
+
+
+_TROUBLES = {
+    Outcome.UNIT_REFUSED: TroubleKind.UNIT,
+    Outcome.NOT_AUTHORIZED: TroubleKind.AUTHENTICATION,
+    Outcome.WRONG_CERTIFICATE: TroubleKind.CERTIFICATE,
+    Outcome.UNUSABLE: TroubleKind.CONFIGURATION,
+}
+
+
+def proven_by_probe(outcome: Outcome) -> tuple[TroubleKind, ...]:
+    """What cannot be wrong any more once a probe had this outcome."""
+    if outcome is Outcome.DELIVERED:
+        return (TroubleKind.AUTHENTICATION, TroubleKind.CERTIFICATE, TroubleKind.CONFIGURATION)
+    if outcome.answered:
+        return (TroubleKind.CERTIFICATE, TroubleKind.CONFIGURATION)
+    return (TroubleKind.CONFIGURATION,) if outcome is Outcome.WRONG_CERTIFICATE else ()
+
+
+def refuses_all(units: int, policy: Policy) -> bool:
+    """Whether a centre that refused so many different units, and took nothing since, is to be counted as down."""
+    return units >= policy.refused_units
 
 
 def step(health: Health, sign: Sign, at: datetime, policy: Policy) -> Health:
@@ -80,7 +115,8 @@ def step(health: Health, sign: Sign, at: datetime, policy: Policy) -> Health:
 
     good -> doubted at the first alarm or probe without an answer, with a probe at once; doubted -> good when something
     is answered, -> down when that fails too, or when it is the second doubt in a while; down -> probing -> failing back
-    after enough good probes in a row; failing back -> good with the first answer, -> down without.
+    after enough good probes in a row; failing back -> good with the first answer, -> down without. A centre that
+    refuses unit after unit is down at once, whatever it says to probes.
     """
     later = at + timedelta(seconds=policy.probe_s)
     if sign is Sign.DELIVERED:
@@ -89,7 +125,7 @@ def step(health: Health, sign: Sign, at: datetime, policy: Policy) -> Health:
         return health  # a single delivery does not outweigh the probes that a centre owes us
     if sign is Sign.PROBE_ANSWERED:
         return _answered(health, at, later, policy)
-    if health.state is State.GOOD:
+    if health.state is State.GOOD and sign is not Sign.UNITS_REFUSED:
         return _doubted(health, at, later, policy)
     since = health.since if health.state is State.DOWN else at
     probe_at = health.probe_at if health.state is State.DOWN and sign is Sign.ALARM_UNANSWERED else later

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 from fleet.alarms.store import lock_case_log
 from fleet.clock import Clock, pause
-from fleet.forwarding import health
-from fleet.forwarding.decide import sign_of_probe
-from fleet.forwarding.model import Centre, Policy
-from fleet.forwarding.worker import CentreLink
+from fleet.forwarding import health, troubles
+from fleet.forwarding.decide import proven_by_probe, sign_of_probe, trouble_of
+from fleet.forwarding.model import Centre, Policy, TroubleKind
+from fleet.forwarding.worker import CentreLink, said_by
 from fleet.store.borrow import AWAY, borrow
 from fleet.store.pool import Pool
 
@@ -82,6 +82,12 @@ class Failover:
         try:
             async with borrow(self._pool) as connection, connection.transaction():
                 await lock_case_log(connection)
-                await health.note_sign(connection, centre, sign_of_probe(outcome), self._clock.now(), self._policy)
+                at = self._clock.now()
+                await health.note_sign(connection, centre, sign_of_probe(outcome), at, self._policy)
+                trouble = trouble_of(outcome)
+                # A probe's own name may be unknown there: that is no unit of ours.
+                if trouble is not None and trouble is not TroubleKind.UNIT:
+                    await troubles.note(connection, centre, trouble, at, code=said_by(link))
+                await troubles.end_after_probe(connection, centre, proven_by_probe(outcome), at)
         except AWAY as error:
             log.warning("a probe of centre %s is not noted: %s", centre.name, type(error).__name__)

@@ -55,12 +55,15 @@ async def note_sign(connection: Connection, centre: Centre, sign: Sign, at: date
     if after.state is not before.state:
         log.warning("centre %s: %s -> %s: %s", centre.name, before.state, after.state, sign.value)
     if turned_unfit(before, after):
-        await move(connection, centre, at)
+        await move(connection, centre, at, why=sign.value)
     return after
 
 
-async def move(connection: Connection, centre: Centre, at: datetime, outbox: int | None = None) -> int:
+async def move(
+    connection: Connection, centre: Centre, at: datetime, outbox: int | None = None, *, why: str = "overdue"
+) -> int:
     """Queues what this centre is owed (all of it, or one row) for the other centre of each route; returns how many.
+    ``why`` stands on the case.
 
     Doing it again moves nothing twice. Where a route has no other centre nothing moves, and the row stays owed.
     """
@@ -68,7 +71,7 @@ async def move(connection: Connection, centre: Centre, at: datetime, outbox: int
     moved = await fetch_all(connection, SQL["move"], values)
     told: dict[int, dict[str, Any]] = {row["case_id"]: row for row in moved if not row["test"]}
     for case, row in sorted(told.items()):
-        detail = {"from": centre.name, "to": row["centre"]}
+        detail = {"from": centre.name, "to": row["centre"], "why": why}
         await log_change(connection, row["municipality_id"], case, "moved", "forwarding", detail, at)
     if told:
         await announce_cases(connection)

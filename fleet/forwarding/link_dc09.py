@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fleet.clock import Clock
-from fleet.forwarding.dc09_client import ClockOffset, Dc09Client, Way
+from fleet.forwarding.dc09_client import ClockOffset, Dc09Client, Unreachable, Way
 from fleet.forwarding.decide import sends_minimal, sequence_of
 from fleet.forwarding.model import Outcome, Owed
 from fleet.forwarding.normalize import normalized
 from protocols.centre.sia_dc09.cipher import Key
-from protocols.centre.sia_dc09.frame import SIA_DCS, Frame
+from protocols.centre.sia_dc09.frame import DUH, NAK, SIA_DCS, Frame
 from protocols.centre.sia_dc09.sender import ClockNak, Delivered, Refused
 from protocols.centre.sia_dc09.translate import alarm_frame, poll, unit_account
 
@@ -36,6 +36,8 @@ class Dc09Link:
         self._probe_account = probe_account
         self._form = form
         self._utf8 = utf8
+        self.said = ""
+        """What the centre said last, in its own word."""
 
     async def deliver(self, owed: Owed) -> Outcome:
         """One attempt: DELIVERED only for an ACK with the same sequence and account. Never raises for the network."""
@@ -56,9 +58,19 @@ class Dc09Link:
         await self._client.close()
 
     async def _exchange(self, frame: Frame) -> Outcome:
-        match await self._client.send(frame):
+        heard = await self._client.send(frame)
+        self.said = ""
+        match heard:
             case Delivered():
                 return Outcome.DELIVERED
-            case Refused() | ClockNak():
+            case Refused():
+                self.said = DUH
                 return Outcome.REFUSED
+            case ClockNak():
+                # Our clock was set by the first one; this one is about the account: its key, or that nobody knows it.
+                self.said = NAK
+                return Outcome.UNIT_REFUSED
+            case Unreachable(wrong_certificate=True, reason=reason):
+                self.said = reason
+                return Outcome.WRONG_CERTIFICATE
         return Outcome.NO_ANSWER

@@ -17,10 +17,11 @@ from fleet.forwarding.decide import sends_minimal
 from fleet.forwarding.model import Outcome, Owed
 from fleet.forwarding.normalize import normalized
 from fleet.forwarding.sos_access_account import KeptPassword, PingTimes
-from fleet.forwarding.sos_access_client import NO_CONNECTION, PinError, Way, asking, exchange, reach
+from fleet.forwarding.sos_access_client import WRONG_CERTIFICATE, Way, WrongCertificate, asking, exchange, reach
 from fleet.registry.secret_box import SecretBoxError
 from fleet.store.borrow import AWAY
 from protocols.centre.alarm import Outcome as Meaning
+from protocols.centre.alarm import Scope
 from protocols.centre.sia_dc09.translate import unit_account
 from protocols.centre.sos_access import documents
 from protocols.centre.sos_access.sender import Answered, NoAnswer, Result
@@ -68,10 +69,12 @@ class SosAccessLink:
         self._clock: Clock = clock or SystemClock()
         self._zone = zone
         self._rotate_days = rotate_days
+        self.said = ""
+        """What the centre said last, in its own code."""
 
     async def deliver(self, owed: Owed) -> Outcome:
-        """One attempt. REFUSED: these octets must not go again, or nobody knows our password; everything else that
-        does not deliver is no answer that helps. Never raises for the network."""
+        """One attempt. REFUSED: these octets must not go again; UNIT_REFUSED: the centre does not treat this
+        transmitter; NOT_AUTHORIZED: it does not know our password. Never raises for the network."""
         code = self._naming.transmitter or unit_account(owed.key.unit)
         alarm = normalized(owed)
 
@@ -79,10 +82,7 @@ class SosAccessLink:
             account = Account(code, self._naming.kind, self._naming.receiver, password)
             return alarm_request(alarm, account, zone=self._zone, minimal=sends_minimal(owed))
 
-        result = await self._ask(request)
-        if isinstance(result, NoAnswer) or result.reply.outcome in _HELPS_NOT:
-            return Outcome.NO_ANSWER
-        return Outcome.DELIVERED if result.reply.accepted else Outcome.REFUSED
+        return self._outcome(await self._ask(request))
 
     async def probe(self) -> Outcome:
         """A ping within the limit of the service level; between two, whether a connection can be had, as long as the
@@ -90,10 +90,11 @@ class SosAccessLink:
         if not self._pings.allows(self._clock.steady()):
             return await self._reach()
         result = await self._ask(lambda password: self._asking(documents.PING, password))
-        if isinstance(result, NoAnswer) or result.reply.outcome is Meaning.RETRY_OTHER:
-            return Outcome.NO_ANSWER
-        if not result.reply.accepted:
+        outcome = self._outcome(result)
+        if isinstance(result, Answered) and result.reply.outcome in _HELPS_NOT - {Meaning.RETRY_OTHER}:
             return Outcome.REFUSED  # it refuses the ping, and lives all the same
+        if outcome is not Outcome.DELIVERED:
+            return outcome
         if self._password.due(self._clock.now(), self._rotate_days):
             await self._rotate()
         return Outcome.DELIVERED
@@ -101,12 +102,27 @@ class SosAccessLink:
     async def close(self) -> None:
         """Every request has a connection of its own: there is nothing to close."""
 
+    def _outcome(self, result: Result) -> Outcome:
+        if isinstance(result, NoAnswer):
+            self.said = result.reason
+            return Outcome.WRONG_CERTIFICATE if result.reason.startswith(WRONG_CERTIFICATE) else Outcome.NO_ANSWER
+        said = result.reply
+        self.said = "" if said.accepted else f"status {said.native_code}"
+        if said.accepted:
+            return Outcome.DELIVERED
+        if said.outcome is Meaning.AUTH:
+            return Outcome.NOT_AUTHORIZED
+        if said.scope is Scope.UNIT:
+            return Outcome.UNIT_REFUSED
+        return Outcome.NO_ANSWER if said.outcome in _HELPS_NOT else Outcome.REFUSED
+
     async def _reach(self) -> Outcome:
         try:
             reached = await reach(self._way, self._clock)
-        except PinError as error:
-            self._wrong_pin(error)
-            reached = False
+        except WrongCertificate as error:
+            self._pings.answered = False
+            self.said = str(error)
+            return Outcome.WRONG_CERTIFICATE
         self._pings.answered = self._pings.answered and reached
         return Outcome.REFUSED if self._pings.answered else Outcome.NO_ANSWER
 
@@ -117,9 +133,7 @@ class SosAccessLink:
         if _is_refused_password(result) and await self._other_password(used):
             used = self._password.value
             result = await self._exchange(request(used))
-        if _is_refused_password(result):
-            log.error("centre %s:%d does not know our password: have it issue another", self._way.host, self._way.port)
-        elif isinstance(result, Answered) and result.reply.accepted:
+        if isinstance(result, Answered) and result.reply.accepted:
             # Delivered is delivered: where this cannot be noted now, both passwords stay until the next message.
             await self._noted(self._password.taken(used))
         return result
@@ -141,9 +155,8 @@ class SosAccessLink:
     async def _exchange(self, octets: bytes) -> Result:
         try:
             result = await exchange(self._way, octets, clock=self._clock, zone=self._zone)
-        except PinError as error:
-            self._wrong_pin(error)
-            result = NoAnswer(NO_CONNECTION)
+        except WrongCertificate as error:
+            result = NoAnswer(f"{WRONG_CERTIFICATE}: {error}")
         self._pings.answered = isinstance(result, Answered)
         if isinstance(result, NoAnswer):
             log.info("centre %s:%d gave no answer: %s", self._way.host, self._way.port, result.reason)
@@ -170,9 +183,6 @@ class SosAccessLink:
             return
         if await self._noted(self._password.issued(used, new)):
             log.info("centre %s:%d has given a new password", self._way.host, self._way.port)
-
-    def _wrong_pin(self, error: PinError) -> None:
-        log.error("centre %s:%d: %s", self._way.host, self._way.port, error)
 
 
 def _is_refused_password(result: Result) -> bool:

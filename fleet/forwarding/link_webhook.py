@@ -32,6 +32,7 @@ _DUPLICATE = 409
 _LATER = frozenset({408, 425, 429})
 """Refusals that say nothing about the message: it may be taken later."""
 _AUTH = frozenset({401, 403, 407, 410})
+"""It does not take our signature, or is gone for good."""
 
 
 def sign(secret: bytes, at: int, body: bytes) -> str:
@@ -71,6 +72,8 @@ class WebhookLink:
         self._clock: Clock = clock or SystemClock()
         self._tls = tls if tls is not None else client_context()
         self._client: httpx.AsyncClient | None = None
+        self.said = ""
+        """What the centre said last, in its own code."""
 
     async def deliver(self, owed: Owed) -> Outcome:
         """One attempt. Never raises for the network."""
@@ -99,7 +102,8 @@ class WebhookLink:
             # The error's own text may repeat what a header held.
             log.info("webhook %s gave no answer: %s", self._host(), type(error).__name__)
             await self.close()
-            return Outcome.NO_ANSWER
+            self.said = "certificate" if _is_certificate(error) else ""
+            return Outcome.WRONG_CERTIFICATE if self.said else Outcome.NO_ANSWER
         return self._outcome(status)
 
     async def _status(self, body: bytes, headers: dict[str, str]) -> int:
@@ -133,11 +137,11 @@ class WebhookLink:
 
     def _outcome(self, status: int) -> Outcome:
         if 200 <= status < 300 or status == _DUPLICATE:
+            self.said = ""
             return Outcome.DELIVERED
+        self.said = f"HTTP {status}"
         if status in _AUTH:
-            log.error(
-                "webhook %s answers %d: it does not take our signature, or is gone for good", self._host(), status
-            )
+            return Outcome.NOT_AUTHORIZED
         if 300 <= status < 500 and status not in _LATER:
             return Outcome.REFUSED
         return Outcome.NO_ANSWER
@@ -148,3 +152,12 @@ class WebhookLink:
             return httpx.URL(self._url).host
         except httpx.InvalidURL:
             return "without an address"
+
+
+def _is_certificate(error: BaseException | None) -> bool:
+    """Whether a certificate that nobody vouches for is behind it."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

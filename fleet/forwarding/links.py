@@ -27,7 +27,7 @@ from fleet.forwarding.model import Centre, Outcome, Owed
 from fleet.forwarding.scaip_client import ScaipClient
 from fleet.forwarding.sos_access_account import KeptPassword, PingTimes, Secrets
 from fleet.forwarding.sos_access_client import Way as SosAccessWay
-from fleet.forwarding.worker import CentreLink
+from fleet.forwarding.worker import CentreLink, said_by
 from fleet.registry.secret_box import SecretBox, SecretBoxError
 from fleet.store.borrow import AWAY
 from fleet.store.pool import Pool, make_pool
@@ -162,12 +162,18 @@ class _LateLink:
         self._centre = centre
         self._links = links
         self._link: CentreLink | None = None
+        self._why = ""
+
+    @property
+    def said(self) -> str:
+        """What the centre said last, in its own code, or why nothing can be said to it."""
+        return self._why if self._link is None else said_by(self._link)
 
     async def deliver(self, owed: Owed) -> Outcome:
         """One attempt. Raises one of AWAY where the secret cannot be read: that is no fault of the centre's."""
         link = await self._opened()
         if link is None:
-            return Outcome.NO_ANSWER
+            return Outcome.UNUSABLE
         try:
             return await link.deliver(owed)
         except ValueError:
@@ -185,7 +191,7 @@ class _LateLink:
             except AWAY:
                 await self._links.again()
         if link is None:
-            return Outcome.NO_ANSWER
+            return Outcome.UNUSABLE
         try:
             return await link.probe()
         except ValueError:
@@ -202,5 +208,6 @@ class _LateLink:
             try:
                 self._link = await self._links.open(self._centre)
             except (SecretBoxError, ValueError) as error:
+                self._why = str(error)
                 log.critical("centre %s cannot be told anything: %s", self._centre.name, error)
         return self._link

@@ -46,14 +46,43 @@ class Owed:
     priority: int
     presses: int
     test: bool = False
+    reason: str = "route"
 
 
 class Outcome(Enum):
-    """What the centre's protocol said of one attempt. Only DELIVERED means that the centre has it."""
+    """What became of one attempt. Only DELIVERED means that the centre has it.
+
+    REFUSED is about these octets, UNIT_REFUSED about this unit (the centre may well take others), NOT_AUTHORIZED about
+    who we are. The last three reached nobody: silence, another's certificate, a configuration that cannot be used.
+    """
 
     DELIVERED = "delivered"
     REFUSED = "refused"
+    UNIT_REFUSED = "unit refused"
+    NOT_AUTHORIZED = "not authorized"
     NO_ANSWER = "no answer"
+    WRONG_CERTIFICATE = "wrong certificate"
+    UNUSABLE = "cannot be used"
+
+    @property
+    def answered(self) -> bool:
+        """Whether anybody at the centre said anything: whoever refuses, lives."""
+        return self not in (Outcome.NO_ANSWER, Outcome.WRONG_CERTIFICATE, Outcome.UNUSABLE)
+
+    @property
+    def refusal(self) -> bool:
+        """Whether the centre has read it and does not take it."""
+        return self.answered and self is not Outcome.DELIVERED
+
+
+class TroubleKind(StrEnum):
+    """What a person has to put right with a centre. UNIT is about one unit, the others about the centre."""
+
+    UNIT = "unit"
+    AUTHENTICATION = "authentication"
+    CERTIFICATE = "certificate"
+    CONFIGURATION = "configuration"
+    REFUSING = "refusing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +109,7 @@ class Sign(Enum):
 
     DELIVERED = "delivered"
     ALARM_UNANSWERED = "alarm unanswered"
+    UNITS_REFUSED = "units refused"
     PROBE_ANSWERED = "probe answered"
     PROBE_UNANSWERED = "probe unanswered"
 
@@ -117,6 +147,10 @@ class Policy:
     """The same for all other alarms."""
     sweep_s: float = 1.0
     """Between two looks for such alarms."""
+    refused_units: int = 3
+    """So many different units refused, with nothing delivered since the first of them: the centre refuses them all."""
+    refused_window_s: float = 900.0
+    """Refusals that are older count no more."""
     failover: bool = True
 
 

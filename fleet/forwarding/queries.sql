@@ -42,7 +42,7 @@ due AS (
 claimed AS (
     UPDATE outbox o SET claimed_until = %(at)s + make_interval(secs => %(lease_s)s), attempts = o.attempts + 1
     FROM due WHERE o.outbox_id = due.outbox_id
-    RETURNING o.outbox_id, o.case_id, o.unit_id, o.boot, o.seq, o.attempts, o.queued_at, o.last_outcome, o.test
+    RETURNING o.outbox_id, o.case_id, o.unit_id, o.boot, o.seq, o.attempts, o.queued_at, o.last_outcome, o.test, o.reason
 )
 SELECT k.*, p.received_at, p.pressed_at, p.transport, p.kind, p.input, p.count, p.age_s, p.battery, p.flags, p.marks,
        c.unit_type, c.priority, c.presses

@@ -9,7 +9,7 @@ import ssl
 
 from fleet.clock import Clock, SystemClock
 from fleet.forwarding.sip_sockets import SipSockets, own_host, resolve
-from protocols.centre.alarm import Outcome, Reply
+from protocols.centre.alarm import Outcome, Reply, Scope
 from protocols.centre.scaip.messages import Request
 from protocols.centre.scaip.sender import PATIENCE_S, Delivered, Failed, Refused, Result, Sender, Unexpected
 from protocols.centre.scaip.sip_digest import Credentials
@@ -17,6 +17,9 @@ from protocols.centre.scaip.sip_flow import TLS, UDP, Event, Flow, Wire, bracket
 from protocols.centre.scaip.sip_message import escape_user
 
 log = logging.getLogger("livlina.sip")
+
+WRONG_CERTIFICATE = "certificate"
+"""The code of an ending before which nothing was sent, because the certificate is not the centre's."""
 
 Ending = Delivered | Refused | Failed
 
@@ -93,7 +96,8 @@ class ScaipClient:
         except (OSError, ValueError) as error:
             # ValueError: a name that no resolver takes.
             reason = f"centre {self._host}:{self._port} cannot be reached: {type(error).__name__}"
-            return Failed(request.ref, Reply(False, Outcome.RETRY_OTHER, "transport", reason))
+            code = WRONG_CERTIFICATE if isinstance(error, ssl.SSLCertVerificationError) else "transport"
+            return Failed(request.ref, Reply(False, Outcome.RETRY_OTHER, code, reason, scope=Scope.CENTRE))
         wires = self._sender.send(request, octets, flow, self._clock.steady())
         ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._waiting[request.ref] = ending

@@ -17,13 +17,18 @@ from protocols.centre.sos_access import documents
 from protocols.centre.sos_access.sender import ANSWER_TIMEOUT_S, Exchange, NoAnswer, Result
 from protocols.centre.sos_access.translate import Account
 
-__all__ = ["NO_CONNECTION", "PinError", "Way", "asking", "exchange", "reach"]
+__all__ = ["NO_CONNECTION", "WRONG_CERTIFICATE", "Way", "WrongCertificate", "asking", "exchange", "reach"]
 
 CONNECT_TIMEOUT_S = 3.0
 CLOSE_TIMEOUT_S = 1.0
 READ_OCTETS = 4096
 NO_CONNECTION = "no connection"
 """The reason of a `NoAnswer` before which nothing was sent."""
+WRONG_CERTIFICATE = "certificate"
+
+
+class WrongCertificate(OSError):
+    """Somebody is there, and it is not the centre: its certificate is another one, or is not vouched for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,11 @@ async def exchange(
     timeout_s: float = ANSWER_TIMEOUT_S,
     zone: tzinfo = UTC,
 ) -> Result:
-    """One request and its answer. Never raises for the network but PinError."""
+    """One request and its answer. Never raises for the network but WrongCertificate."""
     ours: Clock = clock or SystemClock()
     try:
         reader, writer = await _open(way, ours)
-    except PinError:
+    except WrongCertificate:
         raise
     except (OSError, ValueError):
         # ValueError: a name that no resolver takes.
@@ -77,11 +82,11 @@ async def exchange(
 
 
 async def reach(way: Way, clock: Clock | None = None) -> bool:
-    """Whether a connection can be had, TLS and certificate included. Says nothing on it. Raises PinError."""
+    """Whether a connection can be had, TLS and certificate included. Says nothing on it. Raises WrongCertificate."""
     ours: Clock = clock or SystemClock()
     try:
         _, writer = await _open(way, ours)
-    except PinError:
+    except WrongCertificate:
         raise
     except (OSError, ValueError):
         return False
@@ -99,15 +104,18 @@ def asking(kind: str, account: Account, reference: str) -> bytes:
 
 
 async def _open(way: Way, clock: Clock) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    async with within(clock, CONNECT_TIMEOUT_S):
-        reader, writer = await asyncio.open_connection(
-            way.host, way.port, ssl=way.tls, server_hostname=way.tls_name or way.host if way.tls else None
-        )
+    try:
+        async with within(clock, CONNECT_TIMEOUT_S):
+            reader, writer = await asyncio.open_connection(
+                way.host, way.port, ssl=way.tls, server_hostname=way.tls_name or way.host if way.tls else None
+            )
+    except ssl.SSLCertVerificationError as error:
+        raise WrongCertificate(error.verify_message) from error
     try:
         check_pin(writer, way.pin)
-    except PinError:
+    except PinError as error:
         await _close(writer, clock)
-        raise
+        raise WrongCertificate(str(error)) from error
     return reader, writer
 
 

@@ -101,7 +101,7 @@ async def settle_failed(
     """
     values = {"outbox_id": owed.outbox, "outcome": outcome.value, "delay_s": delay_s, "at": at}
     await connection.execute(SQL["settle_failed"], values)
-    if outcome is not Outcome.REFUSED or owed.test:
+    if not outcome.refusal or owed.test:
         return
     for row in await fetch_all(connection, SQL["refuse_case"], {"case_id": owed.case, "centre": centre.name}):
         actor = f"centre {centre.name}"
@@ -130,4 +130,5 @@ def _owed(row: dict[str, Any]) -> Owed:
         priority=row["priority"],
         presses=row["presses"],
         test=row["test"],
+        reason=row["reason"],
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Protocol
+from datetime import datetime
+from typing import Protocol, runtime_checkable
 
 from fleet.alarms.store import lock_case_log
 from fleet.clock import Clock, pause
-from fleet.forwarding import health, store
-from fleet.forwarding.decide import fate_of, sign_of
+from fleet.forwarding import health, store, troubles
+from fleet.forwarding.decide import fate_of, sends_minimal, sign_of, trouble_of
 from fleet.forwarding.model import Centre, Outcome, Owed, Policy, Sign
 from fleet.store.batch import Batcher
 from fleet.store.borrow import AWAY, borrow
@@ -34,10 +35,22 @@ class CentreLink(Protocol):
         """One attempt, bounded in time by the link itself."""
 
     async def probe(self) -> Outcome:
-        """Whether the centre answers at all; it never reaches a person. NO_ANSWER or anything else."""
+        """Whether the centre answers at all; it never reaches a person. See `Outcome.answered`."""
 
     async def close(self) -> None:
         """Hangs up."""
+
+
+@runtime_checkable
+class Speaking(Protocol):
+    """A link that can tell a person what the centre said last, in its own code; empty where it said nothing."""
+
+    said: str
+
+
+def said_by(link: CentreLink) -> str:
+    """What the centre said last by this link."""
+    return link.said if isinstance(link, Speaking) else ""
 
 
 class CentreWorker:
@@ -109,12 +122,26 @@ class CentreWorker:
         async with borrow(self._pool) as connection, connection.transaction():
             await lock_case_log(connection)
             await store.settle_failed(connection, self._centre, item, outcome, at, delay_s=fate.delay_s)
+            await self._note_trouble(connection, item, outcome, at)
             if self._policy.failover:
                 sign = sign_of(outcome)
                 if sign is not None:
                     await health.note_sign(connection, self._centre, sign, at, self._policy)
-                await health.move(connection, self._centre, at, item.outbox)
+                await health.move(connection, self._centre, at, item.outbox, why=outcome.value)
         return min(fate.delay_s, LONGEST_PAUSE_S) if fate.centre_is_down else 0.0
+
+    async def _note_trouble(self, connection: Connection, item: Owed, outcome: Outcome, at: datetime) -> None:
+        kind = trouble_of(outcome, minimal=sends_minimal(item))
+        if kind is None:
+            return
+        unit = item.key.unit if outcome.refusal else None
+        await troubles.note(connection, self._centre, kind, at, unit=unit, code=said_by(self._link))
+        if (
+            unit is not None
+            and self._policy.failover
+            and await troubles.refuses_everybody(connection, self._centre, at, self._policy)
+        ):
+            await health.note_sign(connection, self._centre, Sign.UNITS_REFUSED, at, self._policy)
 
     async def _release(self, owed: Sequence[Owed]) -> None:
         async with borrow(self._pool) as connection:
@@ -124,6 +151,8 @@ class CentreWorker:
         at = self._clock.now()
         async with borrow(self._pool) as connection:
             await store.settle_delivered(connection, self._centre, owed, at)
+            async with connection.transaction():
+                await troubles.end(connection, self._centre, {item.key.unit for item in owed}, at)
             if self._policy.failover:
                 await self._note_delivered(connection)
         self.delivered += len(owed)

@@ -22,6 +22,7 @@ TASKS: Table = {
     "technology closing": N_("Network technology closes"),
     "drill missed": N_("Drill that never came"),
     "drill": N_("Drill that never came"),
+    "unknown at centre": N_("Not known at the alarm centre"),
 }
 CONDITIONS: Table = {
     **TASKS,
@@ -89,8 +90,16 @@ HEALTH: Table = {
 SIGNS: Table = {
     "delivered": N_("alarm delivered"),
     "alarm unanswered": N_("alarm unanswered"),
+    "units refused": N_("unit after unit refused"),
     "probe answered": N_("probe answered"),
     "probe unanswered": N_("probe unanswered"),
+}
+TROUBLES: Table = {
+    "unit": N_("Unit not known there"),
+    "authentication": N_("Our password is refused"),
+    "certificate": N_("The certificate is not the centre's"),
+    "configuration": N_("The configuration cannot be used"),
+    "refusing": N_("Refuses unit after unit"),
 }
 TAKEN_BY: Table = {
     "console": N_("on this server's alarm page"),

@@ -183,8 +183,9 @@ def test_a_certificate_that_is_not_believed_hears_not_a_word(
                 ways.append(link("scaip", scaip.port, transport="tls", **wrong))
                 ways.append(link("webhook", 443, SIGNING, url=f"https://localhost:{hook.port}/a", **wrong))
             for way in ways:
-                assert await way.deliver(owed()) is Outcome.NO_ANSWER
-                assert await way.probe() is Outcome.NO_ANSWER
+                assert await way.deliver(owed()) is Outcome.WRONG_CERTIFICATE
+                assert "certificate" in way.said
+                assert await way.probe() is Outcome.WRONG_CERTIFICATE
                 await way.close()
             assert not (dc09.found or sos.found or sos.used or scaip.found or hook.found)
 

@@ -29,12 +29,12 @@ from protocols.centre.alarm import (
     Transmitter,
 )
 from protocols.centre.sia_dc09 import (
+    ClockNak,
     Delivered,
     Frame,
     NoAnswer,
     Refused,
     Sender,
-    Unexpected,
     alarm_frame,
     encode,
     poll,
@@ -135,12 +135,12 @@ def test_a_code_that_pysiaalarm_does_not_know_is_a_refusal():
     in_loop(steps)
 
 
-def test_the_bare_word_of_pysiaalarm_to_an_unknown_account_delivers_nothing():
+def test_the_bare_word_of_pysiaalarm_to_an_unknown_account_is_a_refusal_and_no_silence():
     async def steps():
         async with pysiaalarm_centre(accounts=("1234",)) as (ask, _):
             sender = Sender(ack_timeout_s=4.0)
-            assert await ask(sender, alarm_frame(press(), 1, UNIT)) == [Unexpected("garbage")]
-            assert sender.timeout(4.0) == [NoAnswer("0001", UNIT)]
+            assert await ask(sender, alarm_frame(press(), 1, UNIT)) == [ClockNak("0001", UNIT, None)]
+            assert sender.timeout(4.0) == []
 
     in_loop(steps)
 

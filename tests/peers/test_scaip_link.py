@@ -99,7 +99,10 @@ def test_a_probe_is_a_heartbeat_and_reaches_no_person():
 @pytest.mark.parametrize(
     ("status", "delivered", "probed"),
     [
-        (5, Outcome.NO_ANSWER, Outcome.REFUSED),
+        (5, Outcome.UNIT_REFUSED, Outcome.UNIT_REFUSED),
+        (99, Outcome.UNIT_REFUSED, Outcome.UNIT_REFUSED),
+        (77, Outcome.UNIT_REFUSED, Outcome.UNIT_REFUSED),
+        (4, Outcome.NO_ANSWER, Outcome.NO_ANSWER),
         (6, Outcome.NO_ANSWER, Outcome.NO_ANSWER),
         (7, Outcome.REFUSED, Outcome.REFUSED),
         (None, Outcome.NO_ANSWER, Outcome.NO_ANSWER),

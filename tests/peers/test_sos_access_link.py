@@ -38,8 +38,8 @@ def test_delivers_with_the_units_code_or_the_fleets() -> None:
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [(0, Outcome.DELIVERED), (10, Outcome.DELIVERED), (1, Outcome.REFUSED), (3, Outcome.REFUSED), (7, Outcome.REFUSED),
-     (4, Outcome.REFUSED), (6, Outcome.REFUSED), (5, Outcome.NO_ANSWER), (98, Outcome.NO_ANSWER),
-     (99, Outcome.NO_ANSWER), (100, Outcome.REFUSED), (101, Outcome.NO_ANSWER), (77, Outcome.NO_ANSWER)],
+     (4, Outcome.NOT_AUTHORIZED), (6, Outcome.NOT_AUTHORIZED), (5, Outcome.UNIT_REFUSED), (98, Outcome.NO_ANSWER),
+     (99, Outcome.UNIT_REFUSED), (100, Outcome.REFUSED), (101, Outcome.NO_ANSWER), (77, Outcome.UNIT_REFUSED)],
 )  # fmt: skip
 def test_what_a_status_means_to_forwarding(status: int, outcome: Outcome) -> None:
     async def steps() -> None:
@@ -55,9 +55,9 @@ def test_a_wrong_password_is_refused_and_said_without_it(caplog: pytest.LogCaptu
         async with sos_centre() as centre:
             way = link("sos_access", centre.port, OTHER_PASSWORD, transport="tcp")
             with caplog.at_level(logging.DEBUG):
-                assert await way.deliver(owed()) is Outcome.REFUSED
+                assert await way.deliver(owed()) is Outcome.NOT_AUTHORIZED
             assert centre.used == [OTHER_PASSWORD]
-            assert "does not know our password" in caplog.text
+            assert way.said == "status 4"
             assert OTHER_PASSWORD not in caplog.text
             assert not centre.alarms()
 

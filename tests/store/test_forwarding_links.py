@@ -128,14 +128,14 @@ def test_a_changed_secret_and_a_changed_address_count_within_ten_seconds(
     asyncio.run(run())
 
 
-def test_under_another_key_file_a_centre_hears_nothing_and_counts_as_silent(
+def test_under_another_key_file_a_centre_hears_nothing_and_its_trouble_has_a_name(
     database: FreshDatabase, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def run() -> None:
         async with house(database, tmp_path) as here, http_centre() as hook:
             await here.add("W", f"http://127.0.0.1:{hook.port}/in", 1, "webhook", SIGNING)
             for box, outcome in (
-                (SecretBox(random.token_bytes(32)), Outcome.NO_ANSWER),
+                (SecretBox(random.token_bytes(32)), Outcome.UNUSABLE),
                 (open_secret_box(here.settings), Outcome.DELIVERED),
             ):
                 links = Links(database.app_url, box, here.clock)
@@ -143,6 +143,7 @@ def test_under_another_key_file_a_centre_hears_nothing_and_counts_as_silent(
                 link = links.link_to(await here.centre("W"))
                 assert await link.deliver(owed()) is outcome
                 assert await link.probe() is outcome
+                assert ("key file" in link.said) is (outcome is Outcome.UNUSABLE)
                 await link.close()
                 await links.stop()
             assert "does not open with this key file" in caplog.text

@@ -227,6 +227,8 @@ def _decode_body(body: bytes, crc_form: CrcForm, raw: bytes) -> Frame:
         at = line.end()
     elif text[at : at + 1] == "L":
         raise FrameError(Reason.LINE, "the line number is up to six hex digits", raw)
+    if receiver is None and token[2] == NAK and (receiver := _RECEIVER.match(text, at)):
+        at = receiver.end()  # a widespread receiver writes L before R here
     account = _ACCOUNT.match(text, at)
     # A NAK has the literal A0, or nothing, where every other frame names its account.
     nobody = _NOBODY.match(text, at) if account is None and token[2] == NAK else None

@@ -25,6 +25,8 @@ from protocols.centre.sia_dc09.stream import Splitter
 ACK_TIMEOUT_S = 4.0
 """Default wait for an answer: the other centre is to be tried within 4 to 5 s."""
 
+_BARE_NAK = b'"NAK"'
+
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
@@ -137,7 +139,7 @@ class Sender:
         pieces: list[bytes | FrameError] = [octets] if self._datagrams else self._splitter.feed(octets)
         for piece in pieces:
             if isinstance(piece, FrameError):
-                outcomes.append(Unexpected(piece.reason.value))
+                outcomes.append(self._bare_word(piece))
                 continue
             try:
                 answer = decode(piece)
@@ -172,6 +174,14 @@ class Sender:
     def _settle(self) -> None:
         self.in_flight = None
         self._deadline = None
+
+    def _bare_word(self, piece: FrameError) -> Outcome:
+        """Octets that are no frame. A widespread receiver says the bare word to an account that it does not know."""
+        frame = self.in_flight
+        if frame is None or self._key is not None or piece.raw.strip() != _BARE_NAK:
+            return Unexpected(piece.reason.value)
+        self._settle()
+        return ClockNak(frame.seq, frame.account or "", None)
 
     def _answered(self, answer: Frame) -> Outcome:
         frame = self.in_flight
