@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -24,6 +26,7 @@ class SecretBox:
         if len(key) != _KEY_BYTES:
             raise SecretBoxError(f"the key must be {_KEY_BYTES} bytes, not {len(key)}")
         self._aead = AESGCM(key)
+        self._hash_key = hmac.new(key, b"livlina keyed hash", hashlib.sha256).digest()
 
     @classmethod
     def open(cls, file: Path, *, create: bool = False) -> SecretBox:
@@ -73,6 +76,24 @@ class SecretBox:
         except InvalidTag:
             raise SecretBoxError(f"the {kind} of centre {centre} does not open with this key file") from None
 
+    def seal_for_provider(self, secret: bytes, provider: int) -> bytes:
+        """As `seal`, bound to an identity provider's number."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._aead.encrypt(nonce, secret, _bound_to_provider(provider))
+
+    def open_for_provider(self, sealed: bytes, provider: int) -> bytes:
+        """The secret. Raises SecretBoxError where the row was altered, moved or sealed under another key."""
+        try:
+            return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to_provider(provider))
+        except InvalidTag:
+            raise SecretBoxError(
+                f"the secret of identity provider {provider} does not open with this key file"
+            ) from None
+
+    def keyed_hash(self, text: str, purpose: str) -> bytes:
+        """32 octets by which something is found again that a stolen database must not give away by guessing."""
+        return hmac.new(self._hash_key, f"{purpose}\0{text}".encode(), hashlib.sha256).digest()
+
     def seal_person(self, plain: bytes, recipient: int) -> bytes:
         """Person data of one recipient; bound to that recipient, so that rows cannot be swapped."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
@@ -88,6 +109,10 @@ class SecretBox:
 
 def _bound_to_centre(centre: int, kind: str) -> bytes:
     return b"livlina centre secret" + centre.to_bytes(4, "big") + kind.encode()
+
+
+def _bound_to_provider(provider: int) -> bytes:
+    return b"livlina identity provider" + provider.to_bytes(4, "big")
 
 
 def _bound(unit: int, generation: int) -> bytes:
