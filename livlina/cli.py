@@ -21,6 +21,7 @@ from livlina.centre_talk_commands import centre_receive, centre_send
 from livlina.conformance.command import conformance
 from livlina.cost import cost_app
 from livlina.evidence_commands import evidence_app
+from livlina.people_commands import people_app
 from livlina.scenario import scenario
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -34,6 +35,7 @@ app.add_typer(operator_app, name="operator")
 app.add_typer(centre_app, name="centre")
 app.add_typer(cost_app, name="cost")
 app.add_typer(evidence_app, name="evidence")
+app.add_typer(people_app, name="people")
 field_commands.register(app, unit_app)
 routing_commands.register(app, centre_app)
 centre_commands.register(centre_app)

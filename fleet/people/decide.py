@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -151,3 +151,13 @@ def may_grant(giver: Actor, role: str, municipality: int | None) -> bool:
 def raises_himself(giver: Actor, person: int) -> bool:
     """Whether somebody would change their own roles, which nobody may."""
     return giver.person_id == person
+
+
+def may_let_in(giver: Actor, grants: Sequence[Grant], home: int) -> bool:
+    """Whether ``giver`` may make a link that lets a person, invited by ``home``, set a new password.
+
+    Only who administers every place where the person holds a role: a link is a way to all of them.
+    """
+    if not grants:
+        return may_grant(giver, ROLES[0], home)
+    return all(may_grant(giver, grant.role, grant.municipality) for grant in grants)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,8 +19,8 @@ from starlette.requests import Request
 from fleet.people.decide import PERMISSIONS, may, stepped_up, within_permission
 from fleet.people.model import Actor
 from fleet.store.pool import Connection, Pool, tenant_transaction
-from fleet.web.pages import NotAllowed, NotLoggedIn, StepUpNeeded, Web, answering
-from fleet.web.stream import COOKIE
+from fleet.web.pages import NotAllowed, NotLoggedIn, StepUpNeeded, Web, answering, session_of
+from fleet.web.sessions import actor_of_session
 
 Guard = Callable[[Request], Awaitable[Actor]]
 
@@ -36,7 +35,7 @@ def require(permission: str, *, step_up: bool = False) -> Guard:
 
     async def guard(request: Request) -> Actor:
         actor = within_permission(await actor_of(request), permission)
-        if not may(actor, permission):
+        if not may(actor, permission) or (permission == "account.own" and actor.person_id is None):
             raise NotAllowed(permission)
         if step_up and not stepped_up(actor, datetime.now(UTC)):
             raise StepUpNeeded
@@ -58,19 +57,24 @@ def open_to_all(reason: str) -> Callable[[], None]:
 
 
 async def actor_of(request: Request) -> Actor:
-    """Everything that the one who asks may do, not narrowed yet. Raises NotLoggedIn, Away."""
-    web = Web.of(request)
-    async with answering():
-        session = await web.sessions.find(request.cookies.get(COOKIE))
-    if session is None:
-        raise NotLoggedIn
-    request.state.session = session
-    return Actor(
-        name=f"person:{session.user}",
-        roles=frozenset({"operator", "technician"}),
-        municipalities=session.municipalities,
-        person_id=session.user,
-    )
+    """Everything that the one who asks may do, not narrowed yet. Raises NotLoggedIn, Away.
+
+    A request with ``Authorization`` is a program's: its cookies are not looked at.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme:
+        async with answering():
+            actor = await Web.of(request).sessions.find_token(token.strip()) if scheme.lower() == "bearer" else None
+        if actor is None:
+            raise NotLoggedIn
+        return actor
+    return actor_of_session(await session_of(request))
+
+
+def signature(request: Request, actor: Actor) -> str:
+    """How the one who asks stands in a case's log: a person's sign-in name, a program's ``token:4``."""
+    session = getattr(request.state, "session", None)
+    return str(session.login) if session is not None and actor.person_id is not None else actor.name
 
 
 def permission_of(route: Any) -> str | None:
@@ -95,4 +99,4 @@ def narrowed(actor: Actor, permission: str) -> Actor:
     found = within_permission(actor, permission)
     if not may(found, permission):
         raise NotAllowed(permission)
-    return replace(found)
+    return found

@@ -10,7 +10,7 @@ from functools import partial
 from importlib import resources
 from zoneinfo import ZoneInfo
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,11 +19,13 @@ from starlette.staticfiles import StaticFiles
 
 from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Pool
-from fleet.web import centres, login, operators, technicians, units
+from fleet.web import account, centres, links, login, oidc, operators, passkeys, people, technicians, tokens, units
+from fleet.web.access import open_to_all
 from fleet.web.api.app import PREFIX, make_api
 from fleet.web.edge import Edge
 from fleet.web.follower import LogFollower
 from fleet.web.model import Timings
+from fleet.web.oidc_client import Providers
 from fleet.web.pages import (
     Away,
     NotAllowed,
@@ -38,6 +40,7 @@ from fleet.web.pages import (
     page,
     wants_json,
 )
+from fleet.web.passwords import Passwords
 from fleet.web.problem import problem
 from fleet.web.receipts import Receipts
 from fleet.web.sessions import Sessions
@@ -102,6 +105,10 @@ def make_app(
         pool=web_pool,
         timings=limits,
         sessions=sessions,
+        passwords=Passwords(login_pool),
+        login_pool=login_pool,
+        providers=Providers(),
+        box=box,
         follower=follower,
         receipts=receipts,
         stream=Stream(web_pool, sessions, follower, receipts, limits),
@@ -112,9 +119,9 @@ def make_app(
     app.mount(PREFIX, make_api(app.state.web, box))
     app.add_middleware(Edge, body_bytes=limits.body_bytes)
     app.include_router(login.router)
-    for part in (operators, technicians, units, centres):
+    for part in (oidc, passkeys, links, account, people, tokens, operators, technicians, units, centres):
         app.include_router(part.router)
-    app.add_api_route("/healthz", _healthz)
+    app.add_api_route("/healthz", _healthz, dependencies=[Depends(open_to_all("it says nothing but that we run"))])
     static = resources.files("fleet.web").joinpath("static")
     app.mount("/static", StaticFiles(directory=str(static)), name="static")
     return app

@@ -9,22 +9,23 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fleet.store.pool import fetch_all, tenant_transaction
+from fleet.people.model import Actor
+from fleet.store.pool import fetch_all
 from fleet.store.sql_file import read_statements
-from fleet.web.model import Session
-from fleet.web.pages import Web, answering, page, session_of
+from fleet.web.access import as_actor, require
+from fleet.web.pages import Web, answering, page
 
 router = APIRouter()
 SQL = read_statements("fleet.web", "centres.sql")
 
 
 @router.get("/centres")
-async def centres_page(request: Request, session: Annotated[Session, Depends(session_of)]) -> Response:
+async def centres_page(request: Request, actor: Annotated[Actor, Depends(require("centres.read"))]) -> Response:
     """Each centre's health and since when, what it is owed, and how it says that a person has taken an alarm."""
-    async with answering(), tenant_transaction(Web.of(request).pool, session.municipalities) as connection:
+    async with answering(), as_actor(Web.of(request).pool, actor) as connection:
         rows = await fetch_all(connection, SQL["centres"])
     centres = [
         {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
         for row in rows
     ]
-    return page(request, "centres.html", session=session, centres=centres, at=datetime.now(UTC))
+    return page(request, "centres.html", centres=centres, at=datetime.now(UTC))

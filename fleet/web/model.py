@@ -8,13 +8,20 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody who is logged in. The token itself is known to the browser only; we keep its SHA-256."""
+    """Somebody who is signed in. The token itself is known to the browser only; we keep its SHA-256."""
 
     token_hash: bytes
     user: int
     login: str
     municipalities: tuple[int, ...]
+    """Whose alarms this session's console shows."""
     ends_at: datetime
+    number: int = 0
+    name: str = ""
+    method: str = "password"
+    stepped_up_at: datetime | None = None
+    held: tuple[tuple[int, frozenset[str]], ...] = ()
+    """Municipality and the roles held there at this moment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,16 +24,23 @@ from fleet.alarms.store import (
     last_position,
     take_case,
 )
-from fleet.store.pool import tenant_transaction
+from fleet.people.decide import may
+from fleet.people.model import Actor
+from fleet.web.access import actor_of, as_actor, open_to_all, require, signature
 from fleet.web.around import around_case
 from fleet.web.decide import page_position
-from fleet.web.model import Session
 from fleet.web.pages import Web, answering, json_for_page, page, session_of
 from fleet.web.problem import problem
 from fleet.web.texts import Words, language_of
 
 router = APIRouter()
-Who = Annotated[Session, Depends(session_of)]
+Who = Annotated[Actor, Depends(require("cases.read"))]
+Taker = Annotated[Actor, Depends(require("cases.take"))]
+
+HOMES = (
+    ("/operators", "cases.read"), ("/technicians", "tasks.read"), ("/people", "people.read"), ("/units", "units.read"),
+)  # fmt: skip
+"""Where somebody begins, by the first permission that they have."""
 
 _CLOSED_PAGE = 25
 _UNKNOWN = "there is no such case that you may see"
@@ -52,16 +59,19 @@ class Close(BaseModel):
     outcome: Literal["helped", "false_alarm", "test", "no_contact", "other"]
 
 
-@router.get("/")
-async def home() -> Response:
-    """The operators' queue is the home page."""
-    return RedirectResponse("/operators", status_code=303)
+@router.get("/", dependencies=[Depends(open_to_all("it leads to a page that asks"))])
+async def home(request: Request) -> Response:
+    """To the first page that one's roles allow; without any role, to one's own account."""
+    actor = await actor_of(request)
+    goal = next((path for path, permission in HOMES if may(actor, permission)), "/account")
+    return RedirectResponse(goal, status_code=303)
 
 
 @router.get("/operators")
-async def queue_page(request: Request, session: Who) -> Response:
+async def queue_page(request: Request, _actor: Who) -> Response:
     """The shell of the queue; the stream fills it."""
     web = Web.of(request)
+    session = await session_of(request)
     words = Words(language_of(request), web.zone)
     data = {
         "me": session.login,
@@ -70,49 +80,49 @@ async def queue_page(request: Request, session: Who) -> Response:
         "session_ends": session.ends_at.isoformat(),
         "texts": words.for_scripts(),
     }
-    return page(request, "operators.html", session=session, data=json_for_page(data))
+    return page(request, "operators.html", data=json_for_page(data))
 
 
 @router.get("/operators/closed")
-async def closed_page(request: Request, session: Who, before: str = "") -> Response:
+async def closed_page(request: Request, actor: Who, before: str = "") -> Response:
     """Closed cases, newest first; ``before`` is the last one of the page before. htmx gets the rows only."""
     web = Web.of(request)
-    async with answering(), tenant_transaction(web.pool, session.municipalities) as connection:
+    async with answering(), as_actor(web.pool, actor) as connection:
         cases = await closed_cases(connection, before=cursor_of(before), most=_CLOSED_PAGE + 1)
     more = cases[_CLOSED_PAGE - 1] if len(cases) > _CLOSED_PAGE else None
     older = f"{more['closed_at']},{more['id']}" if more else None
     template = "closed_rows.html" if request.headers.get("hx-request") == "true" else "closed.html"
-    return page(request, template, session=session, cases=cases[:_CLOSED_PAGE], older=older, first=not before)
+    return page(request, template, cases=cases[:_CLOSED_PAGE], older=older, first=not before)
 
 
 @router.get("/operators/cases/{case_id}")
-async def case_page(request: Request, session: Who, case_id: str) -> Response:
+async def case_page(request: Request, actor: Who, case_id: str) -> Response:
     """One case: what is known, its log and its presses."""
     number = page_position(case_id)
     try:
-        async with answering(), tenant_transaction(Web.of(request).pool, session.municipalities) as connection:
+        async with answering(), as_actor(Web.of(request).pool, actor) as connection:
             history = await case_history(connection, number if number is not None else 0)
             around = await around_case(connection, history["case"]["id"])
     except LookupError:
-        return page(request, "error.html", status=404, session=session, problem="no_case")
-    return page(request, "case.html", session=session, around=around, **history)
+        return page(request, "error.html", status=404, problem="no_case")
+    return page(request, "case.html", around=around, **history)
 
 
 @router.get("/api/cases")
-async def list_cases(request: Request, session: Who) -> Response:
+async def list_cases(request: Request, actor: Who) -> Response:
     """The queue and the cursor to follow it from; the position is read before the cases."""
-    async with answering(), tenant_transaction(Web.of(request).pool, session.municipalities) as connection:
+    async with answering(), as_actor(Web.of(request).pool, actor) as connection:
         cursor = await last_position(connection)
         cases = await cases_not_closed(connection)
     return JSONResponse({"cursor": cursor, "cases": cases})
 
 
 @router.get("/api/cases/{case_id}")
-async def get_case(request: Request, session: Who, case_id: str) -> Response:
+async def get_case(request: Request, actor: Who, case_id: str) -> Response:
     """One case with its log, its presses and what stands around it."""
     number = page_position(case_id)
     try:
-        async with answering(), tenant_transaction(Web.of(request).pool, session.municipalities) as connection:
+        async with answering(), as_actor(Web.of(request).pool, actor) as connection:
             history = await case_history(connection, number if number is not None else 0)
             around = await around_case(connection, history["case"]["id"])
     except LookupError:
@@ -121,15 +131,15 @@ async def get_case(request: Request, session: Who, case_id: str) -> Response:
 
 
 @router.post("/api/cases/{case_id}/take")
-async def take(request: Request, session: Who, case_id: str, _body: Nothing) -> Response:
+async def take(request: Request, actor: Taker, case_id: str, _body: Nothing) -> Response:
     """The first wins: 200 with the case, or 409 with the case as it is now."""
-    return await _change(request, session, case_id, None)
+    return await _change(request, actor, case_id, None)
 
 
 @router.post("/api/cases/{case_id}/close")
-async def close(request: Request, session: Who, case_id: str, body: Close) -> Response:
+async def close(request: Request, actor: Taker, case_id: str, body: Close) -> Response:
     """Closes a taken case with an outcome: 200, or 409 with the case as it is now."""
-    return await _change(request, session, case_id, body.outcome)
+    return await _change(request, actor, case_id, body.outcome)
 
 
 @router.websocket("/ws")
@@ -140,17 +150,18 @@ async def stream(websocket: WebSocket) -> None:
     await web.stream.serve(websocket)
 
 
-async def _change(request: Request, session: Session, case_id: str, outcome: str | None) -> Response:
+async def _change(request: Request, actor: Actor, case_id: str, outcome: str | None) -> Response:
     number = page_position(case_id)
     if number is None:
         return problem(404, _UNKNOWN)
+    name = signature(request, actor)
     try:
-        async with answering(), tenant_transaction(Web.of(request).pool, session.municipalities) as connection:
+        async with answering(), as_actor(Web.of(request).pool, actor) as connection:
             await case_by_id(connection, number)  # a case that may not be seen must not wait for the log's lock
             if outcome is None:
-                case = await take_case(connection, number, session.login)
+                case = await take_case(connection, number, name)
             else:
-                case = await close_case(connection, number, session.login, outcome)
+                case = await close_case(connection, number, name, outcome)
     except TakeRefused as refused:
         return problem(409, _why(refused.case, outcome), case=refused.case)
     except LookupError:

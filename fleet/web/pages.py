@@ -8,22 +8,27 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from fleet.people.decide import PERMISSIONS, may
+from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Pool
-from fleet.web import texts, vocabulary
-from fleet.web.decide import is_loopback
+from fleet.web import people_words, texts, vocabulary
+from fleet.web.cookies import session_token, set_cookie
+from fleet.web.decide import is_loopback, safe_next
 from fleet.web.follower import LOST_DATABASE, LogFollower
 from fleet.web.model import Session, Timings
+from fleet.web.oidc_client import Providers
+from fleet.web.passwords import Passwords
 from fleet.web.problem import problem
 from fleet.web.receipts import Receipts
-from fleet.web.sessions import Sessions
-from fleet.web.stream import COOKIE, Stream
+from fleet.web.sessions import Sessions, actor_of_session
+from fleet.web.stream import Stream
 from fleet.web.texts import LANGUAGE_COOKIE, LANGUAGES, Words, language_of, translations
 
 _ANSWER_PATIENCE_S = 8.0
@@ -52,6 +57,10 @@ class Web:
     pool: Pool
     timings: Timings
     sessions: Sessions
+    passwords: Passwords
+    login_pool: Pool
+    providers: Providers
+    box: SecretBox | None
     follower: LogFollower
     receipts: Receipts
     stream: Stream
@@ -77,7 +86,7 @@ def make_templates(language: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(tables=texts, vocabulary=vocabulary, languages=LANGUAGES)
+    environment.globals.update(tables=texts, vocabulary=vocabulary, people_words=people_words, languages=LANGUAGES)
     environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     return environment
 
@@ -93,25 +102,35 @@ async def answering() -> AsyncIterator[None]:
 
 
 async def session_of(request: Request) -> Session:
-    """Who asks. Raises NotLoggedIn, Away."""
+    """Whose cookie it is; kept in ``request.state.session``. Raises NotLoggedIn, Away."""
+    token, own = session_token(request.cookies, request.url.scheme)
     async with answering():
-        session = await Web.of(request).sessions.find(request.cookies.get(COOKIE))
+        session = await Web.of(request).sessions.find(token, own_cookie=own)
     if session is None:
         raise NotLoggedIn
+    request.state.session = session
     return session
 
 
 def page(
     request: Request, template: str, *, status: int = 200, session: Session | None = None, **values: object
 ) -> Response:
-    """Renders a template in the reader's language; remembers a language chosen with ``?lang=``."""
+    """Renders a template in the reader's language; remembers a language chosen with ``?lang=``.
+
+    ``can`` in a template holds every permission that the reader has somewhere: it decides what is offered, while the
+    routes decide what is allowed.
+    """
     web = Web.of(request)
     session = session or getattr(request.state, "session", None)
+    can = frozenset[str]()
+    if session is not None:
+        whole = actor_of_session(session)
+        can = frozenset(permission for permission in PERMISSIONS if may(whole, permission))
     words = Words(language_of(request), web.zone)
     html = (
         web.templates[words.language]
         .get_template(template)
-        .render(words=words, session=session, here=request.url.path, request=request, **values)
+        .render(words=words, session=session, can=can, here=request.url.path, request=request, **values)
     )
     answer = HTMLResponse(html, status_code=status, headers={"Vary": "Accept-Language, Cookie, HX-Request"})
     if request.query_params.get("lang") in LANGUAGES:
@@ -128,13 +147,6 @@ def json_for_page(value: object) -> str:
 def may_keep_cookies(request: Request) -> bool:
     """False over plain http from another machine: the log-in cookie would be readable on the way."""
     return request.url.scheme == "https" or is_loopback(request.headers.get("host", ""))
-
-
-def set_cookie(request: Request, answer: Response, name: str, value: str, max_age: int | None = None) -> None:
-    """HttpOnly, SameSite=Strict, and Secure unless the request came over loopback http."""
-    answer.set_cookie(
-        name, value, max_age=max_age, path="/", httponly=True, samesite="strict", secure=request.url.scheme == "https"
-    )
 
 
 def wants_json(request: Request) -> bool:
@@ -163,7 +175,10 @@ async def on_step_up(request: Request, _error: Exception) -> Response:
         detail = "show once more who you are at /step-up, then try again within 5 minutes"
         return problem(403, detail, type="urn:livlina:step-up")
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(f"/step-up?next={quote(here if request.method == 'GET' else '/account')}", status_code=303)
+    if request.method != "GET":  # a form cannot be sent again by a redirect: back to the page that it stood on
+        came_from = urlsplit(request.headers.get("referer", ""))
+        here = safe_next(came_from.path, "/account")
+    return RedirectResponse(f"/step-up?next={quote(here)}", status_code=303)
 
 
 async def on_away(request: Request, _error: Exception) -> Response:

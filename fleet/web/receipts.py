@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from fleet.store.pool import Pool, fetch_all
+from fleet.store.pool import Pool
 from fleet.web.follower import LOST_DATABASE, Console
 from fleet.web.model import CURSOR_INVALID, NOT_LOGGED_IN, Timings
 from fleet.web.sessions import SQL, Sessions
@@ -63,13 +63,12 @@ class Receipts:
         }
         async with self._pool.connection() as connection:
             await connection.execute(SQL["keep_receipts"], {**values, **self._sessions.limits})
-            rows = await fetch_all(connection, SQL["valid_sessions"], {"token_hash": hashes, **self._sessions.limits})
+        valid = await self._sessions.valid(hashes)
         for console, painted in told.items():
             if painted:
                 console.painted = False
-        valid = {bytes(row["token_hash"]): tuple(row["municipalities"]) for row in rows}
         for console in consoles:
-            if console.token_hash not in valid:
+            if not valid.get(console.token_hash):
                 console.end(NOT_LOGGED_IN)
             elif valid[console.token_hash] != console.municipalities:
                 console.end(CURSOR_INVALID)

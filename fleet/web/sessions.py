@@ -1,115 +1,118 @@
-"""Log-ins in PostgreSQL: checking a password, starting, finding and ending a session."""
+"""Sessions in PostgreSQL: starting, finding and ending them, and how long ago a person showed who they are."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import hmac
-import math
 import secrets
-from dataclasses import dataclass
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
-from argon2.exceptions import InvalidHashError, VerificationError
-
-from fleet.registry.store import PASSWORDS
+from fleet.evidence.audit import record
+from fleet.people.decide import held_roles, within_permission
+from fleet.people.model import Actor, Grant
+from fleet.people.store import grant_of, read_plan, secret_hash, token_actor
 from fleet.store.pool import Connection, Pool, fetch_all
 from fleet.store.sql_file import read_statements
-from fleet.web.decide import count_attempt
 from fleet.web.model import Session, Timings
 
 SQL = read_statements("fleet.web")
 
 _TOKEN_BYTES = 32
-_BROWSER_BYTES = 16
-_LONGEST_LOGIN = 64
-# Each check takes 46 MiB: more than this many at once would let a stranger fill the memory. Known browsers have as many
-# to themselves, so that a flood of strangers' attempts does not keep them waiting.
-_CHECKS_AT_ONCE = 2
-
-
-class TooManyAttempts(RuntimeError):
-    """This name has failed too often of late; ``retry_after`` is in whole seconds."""
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__(f"too many failed log-ins: try again in {retry_after} s")
-        self.retry_after = retry_after
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedIn:
-    """A new session's token, and what the browser keeps to be known by at the next log-in under this name."""
-
-    token: str
-    browser: str
-
-
-@dataclass(frozen=True, slots=True)
-class _User:
-    user: int
-    municipality: int
-    password_hash: str
 
 
 class Sessions:
-    """Who is logged in. Every process of the server sees the same, because the database decides."""
+    """Who is signed in. Every process of the server sees the same, because the database decides."""
 
     def __init__(self, pool: Pool, timings: Timings) -> None:
         self._pool = pool
         self._timings = timings
-        self._strangers_checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
-        self._known_checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
-        # Checked where a name is unknown, so that the answer takes as long as for a known one.
-        self._nobody = PASSWORDS.hash(secrets.token_urlsafe())
 
-    async def log_in(
-        self, login: str, password: str, *, old_token: str | None = None, browser: str | None = None
-    ) -> LoggedIn | None:
-        """A new session, or None for a wrong name or password, which cannot be told apart.
-
-        ``old_token``, a session of the same browser, ends. ``browser`` is what an earlier log-in under this name left
-        there: its failures are counted apart from everybody else's. Raises TooManyAttempts, psycopg.Error.
-        """
-        login = login_name(login)
-        user = await self._user(login) if _is_plausible(login) else None
-        guesser = _guesser(login, user, browser)
-        if _is_plausible(login):
-            await self._count_attempt(guesser)
-        async with self._strangers_checks if guesser == login else self._known_checks:
-            fits = await asyncio.to_thread(_fits, user.password_hash if user else self._nobody, password)
-        if user is None or not fits:
-            return None
+    async def start(self, person: int, method: str, *, old_token: str | None = None) -> str:
+        """A new session's token. ``old_token``, a session of the same browser, ends: a token that somebody planted
+        there beforehand is worth nothing afterwards. Raises LookupError for a person who is not there, or closed."""
         token = secrets.token_urlsafe(_TOKEN_BYTES)
         async with self._pool.connection() as connection, connection.transaction():
-            await connection.execute(SQL["forget_failures"], {"login": guesser})
             await self._end(connection, old_token)
-            await connection.execute(
-                SQL["start_session"],
-                {"token_hash": _hash(token), "user_id": user.user, "municipality_id": user.municipality},
-            )
-        return LoggedIn(token, _browser_of(login, user.password_hash))
+            values = {"token_hash": secret_hash(token), "user_id": person, "method": method}
+            rows = await fetch_all(connection, SQL["start_session"], values)
+            if not rows:
+                raise LookupError("there is no such person, or they are closed")
+            await record(
+                connection, actor=f"person:{person}", action="person.signed_in", subject=f"person:{person}",
+                municipality_id=rows[0]["municipality_id"], detail={"method": method}, at=datetime.now(UTC),
+            )  # fmt: skip
+        return token
 
-    async def find(self, token: str | None) -> Session | None:
-        """The session of a cookie if it is still good; finding it counts as use."""
+    async def find(self, token: str | None, *, own_cookie: bool = True) -> Session | None:
+        """The session of a cookie if it is still good; finding it counts as use.
+
+        ``own_cookie`` False: the cookie had the name of the release before, so only a session of that release counts.
+        """
         if not token or len(token) > 2 * _TOKEN_BYTES or not token.isascii():
             return None
+        at = datetime.now(UTC)
         async with self._pool.connection() as connection:
-            rows = await fetch_all(connection, SQL["session"], {"token_hash": _hash(token), **self.limits})
-            if not rows:
+            rows = await fetch_all(connection, SQL["session"], {"token_hash": secret_hash(token), **self.limits})
+            if not rows or (not own_cookie and rows[0]["stepped_up_at"] is not None):
                 return None
             row = rows[0]
+            held = (await self._held(connection, rows, at))[0]
             if row["stale"]:
                 await connection.execute(SQL["use_session"], {"token_hash": row["token_hash"]})
         return Session(
-            bytes(row["token_hash"]), row["user_id"], row["login"], tuple(row["municipalities"]), row["ends_at"]
-        )
+            token_hash=bytes(row["token_hash"]), user=row["user_id"], login=row["login"],
+            municipalities=_consoles(held), ends_at=row["ends_at"], number=row["session_id"],
+            name=row["display_name"] or row["login"], method=row["method"], stepped_up_at=row["stepped_up_at"],
+            held=held,
+        )  # fmt: skip
+
+    async def find_token(self, token: str) -> Actor | None:
+        """Who comes with an API token, or None for one that is unknown, expired or revoked."""
+        async with self._pool.connection() as connection:
+            return await token_actor(connection, token, datetime.now(UTC))
+
+    async def valid(self, token_hashes: Sequence[bytes]) -> dict[bytes, tuple[int, ...]]:
+        """Of these sessions those that are good, each with the municipalities whose alarms it may show now."""
+        async with self._pool.connection() as connection:
+            rows = await fetch_all(connection, SQL["valid_sessions"], {"token_hash": list(token_hashes), **self.limits})
+            held = await self._held(connection, rows, datetime.now(UTC))
+        return {bytes(row["token_hash"]): _consoles(mine) for row, mine in zip(rows, held, strict=True)}
 
     async def log_out(self, token: str | None) -> bytes | None:
         """Ends the session of a cookie; returns its hash, so that its streams can be cut."""
         if not token:
             return None
-        async with self._pool.connection() as connection:
+        async with self._pool.connection() as connection, connection.transaction():
+            found = await fetch_all(connection, SQL["session"], {"token_hash": secret_hash(token), **self.limits})
             await self._end(connection, token)
-        return _hash(token)
+            if found:
+                await self._record_end(connection, found[0]["user_id"], found[0]["municipality_id"], 1)
+        return secret_hash(token)
+
+    async def log_out_everywhere(self, person: int, *, but: bytes | None = None) -> list[bytes]:
+        """Ends all sessions of a person, except the one of the hash ``but``; returns their hashes."""
+        async with self._pool.connection() as connection, connection.transaction():
+            rows = await fetch_all(connection, SQL["end_all"], {"user_id": person, "but": but or b""})
+            if rows:
+                await self._record_end(connection, person, rows[0]["municipality_id"], len(rows))
+        return [bytes(row["token_hash"]) for row in rows]
+
+    async def of_person(self, person: int) -> list[dict[str, Any]]:
+        """The sessions of a person that are good, the one used last first: number, method, made_at, used_at."""
+        async with self._pool.connection() as connection:
+            return await fetch_all(connection, SQL["sessions_of"], {"user_id": person, **self.limits})
+
+    async def step_up(self, token_hash: bytes, person: int, method: str) -> None:
+        """The person of this session has just shown once more who they are. Raises LookupError where it has ended."""
+        async with self._pool.connection() as connection, connection.transaction():
+            values = {"token_hash": token_hash, "user_id": person}
+            rows = await fetch_all(connection, SQL["step_up"], values)
+            if not rows:
+                raise LookupError("the session has ended")
+            await record(
+                connection, actor=f"person:{person}", action="person.stepped_up", subject=f"person:{person}",
+                municipality_id=rows[0]["municipality_id"], detail={"method": method}, at=datetime.now(UTC),
+            )  # fmt: skip
 
     @property
     def limits(self) -> dict[str, float]:
@@ -117,66 +120,35 @@ class Sessions:
         return {"absolute": self._timings.absolute, "idle": self._timings.idle}
 
     async def _end(self, connection: Connection, token: str | None) -> None:
-        await connection.execute(SQL["end_sessions"], {"token_hash": _hash(token or ""), **self.limits})
+        await connection.execute(SQL["end_sessions"], {"token_hash": secret_hash(token or ""), **self.limits})
 
-    async def _count_attempt(self, guesser: str) -> None:
-        """Counts the attempt before the password is looked at, under the row's lock, whether the name exists or not."""
-        async with self._pool.connection() as connection, connection.transaction():
-            rows: list[dict[str, float]] = []
-            while not rows:  # another process may forget the failures in between
-                await connection.execute(SQL["note_login"], {"login": guesser})
-                rows = await fetch_all(connection, SQL["failures_of_login"], {"login": guesser})
-            failures, wait = count_attempt(int(rows[0]["failures"]), rows[0]["since_s"])
-            if wait > 0:
-                raise TooManyAttempts(math.ceil(wait))
-            await connection.execute(SQL["count_failure"], {"login": guesser, "failures": failures})
+    async def _record_end(self, connection: Connection, person: int, municipality: int, sessions: int) -> None:
+        await record(
+            connection, actor=f"person:{person}", action="person.signed_out", subject=f"person:{person}",
+            municipality_id=municipality, detail={"sessions": sessions}, at=datetime.now(UTC),
+        )  # fmt: skip
 
-    async def _user(self, login: str) -> _User | None:
-        async with self._pool.connection() as connection:
-            users = await fetch_all(connection, SQL["user_of_login"], {"login": login})
-        if not users:
-            return None
-        return _User(users[0]["user_id"], users[0]["municipality_id"], users[0]["password_hash"])
+    async def _held(
+        self, connection: Connection, rows: Sequence[dict[str, Any]], at: datetime
+    ) -> list[tuple[tuple[int, frozenset[str]], ...]]:
+        grants: list[tuple[Grant, ...]] = [tuple(grant_of(*grant) for grant in row["grants"]) for row in rows]
+        plan = await read_plan(connection, [grant for some in grants for grant in some])
+        return [held_roles(some, plan, at) for some in grants]
 
 
-def login_name(login: str) -> str:
-    """A name as it is kept, of a name as it is typed."""
-    return login.strip().lower()
+def actor_of_session(session: Session) -> Actor:
+    """The person of a session with everything they hold, not narrowed to a permission yet."""
+    return Actor(
+        name=f"person:{session.user}",
+        roles=frozenset().union(*(roles for _, roles in session.held)),
+        municipalities=tuple(place for place, _ in session.held),
+        stepped_up_at=session.stepped_up_at,
+        person_id=session.user,
+        held=session.held,
+    )
 
 
-def browser_cookie(login: str) -> str:
-    """The cookie that a browser is known by under this name: one a name, since consoles are shared over the shifts."""
-    return "livlina_browser_" + hashlib.sha256(login_name(login).encode()).hexdigest()[:16]
-
-
-def _is_plausible(login: str) -> bool:
-    return bool(login) and len(login) <= _LONGEST_LOGIN and login.isascii() and login.isprintable() and " " not in login
-
-
-def _browser_of(login: str, password_hash: str) -> str:
-    """A random name for the browser, and the proof that we gave it. A new password makes every browser a stranger."""
-    name = secrets.token_hex(_BROWSER_BYTES)
-    return f"{name}.{_proof(name, login, password_hash)}"
-
-
-def _proof(name: str, login: str, password_hash: str) -> str:
-    return hmac.new(password_hash.encode(), f"livlina browser {name} {login}".encode(), hashlib.sha256).hexdigest()
-
-
-def _guesser(login: str, user: _User | None, browser: str | None) -> str:
-    """Whose failures an attempt counts among: this known browser's (no login holds a space), or all strangers'."""
-    name, _, proof = (browser or "").partition(".")
-    if user is None or not (browser or "").isascii() or len(name) != 2 * _BROWSER_BYTES:
-        return login
-    return f"{login} {name}" if hmac.compare_digest(proof, _proof(name, login, user.password_hash)) else login
-
-
-def _fits(password_hash: str, password: str) -> bool:
-    try:
-        return PASSWORDS.verify(password_hash, password)
-    except (VerificationError, InvalidHashError):
-        return False
-
-
-def _hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+def _consoles(held: tuple[tuple[int, frozenset[str]], ...]) -> tuple[int, ...]:
+    everything = frozenset().union(*(roles for _, roles in held))
+    actor = Actor("console:local", everything, tuple(place for place, _ in held), held=held)
+    return within_permission(actor, "cases.read").municipalities if held else ()

@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from fleet.alarms.store import cases_not_closed, changes_after, last_position
 from fleet.store.pool import Pool, tenant_transaction
 from fleet.web.around import around_cases
+from fleet.web.cookies import session_token
 from fleet.web.decide import page_position, scope_of
 from fleet.web.follower import LOST_DATABASE, Console, Feed, LogFollower, around_frame, frame_of
 from fleet.web.model import BAD_REQUEST, NOT_LOGGED_IN, TOO_SLOW, TRY_AGAIN, Timings
@@ -25,7 +26,6 @@ from fleet.web.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
-COOKIE = "livlina_session"
 _PAGE = 500
 _CLOSE_PATIENCE_S = 1.0
 
@@ -51,8 +51,9 @@ class Stream:
             await _close(websocket, BAD_REQUEST)
             return
         try:
-            session = await self._sessions.find(websocket.cookies.get(COOKIE))
-            if session is None:
+            token, own = session_token(websocket.cookies, websocket.url.scheme)
+            session = await self._sessions.find(token, own_cookie=own)
+            if session is None or not session.municipalities:  # nobody, or somebody with no right to see alarms
                 await _close(websocket, NOT_LOGGED_IN)
                 return
             if websocket.query_params.get("scope") != scope_of(session.municipalities):

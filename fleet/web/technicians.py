@@ -14,16 +14,18 @@ from fastapi import APIRouter, Depends, Form
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from fleet.store.pool import Connection, fetch_all, tenant_transaction
+from fleet.people.model import Actor
+from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
 from fleet.technicians.store import close_task, task_view
+from fleet.web.access import as_actor, require, signature
 from fleet.web.decide import page_position
-from fleet.web.model import Session
 from fleet.web.operators import cursor_of
-from fleet.web.pages import Web, answering, page, session_of
+from fleet.web.pages import Web, answering, page
 
 router = APIRouter()
-Who = Annotated[Session, Depends(session_of)]
+Who = Annotated[Actor, Depends(require("tasks.read"))]
+Closer = Annotated[Actor, Depends(require("tasks.close"))]
 SQL = read_statements("fleet.web", "technicians.sql")
 
 _PAGE = 25
@@ -32,7 +34,7 @@ _HIGHEST_MUNICIPALITY = 0x7FFFFFFF
 
 @router.get("/technicians")
 async def tasks_page(
-    request: Request, session: Who, kind: str = "", municipality: str = "", after: str = "", done: str = ""
+    request: Request, actor: Who, kind: str = "", municipality: str = "", after: str = "", done: str = ""
 ) -> Response:
     """Open tasks by kind and municipality; ``after`` is the last one of the page before. htmx gets the rows only.
 
@@ -45,7 +47,7 @@ async def tasks_page(
         "kind": kind or None, "municipality": chosen, "most": _PAGE + 1,
         "after_at": cursor[0] if cursor else None, "after_id": cursor[1] if cursor else None,
     }  # fmt: skip
-    async with answering(), tenant_transaction(Web.of(request).pool, session.municipalities) as connection:
+    async with answering(), as_actor(Web.of(request).pool, actor) as connection:
         found = [_task(row) for row in await fetch_all(connection, SQL["open_tasks"], values)]
         counts = await fetch_all(connection, SQL["task_counts"], {"municipality": chosen})
         towns = await municipalities(connection)
@@ -54,7 +56,7 @@ async def tasks_page(
     older = urlencode({**filters, "after": f"{more['opened_at']},{more['id']}"}) if more else None
     template = "task_rows.html" if request.headers.get("hx-request") == "true" else "tasks.html"
     return page(
-        request, template, session=session, tasks=found[:_PAGE], older=older, counts=counts, towns=towns, done=done,
+        request, template, tasks=found[:_PAGE], older=older, counts=counts, towns=towns, done=done,
         first=not after, at=datetime.now(UTC), kind=kind, municipality=filters["municipality"],
     )  # fmt: skip
 
@@ -62,7 +64,7 @@ async def tasks_page(
 @router.post("/technicians/tasks/{task_id}/close")
 async def close(
     request: Request,
-    session: Who,
+    actor: Closer,
     task_id: str,
     kind: Annotated[str, Form()] = "",
     municipality: Annotated[str, Form()] = "",
@@ -71,8 +73,9 @@ async def close(
     number = page_position(task_id)
     done = f"{number}"
     try:
-        async with answering(), tenant_transaction(Web.of(request).pool, session.municipalities) as connection:
-            await close_task(connection, number if number is not None else 0, session.login, datetime.now(UTC))
+        async with answering(), as_actor(Web.of(request).pool, actor) as connection:
+            by = signature(request, actor)
+            await close_task(connection, number if number is not None else 0, by, datetime.now(UTC))
     except LookupError:
         done = "gone"
     query = urlencode({"kind": kind, "municipality": municipality, "done": done})

@@ -13,15 +13,16 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from fleet.store.pool import fetch_all, tenant_transaction
+from fleet.people.model import Actor
+from fleet.store.pool import fetch_all
 from fleet.store.sql_file import read_statements
 from fleet.technicians.store import conditions, tasks
-from fleet.web.model import Session
-from fleet.web.pages import Web, answering, page, session_of
+from fleet.web.access import as_actor, require
+from fleet.web.pages import Web, answering, page
 from fleet.web.technicians import chosen_municipality, municipalities
 
 router = APIRouter()
-Who = Annotated[Session, Depends(session_of)]
+Who = Annotated[Actor, Depends(require("units.read"))]
 SQL = read_statements("fleet.web", "units.sql")
 
 _PAGE = 25
@@ -30,7 +31,7 @@ _UNIT = re.compile(r"[0-9A-Fa-f]{8}")
 
 @router.get("/units")
 async def units_page(
-    request: Request, session: Who, municipality: str = "", overdue: str = "", after: str = "", find: str = ""
+    request: Request, actor: Who, municipality: str = "", overdue: str = "", after: str = "", find: str = ""
 ) -> Response:
     """Units by number; ``after`` is the last one of the page before, ``find`` a unit's id. htmx gets the rows only."""
     if _UNIT.fullmatch(find.strip()):
@@ -41,26 +42,26 @@ async def units_page(
         "after": _number(after) or 0, "municipality": chosen, "overdue": overdue == "1",
         "at": at, "most": _PAGE + 1,
     }  # fmt: skip
-    async with answering(), tenant_transaction(Web.of(request).pool, session.municipalities) as connection:
+    async with answering(), as_actor(Web.of(request).pool, actor) as connection:
         found = [_unit(row) for row in await fetch_all(connection, SQL["units"], values)]
         towns = await municipalities(connection)
     older = found[_PAGE - 1]["unit"] if len(found) > _PAGE else None
     template = "unit_rows.html" if request.headers.get("hx-request") == "true" else "units.html"
     return page(
-        request, template, session=session, units=found[:_PAGE], older=older, towns=towns,
+        request, template, units=found[:_PAGE], older=older, towns=towns,
         municipality="" if chosen is None else str(chosen), overdue=overdue, find=find, first=not after, at=at,
     )  # fmt: skip
 
 
 @router.get("/units/{unit_id}")
-async def unit_page(request: Request, session: Who, unit_id: str) -> Response:
+async def unit_page(request: Request, actor: Who, unit_id: str) -> Response:
     """One unit: what it last said, what is wrong with it, its orders, and which buttons are proven."""
     number = _number(unit_id)
     place = {"unit_id": number or 0}
-    async with answering(), tenant_transaction(Web.of(request).pool, session.municipalities) as connection:
+    async with answering(), as_actor(Web.of(request).pool, actor) as connection:
         rows = await fetch_all(connection, SQL["unit"], place)
         if not rows:
-            return page(request, "error.html", status=404, session=session, problem="no_unit")
+            return page(request, "error.html", status=404, problem="no_unit")
         todo = await tasks(connection, unit=rows[0]["unit_id"])
         told = {(task["kind"], task["part"]) for task in todo}
         active = [
@@ -71,7 +72,7 @@ async def unit_page(request: Request, session: Who, unit_id: str) -> Response:
         orders = [_times(row) for row in await fetch_all(connection, SQL["orders"], place)]
         proofs = [_times(row) for row in await fetch_all(connection, SQL["proofs"], place)]
     return page(
-        request, "unit.html", session=session, unit=_unit(rows[0]), conditions=active, tasks=todo, orders=orders,
+        request, "unit.html", unit=_unit(rows[0]), conditions=active, tasks=todo, orders=orders,
         proofs=proofs, at=datetime.now(UTC),
     )  # fmt: skip
 
