@@ -1,17 +1,13 @@
-"""``livlina cost``: what a unit costs to run. So far its battery."""
+"""``livlina cost``: what units cost, by battery and by contract."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 cost_app = typer.Typer(no_args_is_help=True, help="What units cost to run.")
-
-
-@cost_app.callback()
-def cost() -> None:
-    """Keeps the group a group while it has one command."""
 
 
 @cost_app.command("battery")
@@ -67,3 +63,23 @@ def _page(document: dict[str, Any]) -> list[str]:
     return made + [
         f"  {row['part']}: {row['figure']} ({row['source'].replace('**', '')})" for row in document["sources"]
     ]
+
+
+@cost_app.command("compare")
+def cost_compare(
+    file: Annotated[Path | None, typer.Option(help="Figures of your own by name, TOML or JSON.")] = None,
+    wanted: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE; may be repeated.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")] = False,
+) -> None:
+    """Buying units or leasing them: what either costs year by year, and when buying has paid back."""
+    from livlina import cli
+    from livlina.cost_compare import SOURCE, CostError, Figures, compare, lines, read_figures, read_file, read_words
+
+    with cli.one_sentence(CostError):
+        figures = Figures() if file is None else read_figures(read_file(file))
+        figures = read_figures(read_words(wanted or []), figures)
+    document = compare(figures)
+    if as_json:
+        cli.show(document, True)
+        return
+    typer.echo("\n".join(lines(document, SOURCE if figures == Figures() else "your own, the rest " + SOURCE)))
