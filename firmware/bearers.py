@@ -168,7 +168,7 @@ def cellular(
         safe,
     )
     if sleep.woken and power is not None and power.value():
-        made.tell(("slept",))
+        made.tell(("slept", [value for value in (sleep.memory or [])[2:7] if isinstance(value, int)]))
     return made
 
 

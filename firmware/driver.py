@@ -126,6 +126,11 @@ class Driver:
         self._supervisor.receipt()
         if message.time is not None:
             self.tell(("clock", message.time))
+        for boot, seq, _ in message.items:
+            for name in self._order:
+                # It has arrived: what waits for another address, or is repeated there, need not.
+                if hasattr(self.pipes[name], "overtaken"):
+                    self.pipes[name].overtaken((boot, seq))
         self.feed(("receipt", message.items, message.time))
 
     def on_change(self, pipe: "Any") -> None:

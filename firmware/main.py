@@ -104,9 +104,12 @@ def _attach(driver: Driver, setup: "profiles.Setup", gauge: Gauge, sleep: Sleep,
 def _after_sleep(sleep: Sleep) -> "list[int] | None":
     """What the boot before a deep sleep remembered, less the time slept; None after any other start."""
     memory = sleep.memory
-    if not isinstance(memory, list) or len(memory) < 2:
+    if not isinstance(memory, list) or len(memory) < 4:
         return None
-    return [max(0, left - sleep.slept // 1000) if obey.whole(left, 0, 1 << 31) else 0 for left in memory[:2]]
+    known = [value if obey.whole(value, 0, 1 << 31) else 0 for value in memory[:4]]
+    for place in (0, 1):
+        known[place] = max(0, known[place] - sleep.slept // 1000)
+    return known
 
 
 def build(flash: Flash, spread: int) -> Driver:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from firmware.ports.sleep import Sleep
 
 
-BOOK = 2
+BOOK = 7
 """The place of the energy book in what is remembered; before it is what the brain remembers."""
 
 

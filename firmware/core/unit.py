@@ -113,7 +113,7 @@ class Unit:
         self._locate = Locate(setup.profile.position)
         self._vitals = Vitals(setup, heartbeat, kept.get("heartbeat"), now)
         if slept is not None:
-            self._vitals.told(slept[0], now)
+            self._vitals.told(slept[0], slept[2], slept[3], now)
         drilled = [one.code for one in setup.inputs]
         self._commands = obey.Commands(setup, slots, kept.get("command"), self._state, drilled)
         # Whoever wakes from its own deep sleep does not come back together with the others of a street.
@@ -189,8 +189,13 @@ class Unit:
         return self._vitals.next_wakeup()
 
     def remembered(self, now: int) -> "list[int]":
-        """What a deep sleep must not wipe out: seconds until the next full status and the next drill."""
-        return [self._vitals.status_in(now), self._presses.drill.left(now)]
+        """What a deep sleep must not wipe out: seconds until the next full status and the next drill; operator and
+        radio technology (0: none); what the network grants (active time, period, eDRX cycle)."""
+        fields, status = self._means.measure()
+        granted = (messages.STATUS_PSM_ACTIVE, messages.STATUS_PSM_TAU, messages.STATUS_EDRX)
+        told = [self._vitals.status_in(now), self._presses.drill.left(now)]
+        told += [fields.get(name) or 0 for name in ("operator", "radio")]
+        return told + [status.get(key, 0) for key in granted]
 
     def interval(self) -> int:
         """Seconds between heartbeats now."""

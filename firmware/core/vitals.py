@@ -75,9 +75,12 @@ class Vitals:
         """Seconds until the next full status."""
         return max(self._status_due - now, 0) // 1000
 
-    def told(self, seconds: int, now: int) -> None:
-        """A boot that ended in deep sleep has told the status; the next one is due in so many seconds."""
+    def told(self, seconds: int, operator: int, radio: int, now: int) -> None:
+        """A boot that ended in deep sleep has told the status, and this operator and radio technology (0: none); the
+        next one is due in so many seconds."""
         self._status_due = now + seconds * 1000
+        if operator:
+            self._radio = (operator, radio or None)
 
     def soon(self, now: int) -> None:
         """A heartbeat is wanted now."""

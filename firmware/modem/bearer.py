@@ -166,10 +166,12 @@ class Cellular:
     def tell(self, event: "tuple[Any, ...]") -> None:
         """("alarm", open): a press is not stored, or all are; ("asked",): a heartbeat was sent this way; ("receipt",):
         a verified receipt came this way; ("clock", unix s): verified server time; ("policy", Policy); ("switch", slot);
-        ("rest", allowed[, period in s]): PSM may be used; ("locate", want); ("slept",), before `run`: the board has
-        slept deep and the modem has kept its supply, so that it is woken and not started."""
+        ("rest", allowed[, period in s]): PSM may be used; ("locate", want); ("slept", known), before `run`: the
+        board has slept deep and the modem has kept its supply, so that it is woken and not started (`Facts.woken`)."""
         if event[0] == "rest":
             event = ("rest", event[1], event[2] if len(event) > 2 else TAU_S)
+        if event[0] == "slept":
+            self.facts.woken(event[1])
         self._feed(event)
         if event[0] == "locate" and event[1] and self.facts.place():
             self._on_event(("position", self.facts.position(None)))
@@ -312,6 +314,7 @@ class Cellular:
         if order == "pdp_up":
             return dialect.pdp_up(self._access_point)
         if order == "rest":
+            self.facts.asked = argument is not None
             return dialect.save_power(argument, ACTIVE_S)
         if order == "sms_send":
             return dialect.sms_send(self._sms.number, self._sms.frame)

@@ -55,6 +55,11 @@ class ModemDatagrams:
         self._cellular.use()
         self._work.set()
 
+    def forget(self, token: bytes) -> None:
+        """What waits with this CoAP token (RFC 7252 section 3) is overtaken by a newer one."""
+        end = 4 + len(token)
+        self._waiting = [one for one in self._waiting if one[4:end] != token]
+
     async def receive(self, taken: "Callable[[bytes], None]") -> None:
         """Send and receive for ever."""
         while True:
@@ -98,6 +103,7 @@ class ModemDatagrams:
     async def _pass(self, socket: "Any") -> None:
         datagram = self._waiting[0]
         await socket.send(datagram)
+        # It may have been overtaken meanwhile.
         if self._waiting and self._waiting[0] is datagram:
             self._waiting.pop(0)
 

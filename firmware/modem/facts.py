@@ -21,6 +21,7 @@ _STATUS = (
 )
 _NEWS = ("operator", "radio", "cause", "active", "tau", "edrx")
 """A change of these is a change of the status; a cell or a level changes by itself all day."""
+_REMEMBERED = ("operator", "radio", "active", "tau", "edrx")
 _CELL, _TAC = 6, 7
 
 
@@ -39,6 +40,10 @@ class Facts:
 
     def __init__(self) -> None:
         self.changed = False
+        self.slept = False
+        """Whether an earlier boot, which ended in deep sleep, has told the cards and the modem."""
+        self.asked = False
+        """Whether the network has been asked to let the modem rest; what it grants otherwise says nothing."""
         self.time: "tuple[int, int] | None" = None
         """The network's time (unix s), and when it was heard (ms)."""
         self._known: "dict[str, Any]" = {}
@@ -51,11 +56,21 @@ class Facts:
         for name in ("rsrp", "rssi", "operator", "radio", "cell", "area", "active", "tau", "edrx"):
             self._known.pop(name, None)
 
+    def woken(self, known: "list[int]") -> None:
+        """The board has slept deep and its modem has not started anew: what was known and told before, by `_REMEMBERED`
+        (0 for no operator)."""
+        self.slept = True
+        for place, value in enumerate(known):
+            if value or place > 1:
+                self._known[_REMEMBERED[place]] = value
+
     def registration(self, told: "Any") -> None:
         """A Registration."""
         found: "dict[str, Any]" = {}
         if told.registered:
-            found = {"cell": told.cell, "area": told.area, "active": told.active or 0, "tau": told.tau or 0}
+            found = {"cell": told.cell, "area": told.area}
+            if self.asked or "active" not in self._known:
+                found.update({"active": told.active or 0, "tau": told.tau or 0})
         if told.cause is not None:
             found["cause"] = told.cause
         self._learn(found)
@@ -70,7 +85,8 @@ class Facts:
         self._cards[slot] = bcd(found.get("iccid"), 10) or self._cards[slot]
         self._imei = bcd(found.get("imei"), 8) or self._imei
         self._modem = found.get("revision") or self._modem
-        self.changed = self.changed or before != (self._cards[slot], self._imei, self._modem)
+        known = self.slept and before == (None, None, None)
+        self.changed = self.changed or (not known and before != (self._cards[slot], self._imei, self._modem))
 
     def _learn(self, found: "dict[str, Any]") -> None:
         for name in sorted(found):

@@ -86,15 +86,20 @@ class DatagramPipe:
         """Send a frame; an older one of the same key is no longer repeated. False if it must wait for another try:
         ordinary frames only."""
         now = self._clock.now()
-        token = self._tokens.pop(key, None)
-        if token is not None:
-            self._client.cancel(token)
+        self.overtaken(key)
         if not urgent and not self._client.ready():
             return False
         token, actions = self._client.request(PATH, frame, now, self._random(1001), urgent)
         self._tokens[key] = token
         self._carry_out(actions)
         return True
+
+    def overtaken(self, key: "object") -> None:
+        """What has been sent for this key is repeated no longer, and no longer waits."""
+        token = self._tokens.pop(key, None)
+        if token is not None:
+            self._client.cancel(token)
+            self._datagrams.forget(token)
 
     def timeout(self, now: int) -> None:
         """Retransmissions that are due, and another socket for one that hears nothing."""
@@ -164,6 +169,9 @@ class Datagrams:
 
     def hurry(self) -> None:
         """Nothing to hurry, the next datagram can go at once."""
+
+    def forget(self, token: bytes) -> None:
+        """Nothing waits here: what is sent is gone."""
 
     def renew(self) -> None:
         """The next datagram opens another socket."""

@@ -23,7 +23,7 @@ class Unit:
         return HOUR
 
     def remembered(self, now):
-        return [0, 0]
+        return [0] * 7
 
 
 class Sleep:

@@ -1,0 +1,47 @@
+"""A tracker's nights on the lock-step clock: one heartbeat a wake, whatever the dialect, and what changed is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import stored
+from protocols.wire import messages
+from sim.modem.device import ASLEEP
+from sim.modem.scenario import Step
+
+HOUR = 3600.0
+WAKES = 6
+
+
+@pytest.mark.parametrize("dialect", ["bg95", "sim7080g"])
+def test_a_tracker_sends_one_heartbeat_a_wake(tmp_path: Path, build: Path, dialect: str) -> None:
+    trial = stored.Trial(tmp_path, build, dialect, 1, stored.TRACKER)
+    operators: list[int] = []
+
+    def note(arrival: object) -> None:
+        message = arrival.message  # type: ignore[attr-defined]
+        if isinstance(message, messages.Heartbeat) and message.operator is not None:
+            operators.append(message.operator)
+
+    trial.books.on_message = note
+
+    def wakes(count: int) -> int:
+        """Heartbeats in so many wakes."""
+        slept, told = trial.unit.naps, trial.books.heartbeats
+        trial.wait("it does not wake", lambda: trial.unit.naps >= slept + count, (count + 1) * HOUR)
+        return trial.books.heartbeats - told
+
+    with trial.world:
+        trial.wait("it never sleeps", lambda: trial.unit.board.asleep and trial.device.state == ASLEEP, 2 * HOUR)
+        wakes(2)  # the daily exercise of the other card is due within two hours
+        wakes(1)
+        operators.clear()
+        sent = trial.books.types["Heartbeat"]
+        assert wakes(WAKES) == WAKES
+        assert trial.books.types["Heartbeat"] - sent == WAKES, "one datagram each"
+        assert not operators, "nothing has changed"
+        trial.device.do(Step("network", name="first", up=False))
+        wakes(2)
+        assert 24007 in operators, "an operator that has changed in its sleep is told"
