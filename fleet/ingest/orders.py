@@ -1,4 +1,5 @@
-"""Sends commands to units: right behind a receipt, by the way that the unit's frame came, or at once over MQTT.
+"""Sends commands to units: right behind a receipt, by the way that the unit's frame came, and at once where it is known
+how to reach the unit: over its MQTT connection, or at the address and socket that it last sent a datagram to.
 
 What a unit gets is decided in the commit (`fleet.ingest.commands.take_waiting`); this only seals and pushes. A command
 that gets lost goes out again behind the unit's next message, so nothing here is tried twice.
@@ -34,8 +35,8 @@ MOST_WANTED: Final = 10_000
 
 
 class Orders:
-    """``by`` gives the way back to a unit whose frame came that way, None where commands do not go; ``connected`` the
-    MQTT connection of a unit, None where it has none here. `run` must be running for `want`."""
+    """``by`` gives the way back to a unit whose frame came that way, None where commands do not go; ``here`` the way to
+    a unit at any moment, None where this process has none. `run` must be running for `want`."""
 
     def __init__(
         self,
@@ -45,14 +46,14 @@ class Orders:
         *,
         clock: Callable[[], datetime],
         by: Callable[[int, Way], Push | None],
-        connected: Callable[[int], Push | None],
+        here: Callable[[int], Push | None],
     ) -> None:
         self._pool = pool
         self._directory = directory
         self._receipts = receipts
         self._clock = clock
         self._by = by
-        self._connected = connected
+        self._here = here
         self._wanted: dict[int, None] = {}
         self._wake = asyncio.Event()
         self.sent = 0
@@ -64,9 +65,10 @@ class Orders:
             self._send(unit, generation, waiting, push)
 
     def want(self, units: Iterable[int]) -> None:
-        """A command was queued for these units; those that are connected here by MQTT get it now."""
+        """A command was queued for these units; those that this process knows a way to get it now. A datagram may be
+        lost, or the unit asleep: then it goes out behind the unit's next message as well."""
         for unit in units:
-            if len(self._wanted) < MOST_WANTED and self._connected(unit) is not None:
+            if len(self._wanted) < MOST_WANTED and self._here(unit) is not None:
                 self._wanted[unit] = None
         if self._wanted:
             self._wake.set()
@@ -92,7 +94,7 @@ class Orders:
         # One unit a transaction: the order in which rows are locked can then not matter.
         async with borrow(self._pool) as connection, connection.transaction():
             waiting = await take_waiting(connection, {unit: True}, at=self._clock())
-        push = self._connected(unit)
+        push = self._here(unit)
         if unit in waiting and push is not None:
             self._send(keys, keys.last_generation, waiting[unit], push)
 

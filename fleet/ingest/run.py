@@ -83,7 +83,7 @@ class Ingest:
         receipts = Receipts(self._directory, lambda: int(clock().timestamp()))
         self._effects = Effects(self._effect_pool, clock)
         self._orders = Orders(
-            self._side_pool, self._directory, receipts, clock=clock, by=self._back_by, connected=self._connected
+            self._side_pool, self._directory, receipts, clock=clock, by=self._back_by, here=self._here
         )
         self._intake = Intake(
             self._directory,

@@ -46,7 +46,7 @@ _DONE = 0
 
 def begin(facts: Facts, digits: str) -> Refused | None:
     """Whether a pairing may begin; None: it may. Every refusal says what to do."""
-    if not hmac.compare_digest(digits.strip().encode(), facts.digits.encode()):
+    if not _at_hand(digits, facts.digits):
         return Refused(
             "wrong_digits",
             "the check digits do not belong to this reference: compare both with the order in the home; you may have "
@@ -186,6 +186,11 @@ def proof_id(pairing: Pairing) -> str:
 def fee_from(proven_at: datetime, zone: tzinfo) -> date:
     """The first day for which a fee may be charged: the day of the proof by the municipality's clocks."""
     return proven_at.astimezone(zone).date()
+
+
+def _at_hand(digits: str, expected: str) -> bool:
+    """Whether whoever asks has the order of this recipient before him."""
+    return hmac.compare_digest(digits.strip().encode(), expected.encode())
 
 
 def _proves(proof: Proof, step: Step) -> bool:

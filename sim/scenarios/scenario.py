@@ -70,6 +70,7 @@ class Scenario:
 
 PLACES: dict[str, str] = {
     "A3": "sim.scenarios.a3_primary_out",
+    "A4": "sim.scenarios.a4_pairing",
     "A5": "sim.scenarios.a5_stuck_button",
     "A8": "sim.scenarios.a8_test_flood",
     "A9": "sim.scenarios.a9_guard_change",

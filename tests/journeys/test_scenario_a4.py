@@ -1,0 +1,97 @@
+"""Scenario A4 in small: it passes, and each protection that is switched off is missed."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from fleet.pairing import decide, store
+from livlina.cli import app
+from sim.scenarios.a4_pairing import SABOTAGES, SCENARIO, applied
+from sim.scenarios.a4_story import Fault, story
+from sim.scenarios.scenario import ScenarioError
+
+SMALL = {"unread": 1, "swapped": 2, "double": 2, "together": 1}
+
+NOTICED = {
+    "active-without-every-button": "installs: wrong ACTIVE, at any time",
+    "no-swap-check": "installs: wrong ACTIVE, at any time",
+    "no-idempotency": "installs: correct refused or not active",
+    "old-unit-at-once": "hallway: old unit responsible while pending (looks)",
+}
+"""The check that must fail with each."""
+
+
+def _run(*arguments: str, small: bool = True) -> tuple[int, dict[str, Any]]:
+    numbers = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")] if small else []
+    result = CliRunner().invoke(app, ["scenario", "A4", "--json", *numbers, *arguments])
+    assert result.stdout, result.output
+    return result.exit_code, json.loads(result.stdout)
+
+
+def _failed(document: dict[str, Any]) -> set[str]:
+    return {check["name"] for check in document["checks"] if not check["ok"]}
+
+
+@pytest.mark.parametrize("seed", ["1", "7"])
+def test_it_passes(seed: str) -> None:
+    status, document = _run("--units", "16", "--seed", seed)
+    assert (status, _failed(document), document["passed"]) == (0, set(), True)
+
+
+def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
+    assert set(NOTICED) == set(SABOTAGES)
+
+
+@pytest.mark.parametrize("sabotage", NOTICED)
+def test_a_sabotage_is_noticed(sabotage: str) -> None:
+    status, document = _run("--units", "16", "--sabotage", sabotage)
+    assert status == 1
+    assert NOTICED[sabotage] in _failed(document)
+
+
+def test_nothing_stays_sabotaged() -> None:
+    def protections() -> tuple[object, ...]:
+        return decide.done, decide.plan, decide._at_hand, store.begin, store._sent_before, dict(store.SQL)
+
+    before = protections()
+    for sabotage in SABOTAGES:
+        with applied(sabotage):
+            assert protections() != before
+    assert protections() == before
+
+
+def test_a_story_is_the_seeds_and_has_every_fault() -> None:
+    def told(seed: int) -> list[object]:
+        return list(story(1238, SCENARIO.numbers, random.Random(seed)))
+
+    assert told(1) == told(1) != told(2)
+    installs = story(1238, SCENARIO.numbers, random.Random(1))
+    counts = Counter(one.fault for one in installs if one.fault is not None)
+    assert counts == {
+        Fault.UNREAD: 7, Fault.WRONG_PICK: 3, Fault.WRONG_PAPER: 2, Fault.DOUBLE: 2, Fault.AGAIN: 1, Fault.TOGETHER: 2
+    }  # fmt: skip
+    units = [unit for one in installs for unit in (one.new, one.old, one.second) if unit is not None]
+    assert len(units) == len(set(units))
+    by_person = {one.person: one for one in installs}
+    for one in installs:
+        if one.fault is Fault.WRONG_PAPER:
+            assert one.other is not None and by_person[one.other].old is not None and one.old is not None
+    with pytest.raises(ScenarioError, match="at least"):
+        story(10, SCENARIO.numbers, random.Random(1))
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+def test_the_whole_batch() -> None:
+    status, document = _run(small=False)
+    for check in document["checks"]:
+        print(f"{'PASS' if check['ok'] else 'FAIL'}  {check['name']}: {check['value']} (limit {check['limit']})")
+    print(f"A4: {document['seconds']} s of real time")
+    assert (status, _failed(document)) == (0, set())
+    assert document["seconds"] <= 600
