@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Literal
 
@@ -21,6 +22,7 @@ from fleet.forwarding.links import Links
 from fleet.forwarding.notices import Notices
 from fleet.forwarding.run import Forwarding
 from fleet.forwarding.taken_door import TakenDoor
+from fleet.forwarding.taken_sip import TakenSip
 from fleet.ingest.run import Ingest
 from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
@@ -51,6 +53,10 @@ class FleetServer:
         self._box = box
         clock = SystemClock()
         self._taken = TakenDoor(database_url, box, clock)
+        self._taken_sip = TakenSip(
+            database_url, box, clock, listen=settings.sip_listen, port=settings.sip_port,
+            tls_port=settings.sip_tls_port, tls=None if settings.sip_tls_port is None else _certificate(settings),
+        )  # fmt: skip
         self._ingest = Ingest(settings, database_url, box, acknowledge=acknowledge, hooks=self._taken.routes)
         self._links = Links(database_url, box, clock)
         self._forwarding = Forwarding(database_url, self._links.link_to, clock=clock)
@@ -91,6 +97,8 @@ class FleetServer:
                 stack.push_async_callback(pool.close)
             await self._taken.start()
             stack.push_async_callback(self._taken.stop)
+            await self._taken_sip.start()
+            stack.push_async_callback(self._taken_sip.stop)
             await self._ingest.start()
             stack.push_async_callback(self._ingest.stop)
             for gateway in self._gateways.values():
@@ -112,6 +120,7 @@ class FleetServer:
                 self._escalation.watch(),
                 self._notices.watch(),
                 self._drills.watch(),
+                self._taken_sip.watch(),
                 self._evidence.watch(),
                 _watch_pages(app.state.broken),
             )
@@ -128,6 +137,14 @@ class FleetServer:
 async def _watch_pages(broken: asyncio.Event) -> None:
     await broken.wait()
     raise RuntimeError("a task of the pages has ended: see the log")
+
+
+def _certificate(settings: Settings) -> ssl.SSLContext:
+    """The server's own certificate, as the MQTT door shows it. Raises OSError where there is none."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(settings.tls_folder / "server.pem", settings.tls_folder / "server.key")
+    return context
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -34,6 +34,7 @@ class Settings:
     ``database_url`` is the application's login; ``owner_url`` the schema owner's, used by ``migrate`` only.
     Both are None when the embedded PostgreSQL under ``data`` is to be used. Every listener binds to loopback unless
     ``listen`` says otherwise. ``hooks_port`` opens the SMS gateways' door; None leaves it shut.
+    ``sip_port`` and ``sip_tls_port`` open the door at which centres report by SCAIP.
     ``heads_url`` and ``heads_mail`` are where signed heads of the record are sent besides their file.
     Passwords inside the URLs are never printed: use ``repr`` freely.
     """
@@ -48,6 +49,9 @@ class Settings:
     http_listen: str = "127.0.0.1"
     hooks_port: int | None = None
     hooks_listen: str = "127.0.0.1"
+    sip_port: int | None = None
+    sip_tls_port: int | None = None
+    sip_listen: str = "127.0.0.1"
     tls_name: str = "fleet.livlina"
     sms_gateway: str | None = field(default=None, repr=False)
     mail_gateway: str | None = field(default=None, repr=False)
@@ -99,4 +103,7 @@ class Settings:
             heads_mail=env.get("LIVLINA_HEADS_MAIL") or None,
             hooks_port=_port(env, "LIVLINA_HOOKS_PORT", 0) if env.get("LIVLINA_HOOKS_PORT") else None,
             hooks_listen=env.get("LIVLINA_HOOKS_LISTEN", "127.0.0.1"),
+            sip_port=_port(env, "LIVLINA_SIP_PORT", 0) if env.get("LIVLINA_SIP_PORT") else None,
+            sip_tls_port=_port(env, "LIVLINA_SIP_TLS_PORT", 0) if env.get("LIVLINA_SIP_TLS_PORT") else None,
+            sip_listen=env.get("LIVLINA_SIP_LISTEN", "127.0.0.1"),
         )

@@ -18,6 +18,7 @@ from fleet.forwarding.centre_options import (
     OPTIONS,
     SECRET_SET_AT,
     OptionError,
+    check_reports,
     check_secret,
     protocol_of,
     read_options,
@@ -33,7 +34,7 @@ from livlina.installation import migrate_database, open_database, open_secret_bo
 from livlina.registry_connection import host_and_port, in_registry, plain_name
 
 UNIT_TYPES = ("any", "social", "personal", "tracker", "camera", "technical")
-REPORTS = ("console", "webhook", "protocol", "none")
+_WITH_TOKEN = ("webhook", "protocol")
 LONGEST_SECRET = 1000
 LONGEST_CERTIFICATES = 262_144
 
@@ -74,8 +75,7 @@ class NewCentre:
             raise OptionError("--rank: 1 is the primary centre, 2 the one that stands in for it")
         if unit_type is not None and unit_type not in UNIT_TYPES:
             raise OptionError(f"--unit-type: choose one of {', '.join(UNIT_TYPES)}")
-        if reports_taken is not None and reports_taken not in REPORTS:
-            raise OptionError(f"--reports-taken: choose one of {', '.join(REPORTS)}")
+        check_reports(known, reports_taken)
         host, port, place = _address(known, to)
         given = {**_options(known, options), **place}
         secret = None if secret_file is None else read_secret(secret_file)
@@ -104,13 +104,14 @@ def add_centre(settings: Settings, new: NewCentre) -> dict[str, Any]:
         for municipality in sorted(set(new.municipalities)):
             await _route(connection, municipality, new, centre, at)
         reports = new.reports_taken or (before["reports_taken"] if before else "console")
+        check_reports(new.protocol, reports)
         shown = {
             "centre": centre, "name": new.name, "protocol": new.protocol, "to": new.to,
             "municipalities": list(new.municipalities), "rank": new.rank, "unit_type": new.unit_type or "any",
             "reports_taken": reports,
         }  # fmt: skip
-        if reports == "webhook" and (before is None or before["reports_taken"] != "webhook"):
-            shown["token"] = await _new_token(connection, box, centre, at)
+        if reports in _WITH_TOKEN and (before is None or before["reports_taken"] != reports):
+            shown["token"] = await _new_token(connection, box, centre, reports, at)
         return shown
 
     return in_registry(settings, work)
@@ -193,16 +194,18 @@ def new_token(settings: Settings, name: str) -> dict[str, Any]:
         row = await registry.centre_by_name(connection, name)
         if row is None:
             raise LookupError(f"there is no centre {name[:64]!a}: `livlina centre list` shows them")
-        if row["reports_taken"] != "webhook":
-            raise ValueError(f"{name} reports taken by {row['reports_taken']}: only a webhook has a token")
-        return await _new_token(connection, box, row["centre_id"], datetime.now(UTC))
+        if row["reports_taken"] not in _WITH_TOKEN:
+            raise ValueError(f"{name} reports taken by {row['reports_taken']}: a token is for webhook and protocol")
+        return await _new_token(connection, box, row["centre_id"], row["reports_taken"], datetime.now(UTC))
 
     return {"centre": name, "token": in_registry(settings, work)}
 
 
-async def _new_token(connection: Connection, box: SecretBox, centre: int, at: datetime) -> str:
+async def _new_token(connection: Connection, box: SecretBox, centre: int, reports: str, at: datetime) -> str:
+    """A webhook shows the token, so its hash is enough; by protocol it is the password of a digest."""
     token = secrets.token_urlsafe(32)
-    await centre_secrets.put(connection, box, centre, "taken", hashlib.sha256(token.encode()).digest(), at)
+    kept = token.encode() if reports == "protocol" else hashlib.sha256(token.encode()).digest()
+    await centre_secrets.put(connection, box, centre, "taken", kept, at)
     return token
 
 

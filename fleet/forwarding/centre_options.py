@@ -97,6 +97,10 @@ SECRETS: dict[str, Secret] = {
     "jsonl": Secret("none", False),
 }
 
+SAYS_TAKEN = frozenset({"scaip"})
+"""Protocols in which a centre can say by itself that a person has taken an alarm."""
+WAYS_TO_REPORT = ("console", "webhook", "protocol", "none")
+
 _ALIASES = {"sosaccess": "sos_access", "json-lines": "jsonl"}
 
 
@@ -149,6 +153,17 @@ def check_secret(protocol: str, options: Mapping[str, Any], secret: str | None) 
         raise OptionError(f"the secret is too short to sign with: {LEAST_SIGNING_SECRET} characters or more")
     if protocol == "scaip" and options.get("username") is None:
         raise OptionError("scaip: a password needs its user: --option username=NAME")
+
+
+def check_reports(protocol: str, reports_taken: str | None) -> None:
+    """Whether a centre of this protocol can report *taken* that way. Raises OptionError."""
+    if reports_taken is not None and reports_taken not in WAYS_TO_REPORT:
+        raise OptionError(f"--reports-taken: choose one of {', '.join(WAYS_TO_REPORT)}")
+    if reports_taken == "protocol" and protocol not in SAYS_TAKEN:
+        raise OptionError(
+            f"--reports-taken protocol: {protocol} has no word for taken, {', '.join(sorted(SAYS_TAKEN))} has; choose "
+            "console, webhook or none"
+        )
 
 
 def url_parts(url: str) -> tuple[str, int]:

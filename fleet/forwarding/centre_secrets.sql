@@ -25,9 +25,16 @@ WHERE centre_id = %(centre_id)s AND kind = 'secret';
 
 -- name: taken_tokens
 SELECT n.name, s.centre_id, s.sealed FROM centre_secrets s JOIN centres n USING (centre_id)
-WHERE s.kind = 'taken' AND n.reports_taken = 'webhook';
+WHERE s.kind = 'taken' AND n.reports_taken = %(way)s::text;
 
 -- name: was_told
 -- Whether an attempt was made: the answer to it may have been lost on its way here.
 SELECT 1 FROM outbox o JOIN centres n USING (centre_id)
 WHERE n.name = %(name)s AND o.unit_id = %(unit_id)s AND o.boot = %(boot)s AND o.seq = %(seq)s AND o.attempts > 0;
+
+-- name: told_lately
+-- Of cases that are open, or were an hour ago: so that a report that comes too late is told so.
+SELECT o.unit_id, o.boot, o.seq FROM outbox o JOIN centres n USING (centre_id) JOIN cases c USING (case_id)
+WHERE n.name = %(name)s AND o.attempts > 0 AND NOT o.test
+  AND (c.state <> 'closed' OR c.closed_at > %(at)s::timestamptz - interval '1 hour')
+ORDER BY o.outbox_id DESC LIMIT %(most)s;

@@ -6,7 +6,6 @@ case. A centre may speak of presses that it was told, and of no others. 200 come
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
@@ -22,18 +21,15 @@ from fleet.alarms.model import TakeRefused
 from fleet.clock import Clock
 from fleet.forwarding.centre_secrets import SQL
 from fleet.forwarding.taken import NotReported, read_reference, take_for_centre
-from fleet.registry.secret_box import SecretBox, SecretBoxError
+from fleet.forwarding.taken_tokens import AGAIN_S, TakenTokens
+from fleet.hook_request import bearer, body_of, refusal
+from fleet.registry.secret_box import SecretBox
 from fleet.store.borrow import AWAY, borrow
 from fleet.store.pool import Pool, fetch_all, make_pool
 
 log = logging.getLogger("livlina.forwarding")
 
 LONGEST_BODY = 4096
-BODY_S = 10.0
-REFRESH_S = 10.0
-"""A new or removed token counts within this time."""
-AGAIN_S = 1.0
-"""What is not known is looked up at most this often, whoever asks."""
 _NO_HASH = bytes(32)
 _OPERATOR = re.compile(r"[\w .@-]{0,60}")
 
@@ -47,11 +43,8 @@ class TakenDoor:
 
     def __init__(self, database_url: str, box: SecretBox, clock: Clock) -> None:
         self._pool: Pool = make_pool(database_url, "forward", size=1, name="taken")
-        self._box = box
         self._clock = clock
-        self._hashes: dict[str, bytes] = {}
-        self._read_at = float("-inf")
-        self._reading = asyncio.Lock()
+        self._tokens = TakenTokens(self._pool, box, clock, "webhook")
         self.routes = [Route("/hooks/taken/{centre}", self._hook, methods=["POST"])]
 
     async def start(self) -> None:
@@ -65,17 +58,17 @@ class TakenDoor:
     async def _hook(self, request: Request) -> Response:
         centre = request.path_params["centre"]
         try:
-            if not await self._admitted(centre, _bearer(request)):
-                return _refusal(401, "this token is not of this centre", {"WWW-Authenticate": "Bearer"})
-            body = await _body(request)
+            if not await self._admitted(centre, bearer(request)):
+                return refusal(401, "this token is not of this centre", {"WWW-Authenticate": "Bearer"})
+            body = await body_of(request, LONGEST_BODY)
             if body is None:
-                return _refusal(413, f"a report has at most {LONGEST_BODY} bytes and comes at once")
+                return refusal(413, f"a report has at most {LONGEST_BODY} bytes and comes at once")
             reference, operator = read_report(body)
             return await self._take(centre, reference, operator)
         except AWAY:
-            return _refusal(503, "not noted: send it again", {"Retry-After": "5"})
+            return refusal(503, "not noted: send it again", {"Retry-After": "5"})
         except ValueError as error:
-            return _refusal(400, str(error))
+            return refusal(400, str(error))
 
     async def _take(self, centre: str, reference: str, operator: str) -> Response:
         actor = f"centre {centre}" + (f" {operator}" if operator else "")
@@ -84,45 +77,30 @@ class TakenDoor:
             async with borrow(self._pool) as connection, connection.transaction():
                 place = {"name": centre, "unit_id": key.unit, "boot": key.boot, "seq": key.seq}
                 if not await fetch_all(connection, SQL["was_told"], place):
-                    return _refusal(404, "this centre was told no such alarm")
+                    return refusal(404, "this centre was told no such alarm")
                 at = self._clock.now()
                 case = await take_for_centre(connection, centre, reference, "webhook", at, operator=operator)
         except NotReported as error:
-            return _refusal(403, str(error))
+            return refusal(403, str(error))
         except LookupError as error:
-            return _refusal(404, str(error))
+            return refusal(404, str(error))
         except TakeRefused as error:
             if error.case.get("taken_by") == actor:
                 return JSONResponse({"taken": True, "case": error.case["id"]})  # the same report again
-            return _refusal(409, "somebody else has taken it, or it is closed: send nobody")
+            return refusal(409, "somebody else has taken it, or it is closed: send nobody")
         return JSONResponse({"taken": True, "case": case["id"]})
 
     async def _admitted(self, centre: str, token: str) -> bool:
-        await self._refresh(REFRESH_S)
+        await self._tokens.refresh()
         if self._match(centre, token):
             return True
-        await self._refresh(AGAIN_S)
+        await self._tokens.refresh(AGAIN_S)
         return self._match(centre, token)
 
     def _match(self, centre: str, token: str) -> bool:
         shown = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-        known = self._hashes.get(centre)
+        known = self._tokens.known.get(centre)
         return hmac.compare_digest(shown, known if known is not None else _NO_HASH) and known is not None
-
-    async def _refresh(self, older_than: float) -> None:
-        async with self._reading:
-            if self._clock.steady() - self._read_at < older_than:
-                return
-            async with borrow(self._pool) as connection, connection.transaction():
-                rows = await fetch_all(connection, SQL["taken_tokens"])
-            found = {}
-            for row in rows:
-                try:
-                    found[row["name"]] = self._box.open_for_centre(bytes(row["sealed"]), row["centre_id"], "taken")
-                except SecretBoxError as error:
-                    log.critical("centre %s cannot report taken: %s", row["name"], error)
-            self._hashes = found
-            self._read_at = self._clock.steady()
 
 
 def read_report(body: bytes) -> tuple[str, str]:
@@ -137,26 +115,3 @@ def read_report(body: bytes) -> tuple[str, str]:
     if not isinstance(operator, str) or not _OPERATOR.fullmatch(operator) or operator != operator.strip():
         raise RequestError("operator is up to 60 letters, digits, blanks or any of . @ - _")
     return report["reference"], operator
-
-
-def _bearer(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
-
-
-async def _body(request: Request) -> bytes | None:
-    found = b""
-    try:
-        async with asyncio.timeout(BODY_S):
-            async for chunk in request.stream():
-                found += chunk
-                if len(found) > LONGEST_BODY:
-                    return None
-    except TimeoutError:
-        return None
-    return found
-
-
-def _refusal(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    body: dict[str, Any] = {"status": status, "detail": detail}
-    return JSONResponse(body, status_code=status, headers=headers, media_type="application/problem+json")

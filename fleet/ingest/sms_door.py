@@ -13,7 +13,7 @@ import logging
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -22,6 +22,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 from starlette.routing import Route as Path
 
+from fleet.hook_request import bearer, body_of, refusal
 from fleet.ingest.drops import Drops
 from fleet.ingest.open_frame import Refusal, parse_frame
 from fleet.ingest.outcome import Outcome, Refused, Stored, Way
@@ -37,7 +38,6 @@ Told = Callable[[int, Route, tuple[Item, ...], bool], None]
 
 TRANSPORT: Final = "sms"
 LONGEST_BODY: Final = 8192
-BODY_S: Final = 10.0
 COMMIT_S: Final = 25.0
 """How long a request waits for its commit; longer than the commit loops' own patience."""
 
@@ -105,21 +105,21 @@ class SmsDoor:
     async def _hook(self, request: Request) -> Response:
         name = request.path_params["gateway"]
         try:
-            gateway = await self._gateways.admitted(name, _bearer(request))
+            gateway = await self._gateways.admitted(name, bearer(request))
         except AWAY:
             return self._later("database_away")
         if gateway is None:
             self._drops.count(TRANSPORT, "unauthenticated")
-            return _refusal(401, "this token is not of this gateway", {"WWW-Authenticate": "Bearer"})
-        body = await _body(request)
+            return refusal(401, "this token is not of this gateway", {"WWW-Authenticate": "Bearer"})
+        body = await body_of(request, LONGEST_BODY)
         if body is None:
             self._drops.count(TRANSPORT, "oversize")
-            return _refusal(413, f"a request has at most {LONGEST_BODY} bytes and comes at once")
+            return refusal(413, f"a request has at most {LONGEST_BODY} bytes and comes at once")
         try:
             inbound = read_request(body)
         except RequestError as error:
             self._drops.count(TRANSPORT, "not_a_request")
-            return _refusal(400, str(error))
+            return refusal(400, str(error))
         return await self._inbound(gateway.name, inbound)
 
     async def _inbound(self, gateway: str, inbound: Inbound) -> Response:
@@ -140,7 +140,7 @@ class SmsDoor:
             return JSONResponse({"accepted": True})
         if isinstance(outcome, Refused):
             return JSONResponse({"accepted": False, "reason": outcome.reason})
-        return _refusal(503, "not committed: send it again", {"Retry-After": str(AGAIN_S)})
+        return refusal(503, "not committed: send it again", {"Retry-After": str(AGAIN_S)})
 
     def _tell(self, frame: bytes, gateway: str, number: str | None, stored: Stored) -> None:
         envelope = parse_frame(frame)
@@ -150,33 +150,9 @@ class SmsDoor:
 
     def _later(self, reason: str) -> Response:
         self._drops.count(TRANSPORT, reason)
-        return _refusal(503, "not committed: send it again", {"Retry-After": str(AGAIN_S)})
+        return refusal(503, "not committed: send it again", {"Retry-After": str(AGAIN_S)})
 
 
 def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
     if not future.done():
         future.set_result(outcome)
-
-
-def _bearer(request: Request) -> str:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
-
-
-async def _body(request: Request) -> bytes | None:
-    """The whole body; None where it is too large or too slow."""
-    found = b""
-    try:
-        async with asyncio.timeout(BODY_S):
-            async for chunk in request.stream():
-                found += chunk
-                if len(found) > LONGEST_BODY:
-                    return None
-    except TimeoutError:
-        return None
-    return found
-
-
-def _refusal(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    body: dict[str, Any] = {"status": status, "detail": detail}
-    return JSONResponse(body, status_code=status, headers=headers, media_type="application/problem+json")

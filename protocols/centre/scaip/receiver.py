@@ -257,7 +257,7 @@ class Receiver:
             kind = envelope.sip.headers.get("content-type") or PLAIN_XML
             said = self._agent.respond(envelope.ticket, 200, now, [("Content-Type", kind)], body)
         else:
-            ticket, said = self._agent.submit(_reply_draft(envelope, body), envelope.flow, now)
+            ticket, said = self._agent.submit(reply_draft(envelope, body), envelope.flow, now)
             self._replies[ticket] = response.ref
         return self._wires(said)
 
@@ -286,7 +286,7 @@ def from_user(sip: SipRequest) -> str | None:
     return None if uri is None else uri.user
 
 
-def _reply_draft(envelope: Envelope, body: bytes) -> Draft:
+def reply_draft(envelope: Envelope, body: bytes) -> Draft:
     """The MESSAGE that carries a reply: to the unit's Contact if it named one, else to its From, by the way it came."""
     headers = envelope.sip.headers
     sender, recipient = (address(headers.get(name) or "")[0] for name in ("to", "from"))
