@@ -4,6 +4,9 @@ Nothing is opened at import; `run` does it all. An error that nobody handles is 
 by a reset: a unit that hangs helps nobody, and the journal has every press.
 """
 
+from firmware.ports import latch  # first of all: it watches the contacts while the rest is loaded
+
+# isort: split
 import asyncio
 import gc
 import hashlib
@@ -175,6 +178,7 @@ def build(flash: Flash, spread: int) -> Driver:
         )
     if not safe:
         _attach(driver, setup, gauge, sleep, now)
+    latch.drop()
     if sleep.woken_by_button() and not button.began:
         # However short it was: the contact was open again before the unit could look.
         driver.later(("press", profiles.OWN))

@@ -36,6 +36,7 @@ _PORTS = (
     "identity",
     "journal",
     "kept",
+    "latch",
     "mqtt",
     "past",
     "pins",

@@ -24,20 +24,22 @@ KELVIN = 273
 COMPANY = 0xFFFF
 """Bluetooth's number for tests."""
 HEADER = struct.Struct(">IB")
-_SLEEP = struct.Struct(">IBBII")
+_SLEEP = struct.Struct(">IBBBII")
 _NO_PIN = 255
 
 CAUSE_POWER, CAUSE_RESET, CAUSE_WATCHDOG, CAUSE_DEEP_SLEEP = 1, 2, 3, 4
-WAKE_PIN, WAKE_TIMER = 2, 4
+WAKE_PIN, WAKE_HIGH, WAKE_TIMER = 2, 3, 4
 
 
 @dataclass(frozen=True)
 class Sleep:
-    """A deep sleep as the board has announced it: for `ms` (0 for ever), or until `pin` (None) has `level`."""
+    """A deep sleep as the board has announced it: for `ms` (0 for ever), until `pin` (None) has `level`, or until
+    `high` (None) is high."""
 
     ms: int
     pin: int | None
     level: int
+    high: int | None
     held: tuple[int, int]
     memory: bytes
 
@@ -59,6 +61,7 @@ class Board:
     raw: dict[int, int] = field(default_factory=dict)
     sleep: Sleep | None = None
     asleep: bool = False
+    woken_by: int = 0
     bite_at: float | None = None
     bitten: bool = False
     biter: asyncio.TimerHandle | None = None
@@ -87,7 +90,7 @@ class Board:
             mask, levels = self.sleep.held
             made["LIVLINA_HELD"] = f"{mask},{levels}"
             made["LIVLINA_RTC"] = self.sleep.memory.hex()
-            made["LIVLINA_WAKE_REASON"] = str(WAKE_PIN if self.at_wake_level() else WAKE_TIMER)
+            made["LIVLINA_WAKE_REASON"] = str(self.woken_by or self._at_level() or WAKE_TIMER)
         return {**made, **self.env}
 
     def missed(self) -> list[bytes]:
@@ -96,24 +99,32 @@ class Board:
         orders = [pin_order(pin, level) for pin, level in self.inputs.items() if inputs.get(pin) != level]
         return orders + [adc_order(channel, value) for channel, value in self.raw.items() if raw.get(channel) != value]
 
+    def _at_level(self) -> int:
+        """The reason (WAKE_*) for which a pin would end the sleep now; 0 for none."""
+        sleep = self.sleep
+        if sleep is not None and sleep.pin is not None and self.inputs.get(sleep.pin, 1) == sleep.level:
+            return WAKE_PIN
+        return WAKE_HIGH if sleep is not None and sleep.high is not None and self.inputs.get(sleep.high, 1) else 0
+
     def at_wake_level(self) -> bool:
-        """Whether the pin that is to end the sleep has its level now, or has had it since the sleep began."""
-        return self.roused.is_set() or (
-            self.sleep is not None
-            and self.sleep.pin is not None
-            and self.inputs.get(self.sleep.pin, 1) == self.sleep.level
-        )
+        """Whether a pin that is to end the sleep has its level now, or has had it since the sleep began."""
+        return self.roused.is_set() or self._at_level() > 0
 
     def put(self, pin: int, level: int) -> None:
         """The world puts a level on an input; that may end a sleep."""
         self.inputs[pin] = level
-        if self.asleep and self.at_wake_level():
+        if self.asleep and self._at_level():
+            self.woken_by = self.woken_by or self._at_level()
             self.roused.set()
 
     def announce(self, data: bytes) -> None:
         """The board says that it goes to sleep, and how."""
-        ms, pin, level, mask, levels = _SLEEP.unpack_from(data)
-        self.sleep = Sleep(ms, None if pin == _NO_PIN else pin, level, (mask, levels), data[_SLEEP.size :])
+        ms, pin, level, high, mask, levels = _SLEEP.unpack_from(data)
+        self.woken_by = 0
+        held, memory = (mask, levels), data[_SLEEP.size :]
+        self.sleep = Sleep(
+            ms, None if pin == _NO_PIN else pin, level, None if high == _NO_PIN else high, held, memory
+        )  # fmt: skip
 
     def fed(self, ms: int) -> None:
         """The watchdog bites at this time, unless it is fed again."""

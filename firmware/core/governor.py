@@ -62,7 +62,9 @@ LOOP = 3
 """So many resets without a registration that held, then a pause. Nordic nWP042: a modem counts resets without CFUN=0
 and blocks its radio for 30 min at the 5th (modem firmware 1.3.0) or 7th (later)."""
 LOOP_ALARM = 4
-"""The same for an alarm: one more, and still below the one that would silence it."""
+"""An alarm passes the guard, however many resets there were before it: the modems that we drive have no such block
+(unconfirmed), and one that is off or hung helps nobody. After so many repeated resets of its own it waits as long as a
+modem needs to forget them."""
 LOOP_PAUSE = 1800
 """s; as long as the block itself (golioth PR 281, sdk-nrf 7169)."""
 HELD_S = 120
@@ -128,6 +130,7 @@ class Governor:
         self._saved = self._base
         if modem_reset:
             self._count(RESET, 0, now)
+            self._last[_line(RESET, 0)] = None
 
     def state(self, now: int) -> "dict[int, Any]":
         """What is to be kept: a map of integers and arrays; some 60 bytes of our CBOR at rest, 1,200 at most."""
@@ -180,7 +183,7 @@ class Governor:
             step = self._step[line]
             apart = APART if step < 0 else RETRIES[min(step, len(RETRIES) - 1)]
             due = 0 if last is None else last + apart - now
-            if kind == RESET and self._loop >= LOOP_ALARM:
+            if kind == RESET and step >= LOOP_ALARM:
                 due = max(due, (self._loop_at + HELD_S - self._seconds(now)) * 1000)
             return max(due, 0)
         return max(self._free(kind, slot) - self._seconds(now), 0) * 1000

@@ -12,13 +12,11 @@ import machine
 from board import PINS
 
 from firmware.core.stages import BLUE, GREEN, RED, SPEAKER, VIBRATION
+from firmware.ports.latch import RING, take
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-RING = 64
-"""Edges kept between two looks. Of more than these the latest count, so that a press at the end of a storm is seen."""
 
 _OUTPUTS = (("led_red", RED), ("led_green", GREEN), ("led_blue", BLUE), ("vibration", VIBRATION))
 
@@ -29,33 +27,20 @@ _HALF = 32768
 
 
 class Contact:
-    """The button: its edges with the time of the interrupt. Nothing is allocated in the interrupt.
+    """The button: its edges with the time of the interrupt (`ports.latch`).
 
-    A contact that is closed at the start has been so for `before` ms at least; it may be open again before anybody
-    looks. Attribute: `began`, whether it was closed then."""
+    A contact that was closed when the board started had been so for `before` ms at least; it may be open again before
+    anybody looks. Attribute: `began`, whether it has been closed since the board started."""
 
     def __init__(self, before: int = 0) -> None:
-        self._flag = asyncio.ThreadSafeFlag()
-        self._ticks = [0] * RING
-        self._closed = bytearray(RING)
-        self._written = 0
+        latch = self._latch = take("button")
+        self._flag = latch.flag = asyncio.ThreadSafeFlag()
+        self._pin = latch.pin
         self._read = 0
         self._last = False
-        self._pin = machine.Pin(PINS["button"], machine.Pin.IN, machine.Pin.PULL_UP)
-        self._pin.irq(self._interrupt, machine.Pin.IRQ_FALLING | machine.Pin.IRQ_RISING)
-        # A contact that is already closed at boot is a press too.
-        self.began = self.closed()
-        if self.began and not self._written:
-            self._ticks[0] = time.ticks_add(time.ticks_ms(), -before)
-            self._closed[0] = 1
-            self._written = 1
-        self._flag.set()
-
-    def _interrupt(self, pin: "machine.Pin") -> None:
-        at = self._written % RING
-        self._ticks[at] = time.ticks_ms()
-        self._closed[at] = not pin.value()
-        self._written += 1
+        self.began = latch.written > 0
+        if self.began:
+            latch.ticks[0] = time.ticks_add(latch.ticks[0], -before)
         self._flag.set()
 
     async def wait(self) -> None:
@@ -64,7 +49,7 @@ class Contact:
 
     def pending(self) -> bool:
         """Whether there are edges that nobody has taken."""
-        return self._read < self._written
+        return self._read < self._latch.written
 
     def closed(self) -> bool:
         """Whether it is closed at this moment."""
@@ -73,13 +58,14 @@ class Contact:
     def drain(self, handler: "Callable[[bool, int], None]") -> None:
         """Hand over the edges since the last call as (closed, ticks_ms), oldest first, ending with the present level.
         Allocates nothing, and an edge counts as handed over before the handler has it."""
-        while self._read < self._written:
+        latch = self._latch
+        while self._read < latch.written:
             # Looked at each time: the interrupt may go on writing meanwhile.
-            self._read = max(self._read, self._written - RING)
+            self._read = max(self._read, latch.written - RING)
             at = self._read % RING
             self._read += 1
-            self._last = bool(self._closed[at])
-            handler(self._last, self._ticks[at])
+            self._last = bool(latch.closed[at])
+            handler(self._last, latch.ticks[at])
         closed = not self._pin.value()
         if closed != self._last:
             self._last = closed

@@ -19,6 +19,7 @@ from board import ADCS, PINS
 
 from firmware.core import power, profiles
 from firmware.ports.console import say
+from firmware.ports.latch import SHORT, take
 from protocols.wire import messages
 
 TYPE_CHECKING = False
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 SETTLE_MS = {"mains": 2000, "charging": 2000, "worn": 10000}
 """A flicker of mains is no loss, a plug makes contact several times, and a strap moves with its wearer."""
-RING = 16
-"""Edges of one contact kept between two looks; of more than these the latest count."""
 SAMPLES = 7
 """Readings of a voltage, the median of which counts: a modem that sends makes the battery dip."""
 LONGEST_MS = 60000
@@ -64,41 +63,29 @@ class _Level:
 
 
 class _Contact:
-    """One further contact: a ring of its edges."""
+    """One further contact."""
 
     def __init__(self, name: str, code: int, flag: "asyncio.ThreadSafeFlag") -> None:
         self.code = code
-        self._flag = flag
-        self._ticks = [0] * RING
-        self._closed = bytearray(RING)
-        self._written = 0
+        self._latch = take(name)
+        self._latch.flag = flag
+        self._pin = self._latch.pin
         self._read = 0
         self._last = False
-        self._pin = machine.Pin(PINS[name], machine.Pin.IN, machine.Pin.PULL_UP)
-        self._pin.irq(self._interrupt, machine.Pin.IRQ_FALLING | machine.Pin.IRQ_RISING)
-        if not self._pin.value() and not self._written:
-            # It may be open again before anybody looks.
-            self._interrupt(self._pin)
 
     def pending(self) -> bool:
         """Whether there are edges that nobody has taken."""
-        return self._read < self._written
-
-    def _interrupt(self, pin: "machine.Pin") -> None:
-        at = self._written % RING
-        self._ticks[at] = time.ticks_ms()
-        self._closed[at] = not pin.value()
-        self._written += 1
-        self._flag.set()
+        return self._read < self._latch.written
 
     def drain(self, handler: "Callable[[tuple[Any, ...]], None]") -> None:
         """Hand over what waits, oldest first, ending with the present level."""
-        while self._read < self._written:
+        latch = self._latch
+        while self._read < latch.written:
             # Looked at each time: the interrupt may go on writing meanwhile.
-            self._read = max(self._read, self._written - RING)
-            at = self._read % RING
-            closed = bool(self._closed[at])
-            handler(("edge", self.code, closed, self._ticks[at]))
+            self._read = max(self._read, latch.written - SHORT)
+            at = self._read % SHORT
+            closed = bool(latch.closed[at])
+            handler(("edge", self.code, closed, latch.ticks[at]))
             self._last = closed
             self._read += 1
         closed = not self._pin.value()

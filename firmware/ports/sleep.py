@@ -71,7 +71,8 @@ class Sleep:
         return self._outputs[name]
 
     def begin(self, ms: int, memory: "Any" = None) -> bool:
-        """Sleep for so long, or until the button is pressed. Does not return if it can: then the processor starts over.
+        """Sleep for so long, or until the button is pressed, or until who does not wear the unit now puts it on. Does
+        not return if it can: then the processor starts over.
 
         Gives False, having changed nothing, while the button is closed: it would wake the board at once.
         """
@@ -94,5 +95,8 @@ class Sleep:
             pin.init(hold=True)
         esp32.gpio_deep_sleep_hold(True)
         esp32.wake_on_ext0(button, esp32.WAKEUP_ALL_LOW)
+        worn = machine.Pin(PINS["worn"], machine.Pin.IN, machine.Pin.PULL_UP) if "worn" in PINS else None
+        if worn is not None and not worn.value():
+            esp32.wake_on_ext1((worn,), esp32.WAKEUP_ANY_HIGH)
         machine.deepsleep(min(ms, LONGEST_MS))
         return True

@@ -9,9 +9,9 @@ nobody touches it. `levels` (u8) are those of pins 0 to 7, bit n is pin n.
                   "O" unit u32, levels, all levels u32           an output above pin 7 has changed
                   "E" unit u32, levels, serial u8                an order has been carried out, its interrupt has run
                   "W" unit u32, levels, ms u32                   the watchdog bites unless it is fed within this time
-                  "D" unit u32, levels, ms u32, pin u8, level u8, held u32, levels u32, memory
-                                                                 deep sleep begins, for so long (0 for ever) or until
-                                                                 the pin (255 for none) has this level
+                  "D" unit u32, levels, ms u32, pin u8, level u8, high u8, held u32, levels u32, memory
+                                                                 deep sleep begins, for so long (0 for ever), until the
+                                                                 pin (255 for none) has this level, or the other is high
     sim -> unit   "P" serial u8, pin u8, level u8                an input's level
                   "A" serial u8, channel u8, raw u16             what a converter sees
                   "R" serial u8, advertisement                   a pendant is heard

@@ -58,7 +58,8 @@ def deepsleep(time_ms: int = 0) -> None:
 
     pin, level = esp32._wake
     keep = BOARD.held if esp32._hold else 0
-    BOARD.tell(b"D", struct.pack(">IBBII", time_ms, pin, level, keep, BOARD.levels & keep) + BOARD.memory)
+    wake = struct.pack(">IBBBII", time_ms, pin, level, esp32._high, keep, BOARD.levels & keep)
+    BOARD.tell(b"D", wake + BOARD.memory)
     raise SystemExit(EXIT_DEEP_SLEEP)
 
 

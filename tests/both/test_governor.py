@@ -98,9 +98,24 @@ def test_resets_in_a_row_pause_before_a_modem_would_block_itself():
     assert not want(machine, RESET, LOOP * 10000)
     machine.handle(("alarm", True), 40000)
     assert want(machine, RESET, 40000)
-    assert not want(machine, RESET, 80000), "the next would come near the block of 30 minutes"
-    assert LOOP_ALARM < 5
-    assert want(machine, RESET, 40000 + governor.HELD_S * 1000), "by then a modem has forgotten"
+
+
+def test_an_alarm_passes_the_guard_after_any_number_of_crashes_and_has_a_bound_of_its_own():
+    kept = None
+    for _ in range(8):
+        machine = Governor(kept, least, 0, True)
+        kept = machine.state(1000)
+    assert not want(machine, RESET, 2000), "held back while nobody presses"
+    machine.handle(("alarm", True), 3000)
+    assert want(machine, RESET, 3000), "and at once when somebody does"
+    granted = [3000]
+    for now in range(4000, 600000, 1000):
+        if want(machine, RESET, now):
+            granted.append(now)
+    quick = [at for at in granted if at < 120000]
+    assert LOOP_ALARM <= len(quick) <= LOOP_ALARM + 1, "it goes on trying"
+    later = granted[len(quick) - 1 :]
+    assert all([later[i] - later[i - 1] >= governor.HELD_S * 1000 for i in range(1, len(later))])
 
 
 def test_a_registration_that_holds_or_a_graceful_end_is_no_loop():

@@ -6,7 +6,7 @@ from board import PINS
 from board_wires import BOARD
 
 from firmware.core import profiles
-from firmware.ports import sensors
+from firmware.ports import latch, sensors
 from firmware.ports.sensors import Sensors
 from protocols.wire import messages
 
@@ -121,6 +121,7 @@ def test_its_task_shows_that_it_lives():
 
 def test_a_contact_that_is_closed_at_the_start_is_told():
     rested()
+    latch.drop()
     put("man_down", 0)
     seen = []
     made = Sensors(profiles.named("personal"), seen.append)
@@ -158,14 +159,14 @@ def test_a_contact_that_is_open_again_before_the_task_runs_is_told_too():
 def test_edges_survive_a_busy_loop_and_a_failing_memory():
     async def script(made):
         # No task runs meanwhile: more edges than the ring holds, the last of them closed.
-        for _ in range(3 * sensors.RING):
+        for _ in range(3 * latch.SHORT):
             put("man_down", 0)
             put("man_down", 1)
         put("man_down", 0)
 
     made, seen = felt("personal", script)
     edges = [event for event in seen if event[0] == "edge"]
-    assert len(edges) == sensors.RING and edges[-1][2] is True
+    assert len(edges) == latch.SHORT and edges[-1][2] is True
 
     rested()
     kept = []

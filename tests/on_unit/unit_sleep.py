@@ -93,3 +93,16 @@ def test_too_much_is_refused_and_too_long_is_cut():
         assert start(machine.DEEPSLEEP_RESET, machine.TIMER_WAKE).slept == LONGEST_MS
         return
     raise AssertionError("three kilobytes were remembered")
+
+
+def test_who_puts_the_unit_on_wakes_it_and_who_wears_it_already_does_not():
+    BOARD.edge(PINS["button"], 1)
+    for worn in (1, 0):
+        esp32._high = NO_PIN
+        BOARD.edge(PINS["worn"], worn)
+        assert slept(start(), 3600000)
+        assert esp32._high == (NO_PIN if worn else PINS["worn"])
+    again = start(machine.DEEPSLEEP_RESET, machine.EXT1_WAKE)
+    assert again.woken and not again.woken_by_button(), "that is no press"
+    BOARD.edge(PINS["worn"], 1)
+    esp32._high = NO_PIN

@@ -10,6 +10,7 @@ from bench import stored
 from protocols.wire import messages
 from sim.modem.device import ASLEEP
 from sim.modem.scenario import Step
+from sim.shims.board import PINS
 
 HOUR = 3600.0
 WAKES = 6
@@ -45,3 +46,19 @@ def test_a_tracker_sends_one_heartbeat_a_wake(tmp_path: Path, build: Path, diale
         trial.device.do(Step("network", name="first", up=False))
         wakes(2)
         assert 24007 in operators, "an operator that has changed in its sleep is told"
+
+
+def test_a_unit_that_is_put_on_wakes_and_no_press_is_made_of_it(tmp_path: Path, build: Path) -> None:
+    trial = stored.Trial(tmp_path, build, "bg95", 1, stored.TRACKER)
+    with trial.world as world:
+        trial.unit.contact(0, PINS["worn"])
+        trial.wait("it never sleeps", lambda: trial.unit.board.asleep and trial.device.state == ASLEEP, 2 * HOUR)
+        trial.unit.contact(0, PINS["mains"])
+        world.run(30)
+        assert trial.unit.board.asleep, "another input does not wake it"
+        trial.unit.contact(1, PINS["worn"])
+        assert world.run(5, lambda: not trial.unit.board.asleep)
+        trial.wait("it does not sleep again", lambda: trial.unit.board.asleep, HOUR)
+        assert not trial.books.presses
+        trial.unit.press(seconds=0.1)
+        assert world.run(60, lambda: trial.unit.stage == "stored"), "while it is worn the button still wakes it"
