@@ -31,13 +31,14 @@ NAMES = ("identify", "survey", "rest", "sms_list", "sms_take", "sms_send", "gnss
 
 class Chores:
     """`takes_radio`: no network while a position is looked for; `sleeps`: this modem can be woken from PSM; `safe`: an
-    SMS of its own, and nothing else. What is not read cannot make the firmware fail again: a message on the card does
-    not go away by a restart."""
+    SMS of its own and, once one has gone, what is announced then, which may be its receipt. What is not read cannot
+    make the firmware fail again: a message on the card does not go away by a restart."""
 
     def __init__(self, takes_radio: bool, sleeps: bool, safe: bool = False) -> None:
         self.takes_radio = takes_radio
         self._safe = safe
         self.sms_out = False
+        self._sent = False
         self.locate = False
         self.on = False
         self._sleeps = sleeps
@@ -95,10 +96,10 @@ class Chores:
             return plans
         if self.sms_out and state != SEARCHING:
             plans.append((0, "sms_send", None))
+        if self._places and (self._sent or not self._safe):
+            plans.append((self._sms_at, "sms_take", self._places[0]))
         if self._safe:
             return plans
-        if self._places:
-            plans.append((self._sms_at, "sms_take", self._places[0]))
         if self._applied != self._tau and state == UP and not (alarm and self._tau is not None):
             plans.append((self._due["rest"] or 0, "rest", self._tau))
         if alarm:
@@ -130,6 +131,10 @@ class Chores:
             self._read(alarm, now)
         elif name == "sms_send":
             self.sms_out = False
+            if not self._sent:
+                # What came before it is not its answer; the next listing finds it.
+                self._places = self._places if not self._safe else []
+            self._sent = True
         elif name == "gnss_start":
             self.on = True
             self._over = False
