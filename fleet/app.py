@@ -23,7 +23,9 @@ from fleet.forwarding.notices import Notices
 from fleet.forwarding.run import Forwarding
 from fleet.forwarding.taken_door import TakenDoor
 from fleet.forwarding.taken_sip import TakenSip
+from fleet.ingest.drill_orders import order_test
 from fleet.ingest.run import Ingest
+from fleet.pairing.watch import PairingWatch
 from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
 from fleet.store.pool import make_pool
@@ -62,6 +64,7 @@ class FleetServer:
         self._forwarding = Forwarding(database_url, self._links.link_to, clock=clock)
         self._escalation = Escalation(database_url, clock=clock)
         self._drills = DrillWatch(database_url, clock=clock)
+        self._pairings = PairingWatch(database_url, order_test, clock=clock)
         self._gateways = gateways(settings)
         self._notices = Notices(database_url, self._gateways, clock=clock)
         self._heads = HeadsElsewhere(settings.heads_url, settings.heads_mail, self._gateways.get("email"))
@@ -104,7 +107,8 @@ class FleetServer:
             for gateway in self._gateways.values():
                 stack.callback(gateway.close)
             stack.push_async_callback(self._heads.close)
-            parts = (self._links, self._forwarding, self._escalation, self._notices, self._drills, self._evidence)
+            parts = (self._links, self._forwarding, self._escalation, self._notices, self._drills, self._pairings,
+                     self._evidence)  # fmt: skip
             for part in parts:
                 await part.start()
                 stack.push_async_callback(part.stop)
@@ -120,6 +124,7 @@ class FleetServer:
                 self._escalation.watch(),
                 self._notices.watch(),
                 self._drills.watch(),
+                self._pairings.watch(),
                 self._taken_sip.watch(),
                 self._evidence.watch(),
                 _watch_pages(app.state.broken),

@@ -19,7 +19,22 @@ from starlette.staticfiles import StaticFiles
 
 from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Pool
-from fleet.web import account, centres, links, login, oidc, operators, passkeys, people, technicians, tokens, units
+from fleet.web import (
+    account,
+    centres,
+    links,
+    login,
+    oidc,
+    operators,
+    pairing,
+    passkeys,
+    people,
+    recipients,
+    technicians,
+    tokens,
+    unit_life,
+    units,
+)
 from fleet.web.access import open_to_all
 from fleet.web.api.app import PREFIX, make_api
 from fleet.web.edge import Edge
@@ -119,7 +134,21 @@ def make_app(
     app.mount(PREFIX, make_api(app.state.web, box))
     app.add_middleware(Edge, body_bytes=limits.body_bytes)
     app.include_router(login.router)
-    for part in (oidc, passkeys, links, account, people, tokens, operators, technicians, units, centres):
+    pages = (
+        oidc,
+        passkeys,
+        links,
+        account,
+        people,
+        tokens,
+        operators,
+        technicians,
+        units,
+        unit_life,
+        recipients,
+        centres,
+    )
+    for part in (*pages, pairing):
         app.include_router(part.router)
     app.add_api_route("/healthz", _healthz, dependencies=[Depends(open_to_all("it says nothing but that we run"))])
     static = resources.files("fleet.web").joinpath("static")

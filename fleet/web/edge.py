@@ -24,6 +24,14 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     "X-Frame-Options": "DENY",
 }
+# The one page that reads labels with a camera: a decoder in WebAssembly, and an installable page with its manifest.
+_CAMERA_PAGE = "/pairing"
+_CAMERA_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY.replace(
+        "script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'; manifest-src 'self'"
+    ),
+    "Permissions-Policy": _HEADERS["Permissions-Policy"].replace("camera=()", "camera=(self)"),
+}
 _BODY_PATIENCE_S = 10.0
 
 
@@ -107,6 +115,9 @@ def _dress(scope: Scope, send: Send) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
                 headers[name] = value
+            if scope["path"] == _CAMERA_PAGE:
+                for name, value in _CAMERA_HEADERS.items():
+                    headers[name] = value
             # Pages and answers hold alarms: no cache keeps them. Static files are asked about each time (ETag).
             headers["Cache-Control"] = "no-cache" if scope["path"].startswith("/static/") else "no-store"
             if scope["scheme"] == "https":

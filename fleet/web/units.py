@@ -1,25 +1,31 @@
-"""Units as technicians see them: a list with the latest state of each, and one unit with its orders and proven buttons.
+"""Units: a list with the latest state of each, and one unit with its life, orders and proven buttons.
 
-Reads only. Orders to units are given on the command line (docs/commands.md).
+Reads only: `unit_life.py` moves a unit on. Orders to units are given on the command line (docs/commands.md).
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from fleet.people.model import Actor
+from fleet.registry.label import LabelError, unit_of
+from fleet.registry.life import STATES
+from fleet.registry.reference import normal
 from fleet.store.pool import fetch_all
 from fleet.store.sql_file import read_statements
 from fleet.technicians.store import conditions, tasks
-from fleet.web.access import as_actor, require
-from fleet.web.pages import Web, answering, page
+from fleet.web.access import as_actor, narrowed, require
+from fleet.web.pages import NotAllowed, Web, answering, page
 from fleet.web.technicians import chosen_municipality, municipalities
+from fleet.web.unit_life import life_of
 
 router = APIRouter()
 Who = Annotated[Actor, Depends(require("units.read"))]
@@ -31,16 +37,24 @@ _UNIT = re.compile(r"[0-9A-Fa-f]{8}")
 
 @router.get("/units")
 async def units_page(
-    request: Request, actor: Who, municipality: str = "", overdue: str = "", after: str = "", find: str = ""
+    request: Request,
+    actor: Who,
+    municipality: str = "",
+    overdue: str = "",
+    life: str = "",
+    after: str = "",
+    find: str = "",
 ) -> Response:
-    """Units by number; ``after`` is the last one of the page before, ``find`` a unit's id. htmx gets the rows only."""
-    if _UNIT.fullmatch(find.strip()):
-        return RedirectResponse(f"/units/{find.strip().lower()}", status_code=303)
+    """Units by number; ``after`` is the last one of the page before, ``find`` a unit's id, its label, or the reference
+    of who has it. htmx gets the rows only."""
+    there = await _found(request, actor, find.strip())
+    if there is not None:
+        return RedirectResponse(there, status_code=303)
     at = datetime.now(UTC)
     chosen = chosen_municipality(municipality)
     values = {
         "after": _number(after) or 0, "municipality": chosen, "overdue": overdue == "1",
-        "at": at, "most": _PAGE + 1,
+        "life": life if life in STATES else None, "at": at, "most": _PAGE + 1,
     }  # fmt: skip
     async with answering(), as_actor(Web.of(request).pool, actor) as connection:
         found = [_unit(row) for row in await fetch_all(connection, SQL["units"], values)]
@@ -49,12 +63,13 @@ async def units_page(
     template = "unit_rows.html" if request.headers.get("hx-request") == "true" else "units.html"
     return page(
         request, template, units=found[:_PAGE], older=older, towns=towns,
-        municipality="" if chosen is None else str(chosen), overdue=overdue, find=find, first=not after, at=at,
+        municipality="" if chosen is None else str(chosen), overdue=overdue, life=life, find=find, first=not after,
+        at=at,
     )  # fmt: skip
 
 
 @router.get("/units/{unit_id}")
-async def unit_page(request: Request, actor: Who, unit_id: str) -> Response:
+async def unit_page(request: Request, actor: Who, unit_id: str, refused: str = "") -> Response:
     """One unit: what it last said, what is wrong with it, its orders, and which buttons are proven."""
     number = _number(unit_id)
     place = {"unit_id": number or 0}
@@ -71,10 +86,25 @@ async def unit_page(request: Request, actor: Who, unit_id: str) -> Response:
         ]
         orders = [_times(row) for row in await fetch_all(connection, SQL["orders"], place)]
         proofs = [_times(row) for row in await fetch_all(connection, SQL["proofs"], place)]
+        life = await life_of(connection, rows[0])
     return page(
         request, "unit.html", unit=_unit(rows[0]), conditions=active, tasks=todo, orders=orders,
-        proofs=proofs, at=datetime.now(UTC),
+        proofs=proofs, life=life, refused=refused == "1", at=datetime.now(UTC),
     )  # fmt: skip
+
+
+async def _found(request: Request, actor: Actor, find: str) -> str | None:
+    """The page of what was looked for: a unit by id or label, or, for who may see these, a recipient's reference."""
+    if _UNIT.fullmatch(find):
+        return f"/units/{find.lower()}"
+    with contextlib.suppress(LabelError):
+        return f"/units/{unit_of(find):08x}"
+    with contextlib.suppress(NotAllowed, ValueError):
+        if find:
+            normal(find)
+            narrowed(actor, "recipients.read")
+            return f"/recipients?find={quote(find)}"
+    return None
 
 
 def _number(text: str) -> int | None:

@@ -2,7 +2,7 @@
 
 -- name: units
 -- One look into unit_states and unit_conditions a unit, by primary key.
-SELECT u.unit_id, u.unit_type, u.state AS registered, m.name AS municipality, s.seen_at, s.due_at, s.bearer, s.operator,
+SELECT u.unit_id, u.unit_type, u.state AS registered, u.life, m.name AS municipality, s.seen_at, s.due_at, s.bearer, s.operator,
        s.radio, s.battery, s.flags, s.version,
        coalesce((SELECT array_agg(c.part ORDER BY c.part) FROM unit_conditions c
                  WHERE c.unit_id = u.unit_id AND c.condition = 'stuck input' AND c.active), '{}') AS stuck,
@@ -11,11 +11,12 @@ SELECT u.unit_id, u.unit_type, u.state AS registered, m.name AS municipality, s.
 FROM units u JOIN municipalities m USING (municipality_id) LEFT JOIN unit_states s USING (unit_id)
 WHERE u.unit_id > %(after)s
   AND (%(municipality)s::int IS NULL OR u.municipality_id = %(municipality)s::int)
+  AND (%(life)s::text IS NULL OR u.life = %(life)s::text)
   AND (NOT %(overdue)s OR (u.state = 'active' AND (s.due_at IS NULL OR s.due_at < %(at)s)))
 ORDER BY u.unit_id LIMIT %(most)s;
 
 -- name: unit
-SELECT u.unit_id, u.unit_type, u.state AS registered, u.made_at, m.name AS municipality, s.seen_at, s.due_at, s.transport,
+SELECT u.unit_id, u.unit_type, u.state AS registered, u.made_at, u.life, u.life_until, u.grounds, u.board, u.owner, m.name AS municipality, s.seen_at, s.due_at, s.transport,
        s.bearer, s.operator, s.radio, s.battery, s.signal, s.flags, s.attempts, s.open_presses, s.refused, s.status_at,
        s.version, s.reboot, s.uptime, s.heap_low, s.temperature, s.battery_mv, s.supply_mv, s.cell, s.tac, s.last_cause,
        s.psm_active, s.psm_tau, s.edrx, s.modem

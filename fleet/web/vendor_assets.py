@@ -12,6 +12,9 @@ from pathlib import Path
 FILES = {
     "htmx.org/dist/htmx.min.js": "htmx.min.js",
     "htmx.org/LICENSE": "htmx.LICENSE",
+    "zxing-wasm/dist/iife/reader/index.js": "zxing-reader.js",
+    "zxing-wasm/dist/reader/zxing_reader.wasm": "zxing_reader.wasm",
+    "zxing-wasm/LICENSE": "zxing.LICENSE",
 }
 TARGET = Path(__file__).parent / "static" / "vendor"
 

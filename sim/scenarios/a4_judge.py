@@ -48,7 +48,7 @@ class Left:
         )
         proven = rows(
             "SELECT unit_id, old_unit_id, reference, steps, proof, fee_from, "
-            "(ended_at AT TIME ZONE 'Europe/Stockholm')::date AS day "
+            "(pairings.ended_at AT TIME ZONE 'Europe/Stockholm')::date AS day "
             "FROM pairings JOIN care_recipients USING (recipient_id) WHERE state = 'active'"
         )
         return cls(

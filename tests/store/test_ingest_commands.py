@@ -191,9 +191,11 @@ def test_a_recording_draws_no_command(database: FreshDatabase, tmp_path: Path) -
             unit, door, thief = scene.unit, await CoapUnit.open(scene), await CoapUnit.open(scene)
             recorded = unit.seal(heartbeat(1))
             await door.ask(recorded)
+            await asyncio.wait_for(scene.ingest.listening.wait(), PATIENCE_S)
             await order(scene, messages.COMMAND_STATUS)
+            await pushed(door, unit)  # at once, to where the unit was last heard
             await thief.ask(recorded)
-            assert scene.value("SELECT sends FROM unit_commands") == 0
+            assert scene.value("SELECT sends FROM unit_commands") == 1
             await door.ask(unit.seal(heartbeat(2)))
             await pushed(door, unit)
             assert thief.pushes.empty()
