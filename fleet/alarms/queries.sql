@@ -34,6 +34,15 @@ before AS (
     SELECT c.case_id, c.unit_id, c.state, c.test, c.responsible_centre FROM cases c
     WHERE c.state <> 'closed' AND c.unit_id IN (SELECT f.unit_id FROM fresh f)
 ),
+by_unit AS MATERIALIZED (
+    SELECT f.unit_id, max(f.received_at) AS at, bool_and(f.test) AS tests, count(*) AS presses
+    FROM fresh f GROUP BY f.unit_id
+),
+marked AS MATERIALIZED (
+    SELECT f.unit_id, array_agg(DISTINCT m.mark) AS marks
+    FROM fresh f CROSS JOIN LATERAL unnest(string_to_array(f.marks, ' ')) AS m(mark)
+    WHERE f.test = f.only_tests AND f.marks <> '' AND m.mark <> '' GROUP BY f.unit_id
+),
 joined AS (
     INSERT INTO cases AS c (municipality_id, unit_id, unit_type, priority, kind, input, presses, marks, opened_at,
                             pressed_at, last_press_at, test)
@@ -41,10 +50,10 @@ joined AS (
            CASE WHEN count(*) >= 2 AND min(f.priority) < 4 THEN 1 ELSE min(f.priority) END,
            (array_agg(f.kind ORDER BY f.after, f.priority, f.place))[1],
            (array_agg(f.input ORDER BY f.after, f.priority, f.place))[1],
-           count(*), coalesce((SELECT array_agg(DISTINCT m) FROM fresh g, unnest(string_to_array(g.marks, ' ')) m
-                               WHERE g.unit_id = f.unit_id AND g.test = g.only_tests AND m <> ''), '{}'),
+           count(*), coalesce(k.marks, '{}'),
            min(f.received_at), min(f.pressed_at), max(f.received_at), bool_and(f.only_tests)
-    FROM fresh f WHERE f.test = f.only_tests GROUP BY f.unit_id
+    FROM fresh f LEFT JOIN marked k USING (unit_id)
+    WHERE f.test = f.only_tests GROUP BY f.unit_id, k.marks
     ON CONFLICT (unit_id) WHERE state <> 'closed' DO UPDATE SET
         presses = CASE WHEN c.test = excluded.test THEN c.presses + excluded.presses
                        WHEN c.test THEN excluded.presses ELSE c.presses END,
@@ -84,14 +93,31 @@ kept AS (
     FROM fresh f JOIN joined j USING (unit_id)
     RETURNING unit_id, boot, seq, municipality_id, case_id, received_at
 ),
-placed AS (
+routed AS MATERIALIZED (
+    -- Which centres a route names at the moment of a press. What livlina_route says is written out: a call of it costs
+    -- as much as everything else about a press.
+    SELECT m.*,
+           coalesce((SELECT t.centre_id FROM type_routes t
+                     WHERE t.municipality_id = m.municipality_id AND t.unit_type IN (m.unit_type, 'any')
+                       AND t.rank = 1 AND t.valid_from <= m.received_at
+                     ORDER BY t.unit_type = 'any', t.valid_from DESC LIMIT 1),
+                    (SELECT r.centre_id FROM routes r
+                     WHERE r.municipality_id = m.municipality_id AND r.rank = 1)) AS first,
+           coalesce((SELECT t.centre_id FROM type_routes t
+                     WHERE t.municipality_id = m.municipality_id AND t.unit_type IN (m.unit_type, 'any')
+                       AND t.rank = 2 AND t.valid_from <= m.received_at
+                     ORDER BY t.unit_type = 'any', t.valid_from DESC LIMIT 1),
+                    (SELECT r.centre_id FROM routes r
+                     WHERE r.municipality_id = m.municipality_id AND r.rank = 2)) AS second
+    FROM (SELECT DISTINCT k.municipality_id, f.unit_type, k.received_at
+          FROM kept k JOIN fresh f USING (unit_id, boot, seq)) m
+),
+placed AS MATERIALIZED (
     -- An open case stays with the centre that has it; else the route of the moment decides.
-    SELECT k.*, f.test, w.preferred,
-           livlina_other_centre(k.municipality_id, f.unit_type, k.received_at, w.preferred) AS other
+    SELECT k.*, f.test, coalesce(b.responsible_centre, r.first, r.second) AS preferred, r.first, r.second
     FROM kept k JOIN fresh f USING (unit_id, boot, seq) LEFT JOIN before b ON b.case_id = k.case_id
-    CROSS JOIN LATERAL (SELECT coalesce(b.responsible_centre,
-                                        livlina_route(k.municipality_id, f.unit_type, 1, k.received_at),
-                                        livlina_route(k.municipality_id, f.unit_type, 2, k.received_at)) AS preferred) w
+    JOIN routed r ON r.municipality_id = k.municipality_id AND r.unit_type = f.unit_type
+                 AND r.received_at = k.received_at
 ),
 unfit AS (SELECT h.centre_id FROM centre_health h WHERE h.state NOT IN ('good', 'failing_back')),
 owed AS (
@@ -99,7 +125,8 @@ owed AS (
     INSERT INTO outbox (municipality_id, centre_id, case_id, unit_id, boot, seq, queued_at, next_try_at, test, reason)
     SELECT p.municipality_id, t.centre_id, p.case_id, p.unit_id, p.boot, p.seq, p.received_at, '-infinity', p.test,
            CASE WHEN t.centre_id = p.preferred THEN 'route' ELSE 'failover' END
-    FROM placed p
+    FROM (SELECT q.*, nullif(CASE WHEN q.first IS DISTINCT FROM q.preferred THEN q.first ELSE q.second END,
+                             q.preferred) AS other FROM placed q) p
     CROSS JOIN LATERAL (SELECT p.preferred IN (SELECT centre_id FROM unfit) AS first_unfit,
                                p.other IS NULL OR p.other IN (SELECT centre_id FROM unfit) AS second_unfit) h
     CROSS JOIN LATERAL (VALUES (p.preferred, NOT h.first_unfit OR h.second_unfit),
@@ -122,13 +149,10 @@ timed AS (
 ),
 logged AS (
     INSERT INTO case_log (municipality_id, case_id, at, change, actor, detail)
-    SELECT j.municipality_id, j.case_id, (SELECT max(f.received_at) FROM fresh f WHERE f.unit_id = j.unit_id),
-           CASE WHEN j.opened OR b.test AND NOT j.test THEN 'opened'
-                WHEN (SELECT bool_and(f.test) FROM fresh f WHERE f.unit_id = j.unit_id) THEN 'tested'
-                ELSE 'repeated' END,
-           'unit ' || lpad(to_hex(j.unit_id), 8, '0'),
-           jsonb_build_object('presses', (SELECT count(*) FROM kept k WHERE k.case_id = j.case_id))
-    FROM joined j LEFT JOIN before b ON b.case_id = j.case_id ORDER BY j.case_id
+    SELECT j.municipality_id, j.case_id, u.at,
+           CASE WHEN j.opened OR b.test AND NOT j.test THEN 'opened' WHEN u.tests THEN 'tested' ELSE 'repeated' END,
+           'unit ' || lpad(to_hex(j.unit_id), 8, '0'), jsonb_build_object('presses', u.presses)
+    FROM joined j JOIN by_unit u USING (unit_id) LEFT JOIN before b ON b.case_id = j.case_id ORDER BY j.case_id
     RETURNING position
 )
 SELECT a.unit_id, a.boot, a.seq, (f.unit_id IS NULL) AS double,
