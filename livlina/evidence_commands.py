@@ -9,7 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from livlina import report_commands
+
 evidence_app = typer.Typer(no_args_is_help=True, help="The record of every action and receipt, and reports from it.")
+report_commands.register(evidence_app)
 Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")]
 
 
