@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from fleet.people.model import HOURS, ROLES, SERVICES
+from livlina.provider_commands import provider_app
 
 people_app = typer.Typer(no_args_is_help=True, help="People, what they may do where, and how they get in.")
 token_app = typer.Typer(no_args_is_help=True, help="Programs' keys to the API.")
-provider_app = typer.Typer(no_args_is_help=True, help="Identity providers of municipalities (OpenID Connect).")
 people_app.add_typer(token_app, name="token")
 people_app.add_typer(provider_app, name="provider")
 

@@ -33,6 +33,8 @@ import uvicorn
 from fleet.alarms import store as alarms
 from fleet.alarms.decide import priority_of
 from fleet.alarms.model import Press, PressKey
+from fleet.people import store as people
+from fleet.people.model import Actor
 from fleet.registry import store as registry
 from fleet.registry.secret_box import SecretBox
 from fleet.store.embedded_postgres import EmbeddedPostgres
@@ -44,6 +46,7 @@ from tests.ports import free_port
 
 T = TypeVar("T")
 PASSWORD = "korrekt häst batteri"
+LOCAL = Actor("console:local", frozenset({"administrator"}), (0,), held=((0, frozenset({"administrator"})),))
 ROOT = Path(__file__).parents[1]
 
 
@@ -117,6 +120,22 @@ class Town:
 
     def operator(self, login: str, *municipalities: int) -> None:
         self.do("registry", lambda c: registry.add_operator(c, login, PASSWORD, municipalities))
+
+    def person(self, login: str, *grants: tuple[str, int]) -> int:
+        """Somebody with these (role, municipality) and PASSWORD; returns their number."""
+
+        async def add(connection: Connection) -> int:
+            at = datetime.now(UTC)
+            number = await people.add_person(
+                connection, LOCAL, login=login, display_name=login.title(), language="sv", municipality=0, at=at
+            )
+            for role, municipality in grants:
+                await people.grant(connection, LOCAL, number, role, people.Place(municipality), at)
+            hashed = registry.PASSWORDS.hash(PASSWORD)
+            await connection.execute("UPDATE users SET password_hash = %s WHERE user_id = %s", [hashed, number])
+            return number
+
+        return self.do("registry", add)
 
     def unit(self, unit: int, municipality: int, unit_type: str = "social") -> None:
         self.do(
@@ -270,7 +289,13 @@ def scene(postgres: EmbeddedPostgres) -> Iterator[Scene]:
 
 async def _serve(app_url: str, port: int, timings: dict[str, Any]) -> None:
     web_pool, login_pool = make_pool(app_url, "web", size=4), make_pool(app_url, "login", size=2)
-    app = make_app(web_pool=web_pool, login_pool=login_pool, listener_url=app_url, timings=Timings(**timings))
+    app = make_app(
+        web_pool=web_pool,
+        login_pool=login_pool,
+        listener_url=app_url,
+        timings=Timings(**timings),
+        box=SecretBox(bytes(32)),
+    )
     server = uvicorn.Server(
         uvicorn.Config(
             app, host="127.0.0.1", port=port, log_level="warning", access_log=False, server_header=False,

@@ -102,20 +102,18 @@ def served_by(centre: int, plan: Plan, at: datetime) -> frozenset[int]:
     found = set()
     for municipality in wanted:
         moments = [at, *(since for place, since in plan.open_since if place == municipality)]
-        if any(centre in responsible(municipality, RECEPTION, plan, at=moment, of=at) for moment in moments):
+        if any(centre in responsible(municipality, RECEPTION, plan, at=moment) for moment in moments):
             found.add(municipality)
     return frozenset(found)
 
 
-def responsible(
-    municipality: int, service: str, plan: Plan, *, at: datetime, of: datetime | None = None
-) -> frozenset[int]:
-    """The centres that give a municipality this service at ``at``, by the version that holds at ``of`` (or ``at``).
+def responsible(municipality: int, service: str, plan: Plan, *, at: datetime) -> frozenset[int]:
+    """The centres that give a municipality this service at ``at``, by the version that holds then.
 
     Where the version leaves a gap in the week, every centre of it answers for the gap: a hole in a plan must not hide
     an alarm. Empty only where the municipality has not chosen the service at all.
     """
-    rows = _newest(plan.served, municipality, service, of or at)
+    rows = _newest(plan.served, municipality, service, at)
     on_duty = frozenset(row.centre for row in rows if _on_duty(row, plan, at))
     return on_duty or frozenset(row.centre for row in rows)
 

@@ -121,6 +121,26 @@ FROM api_tokens WHERE token_hash = %(token_hash)s AND revoked_at IS NULL AND exp
 -- name: use_token
 UPDATE api_tokens SET used_at = %(at)s WHERE token_id = %(token_id)s;
 
+-- Identity providers. As livlina_registry.
+
+-- name: add_provider
+INSERT INTO identity_providers (municipality_id, name, issuer, client_id, acr, scopes, subject_claim, made_at)
+VALUES (%(municipality_id)s, %(name)s, %(issuer)s, %(client_id)s, %(acr)s, %(scopes)s, %(subject_claim)s, %(at)s)
+RETURNING provider_id;
+
+-- name: seal_provider
+UPDATE identity_providers SET client_secret = %(client_secret)s WHERE provider_id = %(provider_id)s;
+
+-- name: providers
+SELECT provider_id, municipality_id, name, issuer, client_id, client_secret IS NOT NULL AS secret, acr, scopes,
+       subject_claim, made_at, removed_at
+FROM identity_providers ORDER BY provider_id;
+
+-- name: remove_provider
+UPDATE identity_providers SET removed_at = %(at)s, client_secret = NULL
+WHERE provider_id = %(provider_id)s AND removed_at IS NULL
+RETURNING municipality_id;
+
 -- Centres and services. As livlina_registry.
 
 -- name: add_alarm_centre

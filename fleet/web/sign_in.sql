@@ -6,8 +6,7 @@ VALUES (%(ticket_hash)s, %(purpose)s, %(user_id)s, %(session_hash)s, %(provider_
         now() + make_interval(secs => %(life)s));
 
 -- name: forget_tickets
-DELETE FROM sign_in_tickets WHERE ticket_hash IN (
-    SELECT ticket_hash FROM sign_in_tickets WHERE expires_at < now() LIMIT 100 FOR UPDATE SKIP LOCKED);
+DELETE FROM sign_in_tickets WHERE expires_at < now();
 
 -- name: take_ticket
 -- Whoever deletes the row has it: a ticket is answered once, however many answers come at once.
