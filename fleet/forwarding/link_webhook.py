@@ -79,6 +79,10 @@ class WebhookLink:
         """One attempt. Never raises for the network."""
         return await self._post(body_of(owed), {KEY: key_of(owed)})
 
+    async def post(self, body: bytes, key: str) -> Outcome:
+        """One attempt with a document of the caller's own, signed as an alarm is. Never raises for the network."""
+        return await self._post(body, {KEY: key})
+
     async def probe(self) -> Outcome:
         """A signed ``{"kind":"heartbeat"}`` by the alarms' own way: address, certificate, signature and program. It
         never reaches a person."""
