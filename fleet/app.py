@@ -29,6 +29,7 @@ from fleet.pairing.watch import PairingWatch
 from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
 from fleet.store.pool import make_pool
+from fleet.subscriptions.run import Subscriptions
 from fleet.technicians.watch import DrillWatch
 from fleet.web.app import make_app
 
@@ -67,6 +68,7 @@ class FleetServer:
         self._pairings = PairingWatch(database_url, order_test, clock=clock)
         self._gateways = gateways(settings)
         self._notices = Notices(database_url, self._gateways, clock=clock)
+        self._subscriptions = Subscriptions(database_url, box, clock=clock)
         self._heads = HeadsElsewhere(settings.heads_url, settings.heads_mail, self._gateways.get("email"))
         self._evidence = Evidence(
             database_url,
@@ -108,7 +110,7 @@ class FleetServer:
                 stack.callback(gateway.close)
             stack.push_async_callback(self._heads.close)
             parts = (self._links, self._forwarding, self._escalation, self._notices, self._drills, self._pairings,
-                     self._evidence)  # fmt: skip
+                     self._evidence, self._subscriptions)  # fmt: skip
             for part in parts:
                 await part.start()
                 stack.push_async_callback(part.stop)
@@ -127,6 +129,7 @@ class FleetServer:
                 self._pairings.watch(),
                 self._taken_sip.watch(),
                 self._evidence.watch(),
+                self._subscriptions.watch(),
                 _watch_pages(app.state.broken),
             )
             ends = {asyncio.create_task(end) for end in watched}
