@@ -92,11 +92,14 @@ class Books:
 
     def receipt(self, unit: int, items: list[tuple[int, int, int]], at: float) -> bytes:
         """A sealed receipt."""
+        return self.sealed(unit, messages.Receipt(items=items, time=EPOCH + int(at)))
+
+    def sealed(self, unit: int, message: Any) -> bytes:
+        """A message to a unit, in its envelope."""
         me = self.identities[unit]
         key, _ = seal.derive(sha256, me.secret16, seal.kid(unit, me.generation), seal.DOWN)
         self._nonce += 1
-        plain = messages.Receipt(items=items, time=EPOCH + int(at)).encode()
-        return seal.seal_down(AESCCM(key, tag_length=8), self._nonce.to_bytes(13, "big"), plain)
+        return seal.seal_down(AESCCM(key, tag_length=8), self._nonce.to_bytes(13, "big"), message.encode())
 
 
 class Receiver:
@@ -190,6 +193,11 @@ class Receiver:
         if unit in self._peers:
             frame = self.books.receipt(unit, [(boot, seq, stage)], self._world.clock.now())
             self._carry_out(self._machine.push(self._peers[unit], frame))
+
+    def order(self, unit: int, number: int, kind: int, args: dict[int, Any]) -> None:
+        """A command, pushed to where the unit was last heard from."""
+        command = messages.Command(number=number, kind=kind, args=args, time=EPOCH + int(self._world.clock.now()))
+        self._carry_out(self._machine.push(self._peers[unit], self.books.sealed(unit, command)))
 
     def close(self) -> None:
         """No server any more."""

@@ -41,10 +41,13 @@ class Locate:
         """Whether to look for the position now."""
         return self._until is not None and now < self._until
 
-    def takes(self, now: int) -> bool:
-        """Whether a position that was found now is told."""
-        if not self.wanted(now) or now < self._next:
+    def takes(self, fixed: bool, now: int) -> bool:
+        """Whether a position that was found now is told. One that is not `fixed`, the cell alone, ends nothing: it is
+        told first, and what the satellites say comes behind it."""
+        if not self.wanted(now) or (fixed and now < self._next):
             return False
+        if not fixed:
+            return True
         self._next = now + self._every
         if self.rule != POSITION_IN_SEARCH:
             self._until = None

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     Actions = list[tuple[Any, ...]]
     Key = tuple[int, int]
 
+_LATITUDE = 1
+"""In the data of a position: there is a fix, and not the cell alone."""
 _LONGEST_JITTER_MS = 60000
 _WOKEN_JITTER_MS = 1000
 REBOOT_MS = 10000
@@ -235,7 +237,7 @@ class Unit:
         return [] if data is None else self._event(messages.EVENT_FAULT, data, None, now)
 
     def _on_position(self, event: "tuple[Any, ...]", now: int) -> "Actions":
-        if not self._locate.takes(now):
+        if not self._locate.takes(_LATITUDE in event[1], now):
             return []
         return self._event(messages.EVENT_POSITION, event[1], self._locate.about(), now)
 

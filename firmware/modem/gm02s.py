@@ -1,4 +1,5 @@
-"""Sequans GM02S (Monarch 2). It has a reset line and no power key; sockets are numbered from 1."""
+"""Sequans GM02S (Monarch 2). It has a reset line and no power key; sockets are numbered from 1. Its receiver for
+positions shares the radio: no network meanwhile."""
 
 from firmware.core import at_syntax
 from firmware.core.at import Command
@@ -34,14 +35,18 @@ class Gm02s(Dialect):
     """Sockets in command mode: +SQNSRING announces, +SQNSRECV reads."""
 
     name = "gm02s"
-    heads = Dialect.heads + ("+SQNSRING", "+SQNSH", "+SHUTDOWN")
+    heads = Dialect.heads + ("+SQNSRING", "+SQNSH", "+SHUTDOWN", "+LPGNSSFIXREADY")
     boot = ("+SYSSTART",)
     iccid_command = "AT+SQNCCID"
     iccid_head = "+SQNCCID"
     settings = ("AT+CTZU=1",)  # unconfirmed
+    gnss_takes_radio = True
     timeouts = dict(Dialect.timeouts)
     # Here the command itself waits for the connection (see _SOCKET), and nothing else is heard meanwhile.
     timeouts.update({"open": 15000})
+
+    def __init__(self) -> None:
+        self._fix: "dict[str, int] | None" = None
 
     def off_command(self) -> str:
         return "AT+SQNSSHDN"  # unconfirmed
@@ -119,9 +124,30 @@ class Gm02s(Dialect):
     def close(self, socket: int) -> "Procedure":
         yield Command("AT+SQNSH=" + socket_number(socket, _FIRST), self.timeouts["close"])
 
+    def gnss_start(self) -> "Procedure":
+        # One position, told by a URC as soon as there is one.
+        self._fix = None
+        yield from self.functionality(0)
+        yield from need(Command('AT+LPGNSSFIXPROG="single"', self.timeouts["short"]))
+
+    def gnss_stop(self) -> "Procedure":
+        yield Command('AT+LPGNSSFIXPROG="stop"', self.timeouts["short"])
+        yield from self.functionality(1)
+
+    def gnss_fix(self) -> "Procedure":
+        fix, self._fix = self._fix, None
+        return fix
+        yield
+
     def own_event(self, head: str, values: "list[Any]") -> "tuple[Any, ...] | None":
         if head == "+SQNSRING":
             return socket_event("data", values, 0, _FIRST)
+        if head == "+LPGNSSFIXREADY":
+            # number, time, seconds, confidence (m), latitude, longitude, elevation (unconfirmed)
+            latitude, longitude = [scaled(values[place], 7) if len(values) > place else None for place in (4, 5)]
+            if latitude is not None and longitude is not None:
+                self._fix = {"latitude": latitude, "longitude": longitude}
+            return None
         if head == "+SQNSH":
             return socket_event("closed", values, 0, _FIRST)
         if head == "+CGEV" and ("DEACT" in str(values[0]) or "DETACH" in str(values[0])):

@@ -17,12 +17,14 @@ from livlina.gateway import add_gateway
 from protocols.wire import messages
 from sim.house import House, Ports
 from sim.modem.scenario import Scenario, Step, load
+from sim.units import UnitError
 from tests.ports import free_port
 from tests.sms_gateway import SmsOperator, sms_operator
 
 FLEETS_NUMBER = "+46700000001"
 UNITS_NUMBER = "46700000002"
 SWITCHED_S = 20.0
+BY_SMS_S = 90.0
 """SIM 1 dead: a press is stored within this time (issue 3)."""
 
 
@@ -117,6 +119,29 @@ class Messenger:
         await asyncio.gather(*self._tasks)
 
 
+def test_without_the_way_by_sms_the_same_press_is_stored_nowhere(data_folder: Path) -> None:
+    """The negative control: the same house and the same loss, and a unit that knows no number of the fleet."""
+
+    async def journey() -> None:
+        house = House(
+            data_folder, 1, Ports.free(), heartbeat_s=5, pipe_of=lambda unit: "coap", modems={1: two_cards("bg95")}
+        )
+        async with living(house) as device:
+            sent: list[bytes] = []
+            device.on_sms = lambda number, payload: sent.append(payload)
+            device.do(Step("block", at_ms=0, port=house.ports.coap, up=False))
+            await house.fleet.press(1)
+            await house.fleet.wait_lamp(1, "not_delivered", 20)
+            with pytest.raises(UnitError):
+                await house.fleet.wait_lamp(1, "stored", BY_SMS_S)
+            assert not sent and ask(house, "SELECT count(*) FROM presses") == [(0,)]
+            # It was still trying all the time.
+            device.do(Step("block", at_ms=0, port=house.ports.coap, up=True))
+            await house.fleet.wait_lamp(1, "stored", 90)
+
+    asyncio.run(journey())
+
+
 def test_with_no_data_on_any_card_a_press_is_stored_by_sms_and_its_wearer_sees_it(data_folder: Path) -> None:
     async def journey() -> None:
         async with sms_operator() as operator:
@@ -137,7 +162,7 @@ def test_with_no_data_on_any_card_a_press_is_stored_by_sms_and_its_wearer_sees_i
                     device.do(Step("block", at_ms=0, port=house.ports.coap, up=False))
                     await house.fleet.press(1)
                     await house.fleet.wait_lamp(1, "not_delivered", 20)
-                    await house.fleet.wait_lamp(1, "stored", 90)
+                    await house.fleet.wait_lamp(1, "stored", BY_SMS_S)
                 finally:
                     delivering.cancel()
                     await asyncio.gather(delivering, return_exceptions=True)

@@ -285,7 +285,15 @@ def test_position():
     # A stale position beside an empty fix flag is none.
     stale = fix.replace("1,1,", "1,,")
     assert value(SIM, SIM.gnss_fix(), [("AT+CGNSINF", [stale, "OK"])]) is None
-    assert failure(GM, GM.gnss_fix(), []) == ("unsupported", None)
+    gm = Gm02s()
+    assert value(gm, gm.gnss_fix(), []) is None
+    ready = '+LPGNSSFIXREADY: 0,"2026-11-21T22:20:31.000000",20,"42.0","59.332580","18.064900","20.0"'
+    assert gm.event(ready) is None
+    assert value(gm, gm.gnss_fix(), []) == {"latitude": 593325800, "longitude": 180649000}
+    assert value(gm, gm.gnss_fix(), []) is None, "a position is told once"
+    for wrong in ("+LPGNSSFIXREADY: 0", '+LPGNSSFIXREADY: 0,"x",1,"2","north","18.0","1"'):
+        gm.event(wrong)
+        assert value(gm, gm.gnss_fix(), []) is None
 
 
 def test_nothing_smuggles_a_command_in():
