@@ -21,8 +21,10 @@ from fleet.web.api import (
     cases,
     centres,
     commands,
+    fleet,
     people,
     recipients,
+    reports,
     routines,
     searches,
     tasks,
@@ -48,7 +50,8 @@ log = logging.getLogger("livlina.api")
 PREFIX = "/api/v1"
 ROUTERS = (
     cases.router, units.router, commands.router, recipients.router, searches.router, routines.router, centres.router,
-    tasks.router, people.router, audit.router, webhooks.router,
+    tasks.router, people.router, audit.router, reports.router, fleet.router,
+    webhooks.router,
 )  # fmt: skip
 
 _PROBLEM = {
@@ -78,7 +81,12 @@ _WHY = {
     "429": "too many attempts",
     "503": "the database does not answer: look whether the change was made, then try again",
 }
-_DOCUMENT = {"application/json": {"schema": {"type": "object"}}}
+_CONTENT = {
+    "application/json": {"schema": {"type": "object"}},
+    "text/csv": {"schema": {"type": "string"}},
+    "application/pdf": {"schema": {"type": "string", "format": "binary"}},
+}
+_KINDS = {"json": "application/json", "csv": "text/csv", "pdf": "application/pdf"}
 
 
 def make_api(web: Web | None, box: SecretBox | None) -> FastAPI:
@@ -166,12 +174,21 @@ def _complete(operation: dict[str, Any], method: str, permission: str | None) ->
         if code == "204":
             response.pop("content", None)
         elif code.startswith("2"):
-            response["content"] = _DOCUMENT
+            formats = _formats(operation)
+            response["content"] = {kind: _CONTENT[kind] for kind in formats}
     wanted = ["401", "403", "404", "422", "503"]
     if method != "get":
         wanted += ["400", "409", "412", "413"]
     for code in wanted:
         responses[code] = {"$ref": f"#/components/responses/{code}"}
+
+
+def _formats(operation: dict[str, Any]) -> list[str]:
+    """The media types of an answer: JSON, and what the parameter ``format`` can ask for."""
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] == "format":
+            return [_KINDS[name] for name in parameter["schema"]["enum"]]
+    return ["application/json"]
 
 
 def _permission(route: APIRoute) -> str | None:
