@@ -16,6 +16,7 @@ import typer
 
 from fleet.settings import Settings, SettingsError
 from livlina import centre_commands, field_commands, routing_commands
+from livlina.api_commands import api_app
 from livlina.bulk_commands import fleet_app
 from livlina.centre_decode import centre_decode, centre_schema
 from livlina.centre_talk_commands import centre_receive, centre_send
@@ -36,6 +37,7 @@ app.add_typer(operator_app, name="operator")
 app.add_typer(centre_app, name="centre")
 app.add_typer(cost_app, name="cost")
 app.add_typer(fleet_app, name="fleet")
+app.add_typer(api_app, name="api")
 app.add_typer(evidence_app, name="evidence")
 app.add_typer(people_app, name="people")
 field_commands.register(app, unit_app)
