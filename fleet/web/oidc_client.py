@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 import httpx
 from joserfc import jwk, jwt
@@ -99,7 +99,9 @@ class Providers:
         document = await self._document(provider.issuer)
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": back,
                 "code_verifier": secrets.verifier, "client_id": provider.client_id}  # fmt: skip
-        identity = None if provider.client_secret is None else (provider.client_id, provider.client_secret)
+        identity = None
+        if provider.client_secret is not None:  # each part is form-encoded first (RFC 6749, 2.3.1)
+            identity = (quote_plus(provider.client_id), quote_plus(provider.client_secret))
         answer = await self._ask("POST", _endpoint(document, "token_endpoint"), data=form, auth=identity)
         token = answer.get("id_token")
         if not isinstance(token, str):
