@@ -86,7 +86,8 @@ async def pairing_page(request: Request, _actor: Who) -> Response:
 async def worker() -> Response:
     """The service worker, from a path whose scope is the page's."""
     script = resources.files("fleet.web").joinpath("static", "pairing-worker.js").read_text(encoding="utf-8")
-    return Response(f"const KEPT = {json_for_page(list(_KEPT))};\n{script}", media_type="text/javascript")
+    body = f"const KEPT = {json_for_page(list(_KEPT))};\n{script}"
+    return Response(body, media_type="text/javascript", headers={"Service-Worker-Allowed": "/pairing"})
 
 
 @router.get("/pairing/manifest.webmanifest", dependencies=[Depends(open_to_all("a name and an icon"))])
