@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from fleet.people.decide import stepped_up
-from fleet.people.model import Actor
+from fleet.people.model import INSTALLATION, Actor
 from fleet.people.store import places
 from fleet.store.pool import fetch_all
 from fleet.web.access import actor_of, as_actor, require
@@ -40,7 +40,12 @@ async def account_page(request: Request, _actor: Own, done: str = "", wrong: str
     sessions = await web.sessions.of_person(session.user)
     async with answering(), as_actor(web.pool, whole) as connection:
         names = {row["municipality_id"]: row["name"] for row in await places(connection)}
-    held = [(names.get(place, str(place)), sorted(roles)) for place, roles in session.held]
+    everywhere = dict(session.held).get(INSTALLATION, frozenset())
+    held = [
+        (place, names.get(place, str(place)), sorted(roles if place == INSTALLATION else roles - everywhere))
+        for place, roles in session.held
+        if place == INSTALLATION or roles - everywhere
+    ]
     linked = {row["provider_id"] for row in links}
     return page(
         request, "account.html", me=_plain(me), passkeys=[_plain(row) for row in passkeys],
