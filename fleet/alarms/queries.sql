@@ -94,30 +94,27 @@ kept AS (
     RETURNING unit_id, boot, seq, municipality_id, case_id, received_at
 ),
 routed AS MATERIALIZED (
-    -- Which centres a route names at the moment of a press. What livlina_route says is written out: a call of it costs
-    -- as much as everything else about a press.
-    SELECT m.*,
+    -- Which centres a route names at the moment of a press. Materialized, and livlina_route written out: merged into what
+    -- follows it stood there some thirty times, and each place where a function stands is planned anew every time.
+    SELECT k.*, f.test,
            coalesce((SELECT t.centre_id FROM type_routes t
-                     WHERE t.municipality_id = m.municipality_id AND t.unit_type IN (m.unit_type, 'any')
-                       AND t.rank = 1 AND t.valid_from <= m.received_at
+                     WHERE t.municipality_id = k.municipality_id AND t.unit_type IN (f.unit_type, 'any')
+                       AND t.rank = 1 AND t.valid_from <= k.received_at
                      ORDER BY t.unit_type = 'any', t.valid_from DESC LIMIT 1),
                     (SELECT r.centre_id FROM routes r
-                     WHERE r.municipality_id = m.municipality_id AND r.rank = 1)) AS first,
+                     WHERE r.municipality_id = k.municipality_id AND r.rank = 1)) AS first,
            coalesce((SELECT t.centre_id FROM type_routes t
-                     WHERE t.municipality_id = m.municipality_id AND t.unit_type IN (m.unit_type, 'any')
-                       AND t.rank = 2 AND t.valid_from <= m.received_at
+                     WHERE t.municipality_id = k.municipality_id AND t.unit_type IN (f.unit_type, 'any')
+                       AND t.rank = 2 AND t.valid_from <= k.received_at
                      ORDER BY t.unit_type = 'any', t.valid_from DESC LIMIT 1),
                     (SELECT r.centre_id FROM routes r
-                     WHERE r.municipality_id = m.municipality_id AND r.rank = 2)) AS second
-    FROM (SELECT DISTINCT k.municipality_id, f.unit_type, k.received_at
-          FROM kept k JOIN fresh f USING (unit_id, boot, seq)) m
+                     WHERE r.municipality_id = k.municipality_id AND r.rank = 2)) AS second
+    FROM kept k JOIN fresh f USING (unit_id, boot, seq)
 ),
 placed AS MATERIALIZED (
     -- An open case stays with the centre that has it; else the route of the moment decides.
-    SELECT k.*, f.test, coalesce(b.responsible_centre, r.first, r.second) AS preferred, r.first, r.second
-    FROM kept k JOIN fresh f USING (unit_id, boot, seq) LEFT JOIN before b ON b.case_id = k.case_id
-    JOIN routed r ON r.municipality_id = k.municipality_id AND r.unit_type = f.unit_type
-                 AND r.received_at = k.received_at
+    SELECT r.*, coalesce(b.responsible_centre, r.first, r.second) AS preferred
+    FROM routed r LEFT JOIN before b ON b.case_id = r.case_id
 ),
 unfit AS (SELECT h.centre_id FROM centre_health h WHERE h.state NOT IN ('good', 'failing_back')),
 owed AS (

@@ -86,7 +86,11 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("url", "url", None, "set by --to: where to POST"),
         _CA,
     ),
-    "jsonl": (Option("file", "word", None, "set by --to: the file's name, before its date is put in"),),
+    "jsonl": (
+        Option("file", "word", None, "set by --to: the file's name, before its date is put in"),
+        Option("keep_days", "number", 90, "days after which a file is deleted; 0 never"),
+        Option("max_mb", "number", 1024, "MiB that all files may hold, the oldest go first; 0 without end"),
+    ),
 }  # fmt: skip
 
 SECRETS: dict[str, Secret] = {

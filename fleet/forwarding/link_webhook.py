@@ -41,9 +41,14 @@ def sign(secret: bytes, at: int, body: bytes) -> str:
     return f"t={at},v1={mac}"
 
 
-def body_of(owed: Owed) -> bytes:
-    """The document of a press: same row, same octets. After a refusal only what the model demands, and the case."""
+def body_of(owed: Owed, *, with_reason: bool = False) -> bytes:
+    """The document of a press: same row, same octets. After a refusal only what the model demands, and the case.
+
+    ``with_reason`` says in ``extra.reason`` why it goes there where no route says so: failover or escalation.
+    """
     alarm = normalized(owed)
+    if with_reason and owed.reason != "route":
+        alarm = replace(alarm, extra={**alarm.extra, "reason": owed.reason})
     if not sends_minimal(owed):
         return _octets(to_json(alarm))
     bare = to_json(_bare(alarm))

@@ -19,7 +19,7 @@ from fleet.forwarding.centre_tls import client_context
 from fleet.forwarding.dc09_client import ClockOffset
 from fleet.forwarding.dc09_client import Way as Dc09Way
 from fleet.forwarding.link_dc09 import Dc09Link
-from fleet.forwarding.link_jsonl import JsonLinesLink
+from fleet.forwarding.link_jsonl import Bounds, JsonLinesLink
 from fleet.forwarding.link_scaip import ScaipLink
 from fleet.forwarding.link_sos_access import Naming, SosAccessLink
 from fleet.forwarding.link_webhook import WebhookLink
@@ -74,7 +74,8 @@ def link_to(
         case "jsonl":
             if options["file"] is None:
                 raise OptionError("jsonl: it has no file")
-            return JsonLinesLink(Path(options["file"]), clock)
+            bounds = Bounds(options["keep_days"], options["max_mb"] << 20)
+            return JsonLinesLink(Path(options["file"]), clock, bounds)
     raise OptionError(f"there is no way to a centre of protocol {centre.protocol[:40]!a}")
 
 
