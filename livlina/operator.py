@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from fleet.people import store as people
 from fleet.registry import store as registry
 from fleet.settings import Settings
-from fleet.store.pool import Connection
+from fleet.store.pool import Connection, fetch_all
+from livlina.people import LOCAL
 from livlina.registry_connection import in_registry
 
 
@@ -27,6 +30,9 @@ def add_operator(settings: Settings, login: str, municipalities: Sequence[int]) 
         if missing:
             raise LookupError(f"municipality {missing[0]} is unknown: add it with `livlina municipality add`")
         await registry.add_operator(connection, login, password, sorted(set(municipalities)))
+        person = int((await fetch_all(connection, people.SQL["person_of_login"], {"login": login}))[0]["person_id"])
+        for municipality in sorted(set(municipalities)):
+            await people.grant(connection, LOCAL, person, "operator", people.Place(municipality), datetime.now(UTC))
 
     in_registry(settings, work)
     return {"login": login, "password": password, "municipalities": sorted(set(municipalities))}

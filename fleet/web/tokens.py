@@ -87,4 +87,8 @@ async def _page(
 def _token(row: dict[str, Any], names: dict[int, str], at: datetime) -> dict[str, Any]:
     state = "revoked" if row["revoked_at"] is not None else "expired" if row["expires_at"] <= at else "good"
     plain = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
-    return {**plain, "state": state, "places": [names.get(place, str(place)) for place in row["municipalities"]]}
+    return {
+        **plain,
+        "state": state,
+        "places": [None if place == INSTALLATION else names.get(place, str(place)) for place in row["municipalities"]],
+    }
