@@ -1,19 +1,24 @@
 -- Units as technicians see them. All of it runs as livlina_web, which may not read keys, nor arguments of orders.
 
 -- name: units
--- One look into unit_states and unit_conditions a unit, by primary key.
-SELECT u.unit_id, u.unit_type, u.state AS registered, u.life, m.name AS municipality, s.seen_at, s.due_at, s.bearer, s.operator,
-       s.radio, s.battery, s.flags, s.version,
+-- The page is cut first, then each of its rows is looked up: what stands around a unit is never asked of those that are
+-- not shown.
+SELECT p.*, m.name AS municipality,
        coalesce((SELECT array_agg(c.part ORDER BY c.part) FROM unit_conditions c
-                 WHERE c.unit_id = u.unit_id AND c.condition = 'stuck input' AND c.active), '{}') AS stuck,
+                 WHERE c.unit_id = p.unit_id AND c.condition = 'stuck input' AND c.active), '{}') AS stuck,
        EXISTS (SELECT 1 FROM unit_conditions c
-               WHERE c.unit_id = u.unit_id AND c.condition = 'mains lost' AND c.active) AS mains_lost
-FROM units u JOIN municipalities m USING (municipality_id) LEFT JOIN unit_states s USING (unit_id)
-WHERE u.unit_id > %(after)s
-  AND (%(municipality)s::int IS NULL OR u.municipality_id = %(municipality)s::int)
-  AND (%(life)s::text IS NULL OR u.life = %(life)s::text)
-  AND (NOT %(overdue)s OR (u.state = 'active' AND (s.due_at IS NULL OR s.due_at < %(at)s)))
-ORDER BY u.unit_id LIMIT %(most)s;
+               WHERE c.unit_id = p.unit_id AND c.condition = 'mains lost' AND c.active) AS mains_lost
+FROM (
+    SELECT u.unit_id, u.municipality_id, u.unit_type, u.state AS registered, u.life, s.seen_at, s.due_at, s.bearer,
+           s.operator, s.radio, s.battery, s.flags, s.version
+    FROM units u LEFT JOIN unit_states s ON s.unit_id = u.unit_id AND s.unit_id > %(after)s  -- where a merge begins
+    WHERE u.unit_id > %(after)s
+      AND (%(municipality)s::int IS NULL OR u.municipality_id = %(municipality)s::int)
+      AND (%(life)s::text IS NULL OR u.life = %(life)s::text)
+      AND (NOT %(overdue)s OR (u.state = 'active' AND (s.due_at IS NULL OR s.due_at < %(at)s)))
+    ORDER BY u.unit_id LIMIT %(most)s
+) p JOIN municipalities m USING (municipality_id)
+ORDER BY p.unit_id;
 
 -- name: unit
 SELECT u.unit_id, u.unit_type, u.state AS registered, u.made_at, u.life, u.life_until, u.grounds, u.board, u.owner, m.name AS municipality, s.seen_at, s.due_at, s.transport,
