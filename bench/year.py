@@ -16,6 +16,8 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from heapq import nlargest
+from itertools import pairwise
 from pathlib import Path
 
 from protocols.wire import messages
@@ -37,6 +39,7 @@ BACK_S = 900
 LEAK_BYTES = 4096
 """So much may the low-water mark fall after the first week: a peak that is rarer than that is no leak."""
 FIRST_WEEK_S = 7 * DAY_S
+LATEST = 6
 HEARTBEAT_S = {"mains": 450, "battery": 14400}
 PROFILE = {"mains": 1, "battery": 3}
 # Both networks: (first day, every so many days, hours).
@@ -46,7 +49,8 @@ BLACKOUT = (41, 60, 2)
 @dataclass(frozen=True)
 class Year:
     """What a run has shown; times in seconds, heap in bytes. `late` is the longest wait beyond what was announced,
-    outside blackouts; `back` the longest from a blackout's end to the next message."""
+    outside blackouts; `back` the longest from a blackout's end to the next message. `latest` are the longest waits as
+    (day, seconds), `heap_fell` the days on which the low-water mark fell, and to what."""
 
     kind: str
     days: float
@@ -63,6 +67,8 @@ class Year:
     power_cuts: int
     heap_first: int
     heap_last: int
+    heap_fell: tuple[tuple[float, int], ...]
+    latest: tuple[tuple[float, float], ...]
     real_s: float
 
     @property
@@ -133,6 +139,7 @@ class Ledger:
         self.due: float | None = None
         self.boots: set[int] = set()
         self.heap: list[tuple[float, int]] = []
+        self.waits: list[tuple[float, float]] = []
         books.on_message = self.note
 
     def note(self, arrival: Arrival) -> None:
@@ -146,12 +153,22 @@ class Ledger:
             self.due = None
         elif self.due is not None:
             self.late = max(self.late, arrival.at - self.due)
+            self.waits = nlargest(LATEST, [*self.waits, (arrival.at - self.due, arrival.at)])
         self.last = arrival.at
         if isinstance(message, messages.Heartbeat):
             self.due = arrival.at + message.next_due
             low = (message.status or {}).get(messages.STATUS_HEAP_LOW)
             if low is not None:
                 self.heap.append((arrival.at, low))
+
+    def latest(self) -> tuple[tuple[float, float], ...]:
+        """The longest waits beyond what was announced: (day, seconds), longest first."""
+        return tuple((round(at / DAY_S, 3), round(late, 1)) for late, at in self.waits)
+
+    def heap_fell(self) -> tuple[tuple[float, int], ...]:
+        """When the low-water mark fell: (day, bytes). A leak goes on falling, a rare peak falls once."""
+        marks = pairwise([(0.0, sys.maxsize), *self.heap])
+        return tuple((round(at / DAY_S, 2), low) for (_, before), (at, low) in marks if low < before)
 
 
 def blackout_between(start: float, end: float) -> float | None:
@@ -189,7 +206,8 @@ def measure(days: float, kind: str = "mains", dialect: str = "bg95", seed: int =
                 kind, days, books.heartbeats, books.types.total(), receiver.wraps,
                 round(max(ledger.late, world.clock.now() - (ledger.due or 0)), 1), round(ledger.back, 1), interval,
                 len(ledger.boots), unit.naps, len(unit.resets), rig.device.hangs, rig.device.power_cuts,
-                min(early, default=0), min((low for _, low in ledger.heap), default=0),
+                min(early, default=0), min((low for _, low in ledger.heap), default=0), ledger.heap_fell(),
+                ledger.latest(),
                 round(time.monotonic() - started, 1),
             )  # fmt: skip
     finally:
