@@ -30,10 +30,14 @@ from fleet.web import (
     passkeys,
     people,
     recipients,
+    record,
+    reports,
+    routines,
     technicians,
     tokens,
     unit_life,
     units,
+    webhooks,
 )
 from fleet.web.access import open_to_all
 from fleet.web.api.app import PREFIX, make_api
@@ -147,6 +151,10 @@ def make_app(
         unit_life,
         recipients,
         centres,
+        record,
+        reports,
+        routines,
+        webhooks,
     )
     for part in (*pages, pairing):
         app.include_router(part.router)

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from fleet.evidence.audit import record
 from fleet.people.model import Actor
+from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
 from fleet.subscriptions.decide import ROOTS, is_pattern
@@ -39,7 +40,8 @@ SQL = read_statements("fleet.web.api", "webhooks.sql")
 Manages = Annotated[Actor, Depends(require("webhooks.write"))]
 
 
-def _address(url: str) -> str:
+def address(url: str) -> str:
+    """The address of a receiver. Raises ValueError with what to write."""
     try:
         parts = urlsplit(url)
         ok = parts.scheme in ("https", "http") and bool(parts.hostname) and parts.username is None
@@ -57,7 +59,7 @@ def _event(pattern: str) -> str:
     return pattern
 
 
-Address = Annotated[str, StringConstraints(max_length=500, pattern=r"^[!-~]+$"), AfterValidator(_address)]
+Address = Annotated[str, StringConstraints(max_length=500, pattern=r"^[!-~]+$"), AfterValidator(address)]
 Event = Annotated[str, StringConstraints(max_length=60, pattern=r"^[a-z_.*]+$"), AfterValidator(_event)]
 
 
@@ -86,21 +88,9 @@ async def subscribe(request: Request, actor: Manages, body: NewSubscription, key
     box = box_of(request)
 
     async def work(connection: Connection) -> Any:
-        at = datetime.now(UTC)
-        values = {
-            "municipality_id": body.municipality, "url": body.url, "events": sorted(set(body.events)),
-            "actor": actor.name, "at": at,
-        }  # fmt: skip
-        number = (await fetch_all(connection, SQL["subscribe"], values))[0]["id"]
-        secret = secrets.token_urlsafe(32)
-        sealed = box.seal_for_centre(secret.encode(), number, "subscription")
-        await connection.execute(SQL["seal"], {"id": number, "sealed": sealed})
-        await record(
-            connection, actor=actor.name, action="webhook.subscribed", municipality_id=body.municipality,
-            subject=f"webhook:{number}", detail={}, at=at,
-        )  # fmt: skip
-        return {"id": number, "municipality_id": body.municipality, "url": body.url, "events": values["events"],
-                "secret": secret}  # fmt: skip
+        return await make_subscription(
+            connection, box, actor, body.municipality, body.url, body.events, datetime.now(UTC)
+        )
 
     return await write(request, actor, work, status=201, keep=False)
 
@@ -112,14 +102,36 @@ async def end(
     """What was not delivered yet is not sent any more."""
 
     async def work(connection: Connection) -> Any:
-        at = datetime.now(UTC)
-        rows = await fetch_all(connection, SQL["end"], {"id": subscription, "at": at})
-        if not rows:
+        if not await end_subscription(connection, actor, subscription, datetime.now(UTC)):
             raise not_found("subscription")
-        await record(
-            connection, actor=actor.name, action="webhook.ended", municipality_id=rows[0]["municipality_id"],
-            subject=f"webhook:{subscription}", detail={}, at=at,
-        )  # fmt: skip
         return None
 
     return await write(request, actor, work, key=key, status=204)
+
+
+async def make_subscription(
+    connection: Connection, box: SecretBox, actor: Actor, municipality: int, url: str, events: list[str], at: datetime
+) -> dict[str, Any]:
+    """A new subscription with its secret, which is in this answer and sealed in the row, and nowhere else."""
+    wanted = sorted(set(events))
+    values = {"municipality_id": municipality, "url": url, "events": wanted, "actor": actor.name, "at": at}
+    number = (await fetch_all(connection, SQL["subscribe"], values))[0]["id"]
+    secret = secrets.token_urlsafe(32)
+    sealed = box.seal_for_centre(secret.encode(), number, "subscription")
+    await connection.execute(SQL["seal"], {"id": number, "sealed": sealed})
+    await record(
+        connection, actor=actor.name, action="webhook.subscribed", municipality_id=municipality,
+        subject=f"webhook:{number}", detail={}, at=at,
+    )  # fmt: skip
+    return {"id": number, "municipality_id": municipality, "url": url, "events": wanted, "secret": secret}
+
+
+async def end_subscription(connection: Connection, actor: Actor, number: int, at: datetime) -> bool:
+    """Whether there was one in force that the connection sees."""
+    rows = await fetch_all(connection, SQL["end"], {"id": number, "at": at})
+    if rows:
+        await record(
+            connection, actor=actor.name, action="webhook.ended", municipality_id=rows[0]["municipality_id"],
+            subject=f"webhook:{number}", detail={}, at=at,
+        )  # fmt: skip
+    return bool(rows)
