@@ -183,7 +183,11 @@ class Receiver:
         if self._world.belongs(peer):
             self._world.flights.sent(peer)
         else:
-            for unit in self._world.units.values():
+            own = [unit for unit in self._world.units.values() if unit.rig is None]
+            if not own:
+                # The modem's socket that it was is closed: nobody is there.
+                return
+            for unit in own:
                 unit.goes()
         self._socket.sendto(data, peer)
 

@@ -85,7 +85,7 @@ class Cellular:
         on_event: "Callable[[tuple[Any, ...]], None]",
         safe: bool = False,
     ) -> None:
-        sleeps = dialect.key_on_ms > 0
+        sleeps = dialect.key_on_ms > 0 or dialect.line_wakes
         self.modem = Modem(dialect, uart, wires, clock, self._feed)
         self.conduct = Conduct(slots, policy, kept.load, random, clock.now(), dialect.gnss_takes_radio, sleeps, safe)
         self.facts = Facts()

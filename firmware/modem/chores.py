@@ -55,6 +55,7 @@ class Chores:
         """The modem has started: it has forgotten what it was told, and messages may have come meanwhile."""
         self._due["identify"] = None if identified else now
         self._due["sms_list"] = now
+        self._due["rest"] = None
         self._applied = -1
         self.on = False
 
@@ -121,6 +122,9 @@ class Chores:
             self._due[name] = now + SURVEY_MS
         elif name == "rest":
             self._applied = self._tau
+            if self._tau is not None:
+                # What the network grants.
+                self._due["survey"] = now
         elif name == "sms_list":
             for place in value:
                 if len(self._places) < MOST_PLACES:

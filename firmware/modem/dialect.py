@@ -31,6 +31,10 @@ pieces of its own. A heap that is nearly full has no room for longer ones."""
 # Codes of messages.RADIO_*.
 RADIOS = {"eMTC": 4, "LTE CAT-M1": 4, "CAT-M1": 4, "NBIoT": 5, "NB-IoT": 5, "LTE NB-IOT": 5, "GSM": 1, "LTE": 3}
 
+EDRX = "0000"
+"""The cycle that is asked for, 5.12 s (TS 24.008 clause 10.5.5.32): two of them lie within the active time that we ask
+for, so that a modem that has been granted both still hears what is pushed to it. As nRF's asset tracker does."""
+
 _CTRL_Z = b"\x1a"
 
 
@@ -42,10 +46,13 @@ class Dialect:
     boot: "tuple[str, ...]" = ()
     settings: "tuple[str, ...]" = ()
     """Set after every start; a refusal is no failure, since a card or a network may not be there yet."""
+    edrx_command = "AT+CEDRXS"
     iccid_command = "AT+CCID"
     iccid_head = "+CCID"
     key_on_ms = 0
     """How long the power key is held; 0 where there is none."""
+    line_wakes = False
+    """Whether a byte on its line ends this modem's PSM; else the key must."""
     gnss_takes_radio = False
     """Whether the network is lost while a position is looked for."""
     off_ms = 3000
@@ -89,7 +96,7 @@ class Dialect:
         yield from self.power_on()
 
     def wake(self) -> "Procedure":
-        """Out of PSM: the key and the first word."""
+        """Out of PSM: the key, or its line, and the first word."""
         if self.key_on_ms:
             yield Board(POWER_KEY, self.key_on_ms)
         yield Wait(None, self.boot_ms)
@@ -203,17 +210,16 @@ class Dialect:
     # Network
 
     def save_power(self, tau: "int | None", active: int = 0) -> "Procedure":
-        """Ask for PSM with these timers (s); None ends it, and eDRX with it. What is granted stands in the next
-        Registration: the network may grant other times, or none."""
+        """Ask for PSM with these timers (s), and for eDRX; None ends both. What is granted stands in the next
+        Registration and survey: the network may grant other times, or none."""
         if tau is None:
             yield from need(Command("AT+CPSMS=0", self.timeouts["short"]))
-            yield Command(self.edrx_off_command(), self.timeouts["short"])
+            yield Command(self.edrx_command + "=0", self.timeouts["short"])
             return
         text = 'AT+CPSMS=1,,,"' + at_network.encode_tau(tau) + '","' + at_network.encode_active(active) + '"'
         yield from need(Command(text, self.timeouts["short"]))
-
-    def edrx_off_command(self) -> str:
-        return "AT+CEDRXS=0"
+        # A network that grants no PSM may grant this; a refusal is none of ours.
+        yield Command(self.edrx_command + "=1,4," + quoted(EDRX, 4), self.timeouts["short"])
 
     def pdp_active(self) -> "Procedure":
         """Whether the modem still has a path for sockets; no network is asked."""

@@ -11,6 +11,7 @@ import gc
 from firmware.core.at_syntax import AtError
 from firmware.modem import dialect as dialects
 from firmware.modem.engine import Engine
+from firmware.modem.steps import LINE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -240,7 +241,10 @@ class Modem:
             self._carry_out(self.engine.timeout(self.clock.now()))
 
     async def _on_board(self, what: str, value: int) -> None:
-        await self._wires.carry_out(what, value)
+        if what == LINE:
+            self._uart.write(b"\r")
+        else:
+            await self._wires.carry_out(what, value)
         self._carry_out(self.engine.carried_out(self.clock.now()))
 
     def _carry_out(self, actions: "list[tuple[Any, ...]]") -> None:

@@ -77,7 +77,10 @@ class Facts:
 
     def survey(self, found: "dict[str, Any]") -> None:
         """What Dialect.survey has found."""
-        self._learn(dict([(name, found[name]) for name in sorted(found) if name != "registration"]))
+        known = dict([(name, found[name]) for name in sorted(found) if name != "registration"])
+        if not self.asked and "edrx" in self._known:
+            known.pop("edrx", None)
+        self._learn(known)
 
     def identity(self, slot: int, found: "dict[str, Any]") -> None:
         """What Dialect.identify has found with this card."""

@@ -16,7 +16,7 @@ from firmware.modem.dialect import (
     socket_event,
     socket_number,
 )
-from firmware.modem.steps import need, refused
+from firmware.modem.steps import LINE, Board, Wait, need, refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _FIRST = 1
 _CONTEXT = "1"
 _LTE_M = 4
+_RESUME_MS = 5000
+"""From the first byte to its first word out of PSM, at most (unconfirmed)."""
 # SQNSCFG: packet size, exchange timeout (s, 0 for none), connection timeout (tenths), send delay (tenths).
 _SOCKET = ",300,0,100,1"
 
@@ -40,7 +42,9 @@ class Gm02s(Dialect):
     iccid_command = "AT+SQNCCID"
     iccid_head = "+SQNCCID"
     settings = ("AT+CTZU=1",)  # unconfirmed
+    edrx_command = "AT+SQNEDRX"
     gnss_takes_radio = True
+    line_wakes = True
     timeouts = dict(Dialect.timeouts)
     # Here the command itself waits for the connection (see _SOCKET), and nothing else is heard meanwhile.
     timeouts.update({"open": 15000})
@@ -51,8 +55,10 @@ class Gm02s(Dialect):
     def off_command(self) -> str:
         return "AT+SQNSSHDN"  # unconfirmed
 
-    def edrx_off_command(self) -> str:
-        return "AT+SQNEDRX=0"
+    def wake(self) -> "Procedure":
+        # It says nothing when it falls asleep: one that is awake has no first word either.
+        yield Board(LINE, 0)
+        yield Wait(None, _RESUME_MS)
 
     def battery(self) -> "Procedure":
         """The board measures it: this modem has no +CBC (unconfirmed)."""

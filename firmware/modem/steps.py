@@ -24,6 +24,8 @@ POWER = "power"
 """Board("power", 1 or 0): the modem's supply."""
 POWER_KEY = "power_key"
 """Board("power_key", ms): hold the key for so long."""
+LINE = "line"
+"""Board("line", 0): a byte on the modem's line, to which nothing answers."""
 SIM = "sim"
 """Board("sim", slot): the multiplexer between modem and cards."""
 

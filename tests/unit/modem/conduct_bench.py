@@ -18,7 +18,7 @@ from firmware.modem.dialect import UDP
 from firmware.modem.engine import Engine
 from firmware.modem.gm02s import Gm02s
 from firmware.modem.sim7080g import Sim7080g
-from firmware.modem.steps import SIM, Board
+from firmware.modem.steps import LINE, SIM, Board
 from sim.modem.clock import SteppedClock
 from sim.modem.radio import Radio
 from sim.modem.rig import DIALECTS
@@ -54,7 +54,8 @@ class Bench:
         self.slots = slots
         takes_radio = self.dialect.gnss_takes_radio
         self.conduct = Conduct(
-            slots, Policy(), self.kept.get, lambda n: n // 2, 0, takes_radio, self.dialect.key_on_ms > 0
+            slots, Policy(), self.kept.get, lambda n: n // 2, 0, takes_radio,
+            self.dialect.key_on_ms > 0 or self.dialect.line_wakes,
         )  # fmt: skip
         self.silent: set[int] = set()
         self.paths: dict[int, float] = {}
@@ -224,6 +225,8 @@ class Bench:
         wait = 0.0
         if what == "power":
             self.device.set_power(bool(value))
+        elif what == LINE:
+            self.device.receive(b"\r")
         elif what == "power_key":
             wait = value / 1000
             self.stepped.call_later(wait, self.device.press_key)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conduct_bench import Bench
+from conduct_bench import FIRMWARE, Bench
 
 from firmware.core import sim_choice
 from firmware.core.sim_choice import EXERCISE, NO_RECEIPT
@@ -218,11 +218,45 @@ def test_from_psm_an_alarm_takes_a_wake_and_no_new_path(dialect: str) -> None:
     assert took <= 10000
 
 
-def test_no_psm_where_nothing_can_wake_the_modem() -> None:
+def test_a_modem_without_a_key_is_woken_by_its_line() -> None:
+    """It says nothing when it falls asleep; the first command is lost, and the next one is heard."""
+    bench = Bench(one_card("gm02s", grant=Grant(active="00000101", tau="00000110"))).up()
+    bench.feed(("rest", True, 14400))
+    bench.until(lambda: bench.device.state == "asleep", 120)
+    # As core.rest does with every press.
+    bench.feed(("rest", False, 0))
+    took = stored_after(bench)
+    print(f"gm02s from PSM: {took} ms")
+    assert took <= 10000
+    bench.run(2)
+    assert bench.device.psm is None, "no PSM while an alarm is open"
+
+
+def test_no_psm_where_nothing_can_wake_the_modem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FIRMWARE["gm02s"], "line_wakes", False)
     bench = Bench(one_card("gm02s", grant=Grant(active="00000101", tau="00000110"))).up()
     bench.feed(("rest", True, 14400))
     bench.run(300)
-    assert bench.conduct.state == orders.UP
+    assert bench.conduct.state == orders.UP and bench.device.psm is None
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("granted", ["", "0011"])
+def test_rest_is_asked_for_and_what_is_granted_is_read_and_ends_with_an_alarm(dialect: str, granted: str) -> None:
+    """PSM is refused; eDRX is granted with another cycle than asked for, or not at all."""
+    bench = Bench(one_card(dialect, grant=Grant(edrx=granted))).up()
+    bench.run(10)
+    assert bench.device.psm is None and not bench.device.edrx, "nobody has allowed it"
+    bench.feed(("rest", True, 14400))
+    bench.run(10)
+    assert bench.device.psm is not None and bench.device.edrx
+    surveys = [value for order, value in bench.results if order == "survey"]
+    assert surveys[-1]["edrx"] == (40 if granted else 0)
+    assert surveys[-1]["registration"].tau in (None, 0)
+    bench.feed(("rest", False, 0))
+    stored_after(bench)
+    bench.run(2)
+    assert bench.device.psm is None and not bench.device.edrx
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
