@@ -11,6 +11,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -91,7 +92,8 @@ def api_town(database: FreshDatabase) -> Iterator[ApiTown]:
     """Furnishes the database and serves it from a thread of this process."""
     town = ApiTown(database, f"http://127.0.0.1:{free_port()}")
     box = SecretBox(secrets.token_bytes(32))
-    run(_furnish(town, box))
+    with ThreadPoolExecutor(1) as apart:  # whoever drives a browser has an event loop in this thread
+        apart.submit(lambda: run(_furnish(town, box))).result()
     listener = _Listener(town.logged)
     logging.getLogger().addHandler(listener)
     ready, stop = threading.Event(), threading.Event()
