@@ -156,6 +156,8 @@ class Driver:
         if event[0] == "frame":
             # A sealed frame that came by SMS: only a receipt counts.
             self.on_frame(None, event[1])
+        elif event[0] == "time":
+            self._clock.hint(event[1])
         elif event[0] == "energy":
             self._energy(("state", event[1], event[2]))
         elif event[0] == "bearer":

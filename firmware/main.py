@@ -43,7 +43,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 WAKE_MS = 1000
 """From the contact that wakes the board to its first look: longer than any debouncing, and part of the hold."""
 _ECB = 1
@@ -118,7 +118,7 @@ def _after_sleep(sleep: Sleep) -> "list[int] | None":
 def build(flash: Flash, spread: int) -> Driver:
     """The whole unit, ready to run. Raises IdentityError if provisioning's files are not usable."""
     clock = Clock()
-    sleep = Sleep(clock.unix)
+    sleep = Sleep(clock.board)
     me = identity.Identity(flash)
     config = identity.Config(flash)
     # Before anything that takes time: a press while the journal is read, or the TLS keys, is a press.

@@ -11,6 +11,7 @@
     ("frame", bytes)            of an SMS: a sealed frame that has not been opened yet
     ("wake",)                   an SMS that is no frame; it has been deleted
     ("position", data)          to be sent as an event of kind position
+    ("time", unix s)            what the network says that it is: a hint for a clock that was never set
     ("status",)                 something of the status has changed
     ("bearer",)                 another card is in use, see `bearer`
     ("energy", consumer, state) for the ledger
@@ -180,11 +181,6 @@ class Cellular:
         """(fields of a heartbeat, pairs of a status), as of the last look at the network."""
         return self.facts.measure()
 
-    def network_time(self) -> "int | None":
-        """Unix seconds now, as the network told them; told, never trusted."""
-        told = self.facts.time
-        return None if told is None else told[0] + (self._clock.now() - told[1]) // 1000
-
     # For the pipes
 
     def hurry(self) -> None:
@@ -288,7 +284,7 @@ class Cellular:
         elif order == "identify":
             self.facts.identity(self.conduct.slot, value)
             if value.get("time") is not None:
-                self.facts.time = (value["time"], self._clock.now())
+                self._on_event(("time", value["time"]))
         elif order == "sms_take":
             self._message(value)
         elif order == "gnss_fix":

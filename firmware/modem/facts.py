@@ -44,8 +44,6 @@ class Facts:
         """Whether an earlier boot, which ended in deep sleep, has told the cards and the modem."""
         self.asked = False
         """Whether the network has been asked to let the modem rest; what it grants otherwise says nothing."""
-        self.time: "tuple[int, int] | None" = None
-        """The network's time (unix s), and when it was heard (ms)."""
         self._known: "dict[str, Any]" = {}
         self._cards: "list[bytes | None]" = [None, None]
         self._modem: "str | None" = None

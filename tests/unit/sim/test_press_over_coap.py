@@ -142,7 +142,7 @@ def test_heartbeats_carry_the_echo_and_the_first_one_the_status(on_street):
         await fleet.start(street.folders)
         await far.until(lambda: len(far.heartbeats(1)) >= 3)
         first, second = far.heartbeats(1)[:2]
-        assert first.status[messages.STATUS_VERSION] == "0.1.0"
+        assert first.status[messages.STATUS_VERSION] == "0.2.0"
         assert first.status[messages.STATUS_HEAP_LOW] > 0
         assert first.echo is None
         assert second.status is None
