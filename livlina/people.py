@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from fleet.evidence.audit import record
 from fleet.people import store
 from fleet.people.decide import held_roles, responsible
 from fleet.people.model import INSTALLATION, Actor, Grant
@@ -173,6 +174,10 @@ def add_centre(settings: Settings, name: str, door: str | None) -> dict[str, Any
             values = {"alarm_centre_id": number, "door": door}
             if not await fetch_all(connection, store.SQL["open_door"], values):
                 raise LookupError(f"there is no centre {door!a} that alarms are sent to: see `livlina centre list`")
+        await record(
+            connection, actor=LOCAL.name, action="alarm_centre.set", municipality_id=INSTALLATION,
+            subject=f"alarm_centre:{number}", detail={"door": door is not None}, at=now(),
+        )  # fmt: skip
         return number
 
     return {"alarm_centre": in_registry(settings, work), "name": name}

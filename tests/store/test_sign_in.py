@@ -91,6 +91,19 @@ def test_an_invited_person_gets_in_by_the_link_that_is_shown_once(scene: Scene) 
     assert "Nils" not in str(records), "a record holds no names"
 
 
+def test_whoever_has_no_role_has_an_account_and_nothing_more(scene: Scene) -> None:
+    person = scene.town.person("nemo")
+
+    async def work(asking: Asking) -> None:
+        async with await asking.signed_in(person) as client:
+            assert (await client.get("/", headers=HTML)).headers["location"] == "/account"
+            assert (await client.get("/account", headers=HTML)).status_code == 200
+            for path in ("/operators", "/technicians", "/units", "/centres", "/people", "/tokens", "/api/cases"):
+                assert (await client.get(path, headers=HTML)).status_code == 403, path
+
+    ask(scene, work)
+
+
 # Stepping up --------------------------------------------------------------------------------------------------
 
 
