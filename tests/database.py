@@ -5,16 +5,18 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from fleet.store.embedded_postgres import EmbeddedPostgres
 from fleet.store.migrate import migrate
 from fleet.store.postgres_cluster import APP
 
 _numbers = itertools.count(1)
+_templates: WeakKeyDictionary[EmbeddedPostgres, set[str]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,21 @@ def cluster() -> Iterator[EmbeddedPostgres]:
 
 
 @contextmanager
-def fresh_database(postgres: EmbeddedPostgres) -> Iterator[FreshDatabase]:
-    """A migrated, empty database of its own."""
+def fresh_database(postgres: EmbeddedPostgres, template: str = "template_livlina") -> Iterator[FreshDatabase]:
+    """A database of its own: migrated and empty, or with what its template holds."""
     name = f"test_{next(_numbers)}"
-    yield FreshDatabase(*postgres.create_database(name, template="template_livlina"))
+    yield FreshDatabase(*postgres.create_database(name, template=template))
     postgres.drop_database(name)
+
+
+def template_of(postgres: EmbeddedPostgres, name: str, fill: Callable[[FreshDatabase], None]) -> str:
+    """A migrated database that ``fill`` has put something into once a cluster, to be copied by `fresh_database`.
+
+    ``fill`` leaves no connection open: a database that somebody is in cannot be copied.
+    """
+    made = _templates.setdefault(postgres, set())
+    template = f"template_{name}"
+    if template not in made:
+        fill(FreshDatabase(*postgres.create_database(template, template="template_livlina")))
+        made.add(template)
+    return template

@@ -1,6 +1,6 @@
 """The web side as a process of its own over a real database, and what its tests put into that database.
 
-    python tests/web_server.py APP_URL PORT TIMINGS     the server itself (TIMINGS: JSON for fleet.web.model.Timings)
+    python tests/web_server.py      imports the pages, and forks a server for each that a test starts (web_zygote.py)
 
 Test modules import the fixtures ``postgres`` and ``scene`` from here.
 """
@@ -12,7 +12,6 @@ import http.client
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -41,13 +40,17 @@ from fleet.store.embedded_postgres import EmbeddedPostgres
 from fleet.store.pool import Connection, Duty, Pool, make_pool
 from fleet.web.app import make_app
 from fleet.web.model import Timings
-from tests.database import FreshDatabase, cluster, fresh_database
+from tests.database import FreshDatabase, cluster, fresh_database, template_of
 from tests.ports import free_port
+from tests.web_zygote import Forked, Zygote, serve_forks
 
 T = TypeVar("T")
 PASSWORD = "korrekt häst batteri"
 LOCAL = Actor("console:local", frozenset({"administrator"}), (0,), held=((0, frozenset({"administrator"})),))
 ROOT = Path(__file__).parents[1]
+
+
+ZYGOTE = Zygote([sys.executable, __file__], {**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 class WebServer:
@@ -57,15 +60,14 @@ class WebServer:
         self.app_url = app_url
         self.timings = timings
         self.port = free_port()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forked | None = None
 
     @property
     def base(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        command = [sys.executable, __file__, self.app_url, str(self.port), json.dumps(self.timings)]
-        self.process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        self.process = ZYGOTE.fork([self.app_url, self.port, self.timings])
         until(lambda: self.answers() or self.process_has_ended(), "the server to answer /healthz")
         assert not self.process_has_ended(), "the server ended at its start: see its output above"
 
@@ -270,21 +272,24 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 @pytest.fixture
 def scene(postgres: EmbeddedPostgres) -> Iterator[Scene]:
     """anna works for both municipalities, bo for the first, cilla for the second. Units 1 and 2, 3 and 4."""
-    with fresh_database(postgres) as database:
-        town = Town(database.app_url)
-        town.municipality(1, "Kristianstad")
-        town.municipality(2, "Östra Göinge")
-        town.operator("anna", 1, 2)
-        town.operator("bo", 1)
-        town.operator("cilla", 2)
-        for unit, municipality in ((1, 1), (2, 1), (3, 2), (4, 2)):
-            town.unit(unit, municipality)
-        made = Scene(database, town)
+    with fresh_database(postgres, template_of(postgres, "town", _settle)) as database:
+        made = Scene(database, Town(database.app_url))
         try:
             yield made
         finally:
             for server in made.servers:
                 server.stop(signal.SIGKILL)
+
+
+def _settle(database: FreshDatabase) -> None:
+    town = Town(database.app_url)
+    town.municipality(1, "Kristianstad")
+    town.municipality(2, "Östra Göinge")
+    town.operator("anna", 1, 2)
+    town.operator("bo", 1)
+    town.operator("cilla", 2)
+    for unit, municipality in ((1, 1), (2, 1), (3, 2), (4, 2)):
+        town.unit(unit, municipality)
 
 
 async def _serve(app_url: str, port: int, timings: dict[str, Any]) -> None:
@@ -311,5 +316,9 @@ async def _serve(app_url: str, port: int, timings: dict[str, Any]) -> None:
             await pool.close()
 
 
+def _run(app_url: str, port: int, timings: dict[str, Any]) -> None:
+    asyncio.run(_serve(app_url, port, timings))
+
+
 if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])))
+    serve_forks(_run)
