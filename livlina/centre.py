@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet.clock import SystemClock
-from fleet.forwarding import centre_secrets
+from fleet.forwarding import centre_secrets, troubles
 from fleet.forwarding import store as forwarding
 from fleet.forwarding.centre_options import (
     OPTIONS,
@@ -154,12 +154,16 @@ async def _route(connection: Connection, municipality: int, new: NewCentre, cent
 
 
 def list_centres(settings: Settings) -> dict[str, Any]:
-    """All centres, without secrets; certificates as their hash."""
+    """All centres, without secrets; certificates as their hash; what a person has to put right with them."""
 
     async def work(connection: Connection) -> list[dict[str, Any]]:
-        return await registry.list_centres(connection, datetime.now(UTC))
+        found = await troubles.still_open(connection)
+        return [
+            {**_shown(row), "troubles": [one for one in found if one["centre"] == row["name"]]}
+            for row in await registry.list_centres(connection, datetime.now(UTC))
+        ]
 
-    return {"centres": [_shown(row) for row in in_registry(settings, work)]}
+    return {"centres": in_registry(settings, work)}
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:

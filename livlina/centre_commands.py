@@ -60,7 +60,7 @@ def centre_add(
 
 
 def centre_list(as_json: Json = False) -> None:
-    """All alarm centres: state, what they are owed, routes and options; no secrets."""
+    """All alarm centres: state, what they are owed, what to put right, routes and options; no secrets."""
     from livlina.centre import list_centres
     from livlina.cli import one_sentence, settings_or_fail, show
 
@@ -74,6 +74,11 @@ def centre_list(as_json: Json = False) -> None:
             f"{one['centre']}  {one['protocol']} {one['host']}:{one['port']}  {one['state']}, owed {one['owed']}  "
             f"{'; '.join(one['routes']) or 'no routes'}"
         )
+        for trouble in one["troubles"]:
+            unit = f" unit {trouble['unit']}" if trouble["unit"] else ""
+            typer.echo(
+                f"  {trouble['kind']}{unit}: {trouble['code']} ({trouble['times']} times since {trouble['since']})"
+            )
 
 
 def centre_remove(name: Name, as_json: Json = False) -> None:

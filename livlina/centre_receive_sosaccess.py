@@ -9,14 +9,14 @@ import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, tzinfo
 
-from fleet.forwarding.sos_access_client import PinError, Way, asking, exchange
+from fleet.forwarding.sos_access_client import Way, WrongCertificate, asking, exchange
 from protocols.centre.alarm import Alarm
 from protocols.centre.sos_access import documents
 from protocols.centre.sos_access.receiver import Event, PingLimit, Receiver, Seen
 from protocols.centre.sos_access.sender import Result
 from protocols.centre.sos_access.translate import Account, alarm_request
 
-__all__ = ["OnEvent", "PinError", "SosAccessReceiver", "Way", "exchange", "ping_sosaccess", "send_sosaccess"]
+__all__ = ["OnEvent", "SosAccessReceiver", "Way", "WrongCertificate", "exchange", "ping_sosaccess", "send_sosaccess"]
 
 READ_OCTETS = 4096
 REQUEST_S = 10.0
@@ -113,7 +113,8 @@ class SosAccessReceiver:
 async def send_sosaccess(
     way: Way, alarm: Alarm, account: Account, *, zone: tzinfo = UTC, minimal: bool = False
 ) -> Result:
-    """One attempt to deliver one alarm. Raises ValueError for an account outside the protocol's lengths, PinError."""
+    """One attempt to deliver one alarm. Raises ValueError for an account outside the protocol's lengths, or
+    WrongCertificate."""
     return await exchange(way, alarm_request(alarm, account, zone=zone, minimal=minimal), zone=zone)
 
 
