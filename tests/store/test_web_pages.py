@@ -125,16 +125,20 @@ SECRETS = {
     "addresses of centres": "SELECT host FROM centres",
     "options of centres": "SELECT options FROM centres",
     "addresses of people": "SELECT address FROM recipients",
-    "who holds a role": "SELECT * FROM role_holders",
     "gateways": "SELECT * FROM sms_gateways",
     "arguments of orders": "SELECT args FROM unit_commands",
     "answers to orders": "SELECT answer FROM unit_commands",
     "passwords": "SELECT password_hash FROM users",
     "log-ins": "SELECT * FROM web_sessions",
+    "passkeys": "SELECT * FROM passkeys",
+    "tokens": "SELECT token_hash FROM api_tokens",
+    "links": "SELECT * FROM one_time_links",
+    "providers' secrets": "SELECT client_secret FROM identity_providers",
 }
 CHANGES = {
-    "orders": "INSERT INTO unit_commands (unit_id, number, municipality_id, kind, actor, queued_at) "
-    "VALUES (1, 1, 1, 8, 'web', now())",
+    "what became of an order": "UPDATE unit_commands SET result = 0",
+    "people's passwords": "UPDATE users SET password_hash = 'x'",
+    "a session": "DELETE FROM web_sessions",
     "timers": "UPDATE case_timers SET ended_at = now()",
     "a task's detail": "UPDATE technician_tasks SET detail = '{}'",
     "health": "UPDATE centre_health SET state = 'good'",
