@@ -18,6 +18,8 @@ from fleet.evidence.model import Head
 from fleet.evidence.signing import SigningKey
 from fleet.store.pool import Connection, fetch_all
 
+_LONGEST_LINE = 4096
+
 
 class HeadsFileError(ValueError):
     """A line of a heads file that cannot be read; the message says which."""
@@ -65,13 +67,19 @@ def _head(document: dict[str, Any]) -> Head:
 
 
 def keep_line(file: Path, head: Head) -> None:
-    """Appends the head to the file and sees it onto the disk."""
+    """Appends the head to the file and sees it onto the disk. A last line that a crash has cut goes: nobody was told
+    of it, and the database does not have it."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         size = os.fstat(handle).st_size
-        torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"
-        os.write(handle, (b"\n" if torn else b"") + head_line(head).encode() + b"\n")
+        start = max(0, size - _LONGEST_LINE)
+        tail = os.pread(handle, size - start, start)
+        whole = start + tail.rfind(b"\n") + 1
+        if whole < size and (whole > start or start == 0):
+            os.ftruncate(handle, whole)
+            size = whole
+        os.pwrite(handle, head_line(head).encode() + b"\n", size)
         os.fsync(handle)
     finally:
         os.close(handle)
