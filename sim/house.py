@@ -95,8 +95,8 @@ class House:
     ``server_command`` is what runs the fleet server; a test may name another program that composes it differently.
     ``pipe_of(unit)`` chooses other pipes; ``coap_addresses`` is where units are told that the server is, in place of
     where it is: a path in between, or a first address that is dead. ``modems`` are the units that reach it through an
-    emulated modem, by unit; ``sms_number`` is where those send their last resort. ``environment`` is the server's,
-    besides where everything is.
+    emulated modem, by unit; ``sms_number`` is where those send their last resort; ``profile`` is what all units are
+    (firmware.core.profiles). ``environment`` is the server's, besides where everything is.
     """
 
     folder: Path
@@ -105,6 +105,7 @@ class House:
     heartbeat_s: int = 10
     server_command: Sequence[str] = (sys.executable, "-m", "livlina", "serve")
     unit_type: str = "social"
+    profile: int = 1
     pipe_of: Callable[[int], str] | None = None
     coap_addresses: Sequence[tuple[str, int]] | None = None
     modems: Mapping[int, Scenario] = field(default_factory=dict)
@@ -305,7 +306,7 @@ class House:
 
     def _way(self, unit: int) -> Way:
         return {
-            "profile": 1,
+            "profile": self.profile,
             "heartbeat_s": self.heartbeat_s,
             "pipes": [self.pipe(unit)],
             "coap_addresses": list(self.coap_addresses or [("127.0.0.1", self.ports.coap)]),

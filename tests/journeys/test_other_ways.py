@@ -13,10 +13,11 @@ import httpx
 import psycopg
 import pytest
 
+from firmware.core import profiles
 from livlina.gateway import add_gateway
-from protocols.wire import messages
+from protocols.wire import cbor, messages
 from sim.house import House, Ports
-from sim.modem.scenario import Scenario, Step, load
+from sim.modem.scenario import Gnss, Scenario, Step, load
 from sim.units import UnitError
 from tests.ports import free_port
 from tests.sms_gateway import SmsOperator, sms_operator
@@ -25,6 +26,7 @@ FLEETS_NUMBER = "+46700000001"
 UNITS_NUMBER = "46700000002"
 SWITCHED_S = 20.0
 BY_SMS_S = 90.0
+HOLD_S = 0.8
 """SIM 1 dead: a press is stored within this time (issue 3)."""
 
 
@@ -75,6 +77,35 @@ def test_a_press_on_a_card_whose_network_is_gone_is_stored_by_the_other(data_fol
             await until(house, "SELECT bearer FROM unit_states", lambda rows: rows == [(messages.BEARER_SIM2,)])
             kinds = "SELECT kind FROM unit_events"
             await until(house, kinds, lambda rows: (messages.EVENT_SIM_CHANGED,) in rows)
+
+    asyncio.run(journey())
+
+
+def test_where_staff_are_follows_their_alarm_into_the_database(data_folder: Path) -> None:
+    async def journey() -> None:
+        receiver = Gnss(first_ms=300)
+        house = House(
+            data_folder, 1, Ports.free(), heartbeat_s=5, pipe_of=lambda unit: "coap", unit_type="personal",
+            profile=profiles.PERSONAL, modems={1: dataclasses.replace(two_cards("bg95"), gnss=receiver)},
+        )  # fmt: skip
+        async with living(house):
+            told = f"SELECT about_boot, about_seq, data FROM unit_events WHERE kind = {messages.EVENT_POSITION}"
+            assert ask(house, told) == [], "nobody looks before an alarm"
+            await house.fleet.set_pin(1, "button", 0)
+            await asyncio.sleep(HOLD_S)  # a finger
+            await house.fleet.set_pin(1, "button", 1)
+            await house.fleet.wait_lamp(1, "stored", SWITCHED_S)
+
+            def fixed(rows: list[tuple[object, ...]]) -> bool:
+                return any(1 in cbor.decode(bytes(row[2])) for row in rows)  # type: ignore[call-overload]
+
+            await until(house, told, fixed)
+            boot, seq, data = next(row for row in ask(house, told) if fixed([row]))
+            found = cbor.decode(bytes(data))  # type: ignore[call-overload]
+            assert [(boot, seq)] == ask(house, "SELECT boot, seq FROM presses")
+            degrees = (float(receiver.latitude), float(receiver.longitude))
+            assert (found[1] / 1e7, found[2] / 1e7) == pytest.approx(degrees)
+            assert ask(house, "SELECT state FROM cases") == [("open",)], "while the case is open"
 
     asyncio.run(journey())
 
