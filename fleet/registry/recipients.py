@@ -28,7 +28,7 @@ MOST_TEXT: Final = 400
 MOST_CONTACTS: Final = 10
 
 
-class OpeningRefused(PermissionError):
+class OpeningRefused(ValueError):
     """The sealed part stays shut; the message says what would open it, and nothing about the person."""
 
 

@@ -29,6 +29,7 @@ from fleet.web import (
     pairing,
     passkeys,
     people,
+    recipient_edits,
     recipients,
     record,
     reports,
@@ -156,7 +157,7 @@ def make_app(
         routines,
         webhooks,
     )
-    for part in (*pages, pairing):
+    for part in (*pages, recipient_edits, pairing):
         app.include_router(part.router)
     app.add_api_route("/healthz", _healthz, dependencies=[Depends(open_to_all("it says nothing but that we run"))])
     static = resources.files("fleet.web").joinpath("static")

@@ -37,7 +37,7 @@ _LAST = "\uffff"
 
 @router.get("/recipients")
 async def recipients_page(
-    request: Request, actor: Reads, find: str = "", municipality: str = "", after: str = ""
+    request: Request, actor: Reads, find: str = "", municipality: str = "", after: str = "", refused: str = ""
 ) -> Response:
     """Recipients by number, or those whose reference begins with ``find``: the first 25 of these."""
     chosen = chosen_municipality(municipality)
@@ -50,14 +50,16 @@ async def recipients_page(
     older = rows[_PAGE - 1]["recipient_id"] if len(rows) > _PAGE and not begins else None
     return page(
         request, "recipients.html", rows=[_row(row) for row in rows[:_PAGE]], more=len(rows) > _PAGE, older=older,
-        towns=towns, find=find, municipality="" if chosen is None else str(chosen),
+        towns=towns, find=find, refused=refused == "1", municipality="" if chosen is None else str(chosen),
     )  # fmt: skip
 
 
 @router.get("/recipients/{recipient}")
-async def recipient_page(request: Request, actor: Reads, recipient: str) -> Response:
+async def recipient_page(
+    request: Request, actor: Reads, recipient: str, sealed: str = "", refused: str = ""
+) -> Response:
     """One recipient: reference, priority, units, open cases. Who it is, only by the dialogue."""
-    return await _recipient(request, actor, recipient)
+    return await _recipient(request, actor, recipient, sealed=sealed == "1", refused=refused == "1")
 
 
 @router.post("/recipients/{recipient}/open")
@@ -107,7 +109,14 @@ async def see(request: Request, actor: Answers, opening: Annotated[list[int], Fo
 
 
 async def _recipient(
-    request: Request, actor: Actor, recipient: str, *, person: registry.Person | None = None, opened: str = ""
+    request: Request,
+    actor: Actor,
+    recipient: str,
+    *,
+    person: registry.Person | None = None,
+    opened: str = "",
+    sealed: bool = False,
+    refused: bool = False,
 ) -> Response:
     number = page_position(recipient) or 0
     async with answering(), as_actor(Web.of(request).pool, actor) as connection:
@@ -119,8 +128,8 @@ async def _recipient(
         staff = await registry.staff_list(connection, number) if found["protected"] else []
     return page(
         request, "recipient.html", one=_times(found), units=units, cases=cases, staff=staff, person=person,
-        opened=opened, digits=check_digits(found["municipality_id"], found["reference"]), me=actor.name,
-        status=403 if opened == "refused" else 200,
+        opened=opened, digits=check_digits(found["municipality_id"], found["reference"]), sealed=sealed,
+        refused=refused, status=403 if opened == "refused" else 200,
     )  # fmt: skip
 
 

@@ -15,7 +15,8 @@ FROM (
     WHERE u.unit_id > %(after)s
       AND (%(municipality)s::int IS NULL OR u.municipality_id = %(municipality)s::int)
       AND (%(life)s::text IS NULL OR u.life = %(life)s::text)
-      AND (NOT %(overdue)s OR (u.state = 'active' AND (s.due_at IS NULL OR s.due_at < %(at)s)))
+      AND (NOT %(overdue)s OR (u.state = 'active' AND u.life IN ('made', 'assigned', 'pairing', 'active', 'replaced')
+                               AND (s.due_at IS NULL OR s.due_at < %(at)s)))
     ORDER BY u.unit_id LIMIT %(most)s
 ) p JOIN municipalities m USING (municipality_id)
 ORDER BY p.unit_id;
