@@ -84,6 +84,11 @@ async def sims_of(connection: Connection, unit: int) -> tuple[Sim, ...]:
     return tuple(Sim(**row) for row in await fetch_all(connection, SQL["sims"], {"unit_id": unit}))
 
 
+async def is_known(connection: Connection, unit: int) -> bool:
+    """Whether there is such a unit for this actor."""
+    return bool(await fetch_all(connection, SQL["known"], {"unit_id": unit}))
+
+
 async def is_relied_on(connection: Connection, unit: int) -> bool:
     """Whether somebody relies on the unit now; it stays so until the caller's transaction ends."""
     rows = await fetch_all(connection, SQL["lock_unit"], {"unit_id": unit})

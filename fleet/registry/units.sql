@@ -10,6 +10,9 @@ SELECT unit_id, municipality_id, unit_type, state, life, life_until,
        END AS planned
 FROM units WHERE unit_id = %(unit_id)s FOR UPDATE;
 
+-- name: known
+SELECT unit_id FROM units WHERE unit_id = %(unit_id)s;
+
 -- name: describe
 UPDATE units SET board = coalesce(%(board)s::text, board), modem = coalesce(%(modem)s::text, modem),
                  owner = coalesce(%(owner)s::text, owner)
