@@ -29,6 +29,9 @@ CHALLENGES_APART: Final = timedelta(seconds=2)
 VAIN: Final = 20
 """Sent so often without an answer a command lets the ones behind it go first."""
 
+CHALLENGE_LASTS: Final = timedelta(days=7)
+"""A challenge is not sent after this; its case keeps the mark, and a person decides."""
+
 CHALLENGER: Final = "freshness"
 LARGEST: Final = 0xFFFFFFFF
 
@@ -49,16 +52,18 @@ class Waiting(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """An answer as the wire brought it: the unit, the command's number, result and data."""
+    """An answer as the wire brought it: the unit, the command's number, result and data. ``remembers``: the unit has
+    not lost what it knew; what it does not know then never was."""
 
     unit: int
     number: int
     result: int
     data: Mapping[int, Any]
+    remembers: bool = True
 
 
 class Verdict(NamedTuple):
-    """What a unit has said about a challenged press: ``genuine``, or denied and so a replay."""
+    """What a unit has said about a challenged press: ``genuine``, or a recording of one that was over, or never was."""
 
     unit: int
     boot: int
@@ -118,7 +123,7 @@ async def challenge_unproven(
         await connection.execute(SQL["lock_numbers"], {"unit_id": unit})
         values = {
             "unit_id": unit, "kind": COMMAND_CHALLENGE, "args": cbor.encode(args), "actor": CHALLENGER, "at": at,
-            "milliseconds": _milliseconds(at), "expires_at": None, "boot": about[0], "seq": about[1],
+            "milliseconds": _milliseconds(at), "expires_at": at + CHALLENGE_LASTS, "boot": about[0], "seq": about[1],
         }  # fmt: skip
         await connection.execute(SQL["queue"], values)
     return [row["unit_id"] for row in rows]
@@ -168,8 +173,28 @@ async def settle(connection: Connection, answers: Sequence[Answered], *, at: dat
         }  # fmt: skip
         await connection.execute(SQL["settle"], values)
         if state is not None:
-            verdicts.append(Verdict(answer.unit, command["about_boot"], command["about_seq"], state != _NOT_MINE))
+            # The answer holds the nonce: it was sealed just now, whatever the database has lost.
+            await connection.execute(SQL["believe_again"], {"unit_id": answer.unit})
+            verdict = await _verdict(connection, answer, command, state)
+            if verdict is not None:
+                verdicts.append(verdict)
     return verdicts
+
+
+async def _verdict(connection: Connection, answer: Answered, command: Mapping[str, Any], state: int) -> Verdict | None:
+    """What the state of a press means for its case; None where nothing is proven and a person decides.
+
+    A press is over for its unit when a person has taken it, which only we can say. Taken here, it is genuine; if we
+    know nothing of that, it was taken before the database was restored, and the frame is a recording.
+    """
+    place = {"unit_id": answer.unit, "boot": command["about_boot"], "seq": command["about_seq"]}
+    genuine = state == _OPEN
+    if state == _OVER:
+        rows = await fetch_all(connection, SQL["was_taken"], place)
+        genuine = bool(rows) and rows[0]["taken"]
+    if not genuine and not answer.remembers:
+        return None
+    return Verdict(answer.unit, place["boot"], place["seq"], genuine)
 
 
 async def commands_of(connection: Connection, unit: int, most: int = 20) -> list[dict[str, Any]]:

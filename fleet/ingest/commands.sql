@@ -56,5 +56,13 @@ FOR NO KEY UPDATE;
 UPDATE unit_commands SET answered_at = %(at)s, result = %(result)s, answer = %(answer)s
 WHERE unit_id = %(unit_id)s AND number = %(number)s AND answered_at IS NULL;
 
+-- name: believe_again
+UPDATE unit_keys SET restored_at = NULL, window_from = counter_high + 1
+WHERE unit_id = %(unit_id)s AND restored_at IS NOT NULL;
+
+-- name: was_taken
+SELECT taken_at IS NOT NULL AS taken FROM presses
+WHERE unit_id = %(unit_id)s AND boot = %(boot)s AND seq = %(seq)s;
+
 -- name: commands_of
 SELECT * FROM unit_commands WHERE unit_id = %(unit_id)s ORDER BY number DESC LIMIT %(most)s;

@@ -19,6 +19,7 @@ import psycopg
 from fleet.alarms.model import PressKey
 from fleet.alarms.store import stages
 from fleet.ingest.database import reported
+from fleet.ingest.database_mark import DatabaseMark
 from fleet.ingest.drops import Drops
 from fleet.ingest.open_frame import Refusal, open_frame, parse_frame
 from fleet.ingest.orders import Orders
@@ -71,6 +72,7 @@ class Intake:
         heard: Callable[[int, Way], None],
         orders: Orders,
         owed: Callable[[], None],
+        mark: DatabaseMark | None = None,
         acknowledge: Acknowledge = "after_commit",
     ) -> None:
         self._directory = directory
@@ -87,10 +89,10 @@ class Intake:
         self._of_unit: Counter[tuple[int, bool]] = Counter()
         self._copies: dict[bytes, list[Reply]] = {}
         self.presses: Batcher[Arrived, Pressed] = Batcher(
-            reported("presses", PressCommit(alarm_pool)), most=MOST_PRESSES
+            reported("presses", PressCommit(alarm_pool, mark)), most=MOST_PRESSES
         )
         self.readings: Batcher[Arrived, Read | psycopg.Error] = Batcher(
-            reported("readings", ReadingCommit(reading_pool)), most=MOST_READINGS, linger=READINGS_LINGER_S
+            reported("readings", ReadingCommit(reading_pool, mark=mark)), most=MOST_READINGS, linger=READINGS_LINGER_S
         )
         self.queries: Batcher[Arrived, list[Item]] = Batcher(
             reported("queries", self._answer_queries), most=MOST_READINGS
@@ -191,7 +193,7 @@ class Intake:
     def _pressed(self, arrived: Arrived, reply: Reply, done: asyncio.Future[Pressed]) -> None:
         if not self._settled(arrived, done, reply):
             return
-        fate, behind = done.result()
+        fate, behind, _ = done.result()
         if isinstance(fate, psycopg.Error):
             log.error("a press of unit %08x cannot be stored: %s", arrived.opened.keys.unit, type(fate).__name__)
             self._refuse("not_storable", arrived.way, reply)
@@ -217,7 +219,7 @@ class Intake:
         elif read.kept is Kept.STALE:
             self._refuse(read.kept.value, arrived.way, reply)
         else:
-            if read.kept is not Kept.DOUBLE:
+            if read.kept is not Kept.DOUBLE and read.proven:
                 self._heard(arrived.opened.keys.unit, arrived.way)
             self._stored(arrived, [(arrived.opened.message.boot, arrived.opened.message.seq, STORED)], reply)
             self._follow(arrived, read)
@@ -236,7 +238,7 @@ class Intake:
         read = done.result()
         if isinstance(read, psycopg.Error):
             return
-        if read.kept in (Kept.FRESH, Kept.AGAIN):
+        if read.kept in (Kept.FRESH, Kept.AGAIN) and read.proven:
             self._heard(arrived.opened.keys.unit, arrived.way)
         self._follow(arrived, read)
 
@@ -245,7 +247,8 @@ class Intake:
         if read.owed:
             self._owed()
         if read.waiting is not None:
-            self._orders.follow(arrived.opened.keys, arrived.opened.generation, arrived.way, read.waiting)
+            keys, generation = arrived.opened.keys, arrived.opened.generation
+            self._orders.follow(keys, generation, arrived.way, read.waiting, read.proven)
 
     def _settled(self, arrived: Arrived, done: asyncio.Future[Any], reply: Reply) -> bool:
         """Lets go of the unit's place in the queue; False where the commit failed and the sender must send again."""

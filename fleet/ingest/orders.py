@@ -36,7 +36,8 @@ MOST_WANTED: Final = 10_000
 
 class Orders:
     """``by`` gives the way back to a unit whose frame came that way, None where commands do not go; ``here`` the way to
-    a unit at any moment, None where this process has none. `run` must be running for `want`."""
+    a unit at any moment, None where this process has none; ``elsewhere`` the same, where that is not the way that the
+    frame came. `run` must be running for `want`."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Orders:
         clock: Callable[[], datetime],
         by: Callable[[int, Way], Push | None],
         here: Callable[[int], Push | None],
+        elsewhere: Callable[[int, Way], Push | None],
     ) -> None:
         self._pool = pool
         self._directory = directory
@@ -54,15 +56,20 @@ class Orders:
         self._clock = clock
         self._by = by
         self._here = here
+        self._elsewhere = elsewhere
         self._wanted: dict[int, None] = {}
         self._wake = asyncio.Event()
         self.sent = 0
 
-    def follow(self, unit: UnitKeys, generation: int, way: Way, waiting: Waiting) -> None:
-        """Sends the command behind a receipt that has just been given to the door."""
-        push = self._by(unit.unit, way)
-        if push is not None:
-            self._send(unit, generation, waiting, push)
+    def follow(self, unit: UnitKeys, generation: int, way: Way, waiting: Waiting, proven: bool = True) -> None:
+        """Sends the command behind a receipt that has just been given to the door. Behind a frame that is not
+        ``proven`` to be new it also goes where the unit is known to be: the frame may be somebody else's recording."""
+        pushes = [self._by(unit.unit, way)]
+        if not proven:
+            pushes.append(self._elsewhere(unit.unit, way))
+        for push in pushes:
+            if push is not None:
+                self._send(unit, generation, waiting, push)
 
     def want(self, units: Iterable[int]) -> None:
         """A command was queued for these units; those that this process knows a way to get it now. A datagram may be

@@ -16,6 +16,8 @@ from fleet.alarms import decide
 from fleet.alarms.model import Press, PressKey, StoredPress
 from fleet.alarms.store import store_presses
 from fleet.ingest.database import commit_apart
+from fleet.ingest.database_mark import DatabaseMark
+from fleet.ingest.freshness import Mark, is_behind, is_doubted, is_unproven
 from fleet.ingest.outcome import Arrived
 from fleet.store.borrow import borrow
 from fleet.store.pool import Connection, Pool, fetch_all
@@ -91,26 +93,35 @@ def bare(press: Press) -> Press:
 
 
 class Pressed(NamedTuple):
-    """A press's committed fate, or why it cannot be stored; ``behind``: its counter does not prove that it is fresh."""
+    """A press's committed fate, or why it cannot be stored; ``behind``: its counter does not prove that it is fresh;
+    ``unproven``: it may be a recording."""
 
     fate: StoredPress | psycopg.Error
     behind: bool
+    unproven: bool
 
 
 class PressCommit:
-    """Commits batches of alarm frames; call it from one Batcher only, so that presses keep their order."""
+    """Commits batches of alarm frames; call it from one Batcher only, so that presses keep their order.
 
-    def __init__(self, pool: Pool) -> None:
+    ``mark`` is asked before anything else whether the database came out of a backup.
+    """
+
+    def __init__(self, pool: Pool, mark: DatabaseMark | None = None) -> None:
         self._pool = pool
+        self._mark = mark
 
     async def __call__(self, arrived: Sequence[Arrived]) -> Sequence[Pressed]:
         """The fate of each press, committed. Raises one of database.AWAY: then none may be acknowledged."""
         async with borrow(self._pool) as connection:
-            high = await counters(connection, arrived)
-            behind = [is_behind(item, high) for item in arrived]
-            presses = [press_of(item, behind=late) for item, late in zip(arrived, behind, strict=True)]
+            if self._mark is not None:
+                await self._mark.checked(connection)
+            marks = await counters(connection, arrived)
+            unproven = [is_unproven(item, marks) for item in arrived]
+            presses = [press_of(item, behind=doubted) for item, doubted in zip(arrived, unproven, strict=True)]
             fates = await store_apart(connection, presses)
-            return [Pressed(fate, late) for fate, late in zip(fates, behind, strict=True)]
+            behind = [is_behind(item, marks) or is_doubted(item, marks) for item in arrived]
+            return [Pressed(*one) for one in zip(fates, behind, unproven, strict=True)]
 
 
 async def store_apart(connection: Connection, presses: Sequence[Press]) -> list[StoredPress | psycopg.Error]:
@@ -130,18 +141,10 @@ async def store_apart(connection: Connection, presses: Sequence[Press]) -> list[
     return fates
 
 
-def is_behind(arrived: Arrived, high: dict[tuple[int, int], int]) -> bool:
-    """Whether the frame's counter proves nothing about its age; ``high`` maps (unit, generation) to its high mark."""
-    opened = arrived.opened
-    if opened.kid_context is not None:
-        return True
-    return opened.counter <= high.get((opened.keys.unit, opened.generation), -1)
-
-
 async def counters(
     connection: Connection, arrived: Sequence[Arrived], *, lock: bool = False
-) -> dict[tuple[int, int], int]:
-    """(unit, generation) -> counter high-water mark, for all keys that these frames were sealed with.
+) -> dict[tuple[int, int], Mark]:
+    """(unit, generation) -> what proves freshness, for all keys that these frames were sealed with.
 
     With ``lock`` the marks stay as they are until the caller's transaction ends; else it is one of its own.
     """
@@ -152,4 +155,7 @@ async def counters(
     else:
         async with connection.transaction():
             rows = await fetch_all(connection, SQL["counters"], columns)
-    return {(row["unit_id"], row["generation"]): row["counter_high"] for row in rows}
+    return {
+        (row["unit_id"], row["generation"]): Mark(row["counter_high"], row["window_from"], row["restored_at"])
+        for row in rows
+    }

@@ -9,13 +9,13 @@ ON CONFLICT (day, transport, reason) DO UPDATE SET dropped = d.dropped + exclude
 
 -- name: counters
 -- The counter high-water marks of keys, read without a lock: an alarm waits for nobody.
-SELECT k.unit_id, k.generation, k.counter_high
+SELECT k.unit_id, k.generation, k.counter_high, k.window_from, k.restored_at
 FROM unnest(%(unit_id)s::bigint[], %(generation)s::int[]) AS a(unit_id, generation)
 JOIN unit_keys k USING (unit_id, generation);
 
 -- name: lock_counters
 -- The same, locked in one order, so that two ingest processes never wait for each other in a circle.
-SELECT k.unit_id, k.generation, k.counter_high
+SELECT k.unit_id, k.generation, k.counter_high, k.window_from, k.restored_at
 FROM unnest(%(unit_id)s::bigint[], %(generation)s::int[]) AS a(unit_id, generation)
 JOIN unit_keys k USING (unit_id, generation)
 ORDER BY k.unit_id, k.generation FOR NO KEY UPDATE OF k;
@@ -59,6 +59,27 @@ RETURNING unit_id, boot, seq;
 UPDATE unit_keys k SET counter_high = a.counter
 FROM unnest(%(unit_id)s::bigint[], %(generation)s::int[], %(counter)s::bigint[]) AS a(unit_id, generation, counter)
 WHERE k.unit_id = a.unit_id AND k.generation = a.generation AND k.counter_high < a.counter;
+
+-- name: believe_again
+-- What these units sealed until now and we do not know may be a recording: only what comes after this counts as late.
+UPDATE unit_keys SET restored_at = NULL, window_from = counter_high + 1
+WHERE unit_id = ANY (%(units)s::bigint[]) AND restored_at IS NOT NULL;
+
+-- name: end_generations
+-- The first verified use of a generation ends those before it.
+WITH ended AS (
+    UPDATE unit_keys k SET ended_at = %(at)s
+    FROM unnest(%(unit_id)s::bigint[], %(generation)s::int[]) AS a(unit_id, generation)
+    WHERE k.unit_id = a.unit_id AND k.generation < a.generation AND k.ended_at IS NULL
+    RETURNING k.unit_id
+)
+SELECT pg_notify('livlina_units', lpad(to_hex(e.unit_id), 8, '0')) FROM (SELECT DISTINCT unit_id FROM ended) e;
+
+-- name: next_mark
+UPDATE database_mark SET mark = greatest(mark, %(known)s::bigint) + 1 RETURNING mark;
+
+-- name: mark
+SELECT mark FROM database_mark FOR UPDATE;
 
 -- name: keep_states
 -- The present state of units: what a message does not say stays as it was, what is older changes nothing.

@@ -19,8 +19,10 @@ import psycopg
 
 from fleet.ingest.commands import Random, Waiting, challenge_unproven, take_waiting
 from fleet.ingest.database import commit_apart
+from fleet.ingest.database_mark import DatabaseMark
+from fleet.ingest.freshness import Marks, is_behind, is_doubted, is_since, mark_of
 from fleet.ingest.outcome import Arrived
-from fleet.ingest.presses import INT_MAX, counters, is_behind
+from fleet.ingest.presses import INT_MAX, counters
 from fleet.ingest.reports import STATUS_COLUMNS, encoded_status, note_reports, status_columns
 from fleet.store.borrow import borrow
 from fleet.store.pool import Connection, Pool, fetch_all
@@ -53,11 +55,13 @@ class Kept(Enum):
 
 
 class Read(NamedTuple):
-    """A frame's committed fate; the command that its unit gets now, if one waits; whether a case is owed something."""
+    """A frame's committed fate; the command that its unit gets now, if one waits; whether a case is owed something;
+    ``proven``: the frame is known to be new, so that whoever sent it is where its unit is."""
 
     kept: Kept
     waiting: Waiting | None = None
     owed: bool = False
+    proven: bool = True
 
 
 class ReadingCommit:
@@ -66,13 +70,16 @@ class ReadingCommit:
     ``random`` gives that many unpredictable bytes, for challenges.
     """
 
-    def __init__(self, pool: Pool, random: Random = secrets.token_bytes) -> None:
+    def __init__(self, pool: Pool, random: Random = secrets.token_bytes, mark: DatabaseMark | None = None) -> None:
         self._pool = pool
         self._random = random
+        self._mark = mark
 
     async def __call__(self, arrived: Sequence[Arrived]) -> Sequence[Read | psycopg.Error]:
         """The fate of each frame, committed. Raises one of database.AWAY: then none may be acknowledged."""
         async with borrow(self._pool) as connection:
+            if self._mark is not None:
+                await self._mark.checked(connection)
 
             async def commit(part: Sequence[Arrived]) -> Sequence[Read]:
                 async with connection.transaction():
@@ -83,9 +90,10 @@ class ReadingCommit:
 
 
 class _Kept(NamedTuple):
-    """What became of each frame of a batch, which reports were stored just now, and whether a case is owed."""
+    """What became of each frame of a batch, whether each is known to be new, and whether a case is owed."""
 
     fates: list[Kept]
+    proven: list[bool]
     owed: bool
 
 
@@ -103,11 +111,12 @@ async def _follow(connection: Connection, arrived: Sequence[Arrived], kept: _Kep
     unproven = set()
     for place, (item, fate) in enumerate(zip(arrived, kept.fates, strict=True)):
         unit = item.opened.keys.unit
-        proven = fate in (Kept.FRESH, Kept.AGAIN)
+        proven = fate in (Kept.FRESH, Kept.AGAIN) and kept.proven[place]
         alarm = isinstance(item.opened.message, Alarm)
         if alarm and not proven:
             unproven.add(unit)
-        if item.way.transport != SMS and (proven or alarm):
+        # A doubted frame draws a challenge too: it may be its unit's first since the restore.
+        if item.way.transport != SMS and (proven or alarm or fate is Kept.FRESH):
             behind[unit] = place
             fresh[unit] = proven or fresh.get(unit, False)
     if unproven:
@@ -115,15 +124,19 @@ async def _follow(connection: Connection, arrived: Sequence[Arrived], kept: _Kep
     waiting = await take_waiting(connection, fresh, at=at)
     return [
         Read(
-            fate, waiting.get(item.opened.keys.unit) if behind.get(item.opened.keys.unit) == place else None, kept.owed
+            fate,
+            waiting.get(item.opened.keys.unit) if behind.get(item.opened.keys.unit) == place else None,
+            kept.owed,
+            fate in (Kept.FRESH, Kept.AGAIN) and kept.proven[place],
         )
         for place, (item, fate) in enumerate(zip(arrived, kept.fates, strict=True))
     ]
 
 
 async def _keep(connection: Connection, arrived: Sequence[Arrived]) -> _Kept:
-    high = await counters(connection, arrived, lock=True)
-    behind = [is_behind(item, high) for item in arrived]
+    marks = await counters(connection, arrived, lock=True)
+    behind = [is_behind(item, marks) for item in arrived]
+    proven = [not is_doubted(item, marks) for item in arrived]
     known = await _known(connection, [item for item, late in zip(arrived, behind, strict=True) if late])
     candidates: list[Arrived] = []
     kept: list[Kept] = []
@@ -135,7 +148,7 @@ async def _keep(connection: Connection, arrived: Sequence[Arrived]) -> _Kept:
         kept.append(Kept.FRESH)
         candidates.append(item)
     if not candidates:
-        return _Kept(kept, False)
+        return _Kept(kept, proven, False)
     stored = await _keep_readings(connection, candidates) | await _keep_events(connection, candidates)
     fresh: list[Arrived] = []
     reports: list[Arrived] = []
@@ -151,9 +164,10 @@ async def _keep(connection: Connection, arrived: Sequence[Arrived]) -> _Kept:
         if kept[place] is not Kept.DOUBLE:
             fresh.append(item)
     await _raise_counters(connection, fresh)
+    await _trust(connection, fresh, marks)
     await _keep_states(connection, fresh)
     owed = await note_reports(connection, reports, at=max(item.at for item in arrived))
-    return _Kept(kept, owed)
+    return _Kept(kept, proven, owed)
 
 
 def _key(arrived: Arrived) -> Key:
@@ -245,6 +259,26 @@ async def _raise_counters(connection: Connection, fresh: Sequence[Arrived]) -> N
             "counter": list(high.values()),
         }
         await connection.execute(SQL["raise_counters"], columns)
+
+
+async def _trust(connection: Connection, fresh: Sequence[Arrived], marks: Marks) -> None:
+    """Keys of which something new was received since the database was restored are believed again; generations before
+    one that was used now have ended."""
+    since = set()
+    used: dict[int, int] = {}
+    for item in fresh:
+        unit, generation = item.opened.keys.unit, item.opened.generation
+        restored_at = mark_of(item, marks).restored_at
+        if restored_at is not None and is_since(item, restored_at):
+            since.add(unit)
+        if any(other < generation for other in item.opened.keys.generations):
+            used[unit] = max(used.get(unit, 0), generation)
+    if since:
+        await connection.execute(SQL["believe_again"], {"units": sorted(since)})
+    if used:
+        units = sorted(used)
+        values = {"unit_id": units, "generation": [used[unit] for unit in units], "at": max(i.at for i in fresh)}
+        await connection.execute(SQL["end_generations"], values)
 
 
 async def _keep_states(connection: Connection, fresh: Sequence[Arrived]) -> None:

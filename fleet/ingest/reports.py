@@ -81,7 +81,9 @@ def _flags_of(arrived: Arrived) -> Flags:
 
 def _answer_of(arrived: Arrived) -> Answered:
     answer = arrived.opened.message
-    return Answered(arrived.opened.keys.unit, answer.number, answer.result, answer.data or {})
+    # A unit that has lost its counters has lost its journal too: it cannot deny what it made before.
+    remembers = arrived.opened.kid_context is None
+    return Answered(arrived.opened.keys.unit, answer.number, answer.result, answer.data or {}, remembers)
 
 
 async def _owe_cases(

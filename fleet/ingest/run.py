@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 
 from fleet.ingest.coap_door import CoapDoor, Peer
 from fleet.ingest.commands import challenge_unproven
+from fleet.ingest.database_mark import DatabaseMark
 from fleet.ingest.downlink import Downlink, Push
 from fleet.ingest.drops import SQL, Drops
 from fleet.ingest.effects import Effects
@@ -79,11 +80,18 @@ class Ingest:
         )  # fmt: skip
         self._clock = clock
         self._drops = Drops(self._side_pool, clock)
+        self._mark = DatabaseMark(settings.data, clock)
         self._directory = Directory(self._lookup_pool, box)
         receipts = Receipts(self._directory, lambda: int(clock().timestamp()))
         self._effects = Effects(self._effect_pool, clock)
         self._orders = Orders(
-            self._side_pool, self._directory, receipts, clock=clock, by=self._back_by, here=self._here
+            self._side_pool,
+            self._directory,
+            receipts,
+            clock=clock,
+            by=self._back_by,
+            here=self._here,
+            elsewhere=self._elsewhere,
         )
         self._intake = Intake(
             self._directory,
@@ -95,6 +103,7 @@ class Ingest:
             heard=self._heard,
             orders=self._orders,
             owed=self._effects.owed,
+            mark=self._mark,
             acknowledge=acknowledge,
         )
         self._sessions = MqttSessions(self._session_pool)
@@ -146,6 +155,7 @@ class Ingest:
             self._sms_receipts.run(),
             self._partitions(),
             self._challenges(),
+            self._mark.run(self._side_pool),
         )
         self._tasks = [asyncio.create_task(loop) for loop in loops]
         for task in self._tasks:
@@ -249,6 +259,12 @@ class Ingest:
         if way.peer is not None:
             return self._to(way.peer)
         return self._connected(unit) if way.unit is not None else None
+
+    def _elsewhere(self, unit: int, way: Way) -> Push | None:
+        """The way to where a unit is known to be, if its frame came another way."""
+        if self._connected(unit) is not None:
+            return self._connected(unit) if way.unit is None else None
+        return self._here(unit) if self._coap.address_of(unit) != way.peer else None
 
     def _to(self, peer: Peer) -> Push:
         return lambda frame: self._coap.push(peer, frame)

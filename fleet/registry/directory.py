@@ -79,9 +79,10 @@ class _Generation:
 
 
 class UnitKeys:
-    """A known unit: number, municipality, type, whether it is active, and its key generations."""
+    """A known unit: number, municipality, type, whether it is active, and its key generations; `least` is the lowest
+    that still counts."""
 
-    __slots__ = ("active", "generations", "last_generation", "municipality", "read_at", "unit", "unit_type")
+    __slots__ = ("active", "generations", "last_generation", "least", "municipality", "read_at", "unit", "unit_type")
 
     def __init__(self, rows: Sequence[KeyRow], read_at: float, before: UnitKeys | None) -> None:
         first = rows[0]
@@ -96,6 +97,7 @@ class UnitKeys:
             kept = known.get(row.generation)
             same = kept is not None and kept.stored == row.secret
             self.generations[row.generation] = kept if kept is not None and same else _Generation(row.secret)
+        self.least: int = before.least if before is not None else 0
         last: int = before.last_generation if before is not None else -1
         # Pushes go out under the generation that the unit was last heard with.
         self.last_generation: int = last if last in self.generations else max(self.generations)
@@ -190,7 +192,7 @@ class Directory:
         """Key and common IV for an up frame; None where the unit has no such generation. Raises SecretBoxError."""
         assert envelope.generation is not None and envelope.kid is not None
         generation = unit.generations.get(envelope.generation)
-        if generation is None:
+        if generation is None or envelope.generation < unit.least:
             return None
         if envelope.kid_context is None:
             if generation.up is None:
@@ -203,6 +205,8 @@ class Directory:
         """A frame opened under these keys: only now may a kid context take a place in memory."""
         assert envelope.generation is not None and envelope.kid is not None
         unit.last_generation = envelope.generation
+        # The first verified use of a generation ends those before it; the commit makes that known to all processes.
+        unit.least = max(unit.least, envelope.generation)
         if envelope.kid_context is not None:
             name = envelope.kid + envelope.kid_context + unit.generations[envelope.generation].stored
             self._contexts[name] = keys

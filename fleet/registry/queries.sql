@@ -27,7 +27,7 @@ SELECT coalesce(max(unit_id), 0) + 1 AS unit_id FROM units;
 -- name: keys_of_units
 -- Asked in one go for all units that a tick of datagrams names for the first time.
 SELECT u.unit_id, u.municipality_id, u.unit_type, u.state, k.generation, k.secret, k.counter_high
-FROM units u JOIN unit_keys k USING (unit_id) WHERE u.unit_id = ANY (%(units)s::bigint[]);
+FROM units u JOIN unit_keys k USING (unit_id) WHERE u.unit_id = ANY (%(units)s::bigint[]) AND k.ended_at IS NULL;
 
 -- name: certificate
 SELECT c.unit_id, c.municipality_id, u.state, c.revoked_at

@@ -1,0 +1,246 @@
+"""What proves that a press is new: late datagrams, recordings of what is over, a database out of a backup, keys that
+have ended; each beside a control that shows what the protection is worth."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from fleet.ingest import commands, freshness
+from fleet.ingest.database_mark import FILE
+from fleet.registry import keys
+from fleet.store.pool import Connection, make_pool
+from protocols.wire import messages
+from tests.database import FreshDatabase
+from tests.fleet_server import CoapUnit, Scene, Unit, alarm, heartbeat, run, served, settled
+
+UNPROVEN = ["freshness_unproven"]
+
+
+async def acting(scene: Scene, act: Callable[[Connection], Awaitable[Any]]) -> Any:
+    pool = make_pool(scene.database.app_url, "registry", size=1)
+    await pool.open()
+    try:
+        async with pool.connection() as connection:
+            return await act(connection)
+    finally:
+        await pool.close()
+
+
+def marks(scene: Scene, seq: int) -> object:
+    return scene.value("SELECT marks FROM presses WHERE seq = %s", seq)
+
+
+def states(scene: Scene) -> list[tuple[Any, ...]]:
+    return scene.rows("SELECT state, outcome FROM cases ORDER BY case_id")
+
+
+async def challenge_at(door: CoapUnit, unit: Unit) -> messages.Command:
+    command = unit.command((await settled(door.pushes.get())).payload)
+    assert command.kind == messages.COMMAND_CHALLENGE and command.args is not None
+    return command
+
+
+def reply(challenge: messages.Command, seq: int, state: int) -> messages.Answer:
+    assert challenge.args is not None
+    data = {1: challenge.args[1], 2: state}
+    return messages.Answer(boot=1, seq=seq, number=challenge.number, result=0, data=data)
+
+
+def seen(seq: int, at: float) -> messages.Heartbeat:
+    """A heartbeat that tells of a server time."""
+    return messages.Heartbeat(boot=1, seq=seq, next_due=300, echo=int(at))
+
+
+@pytest.mark.parametrize(("behind", "expected"), [(1, []), (freshness.WINDOW - 1, []), (freshness.WINDOW, UNPROVEN)])
+def test_a_press_that_was_overtaken_is_late_and_not_doubted(
+    database: FreshDatabase, tmp_path: Path, behind: int, expected: list[str]
+) -> None:
+    async def work() -> None:
+        async with served(database, tmp_path) as scene:
+            unit, door = scene.unit, await CoapUnit.open(scene)
+            overtaken = unit.seal(alarm(1), counter=40 - behind)
+            await door.ask(unit.seal(heartbeat(2), counter=40))
+            await door.ask(overtaken)
+            assert marks(scene, 1) == expected
+            door.close()
+
+    run(work())
+
+
+@pytest.mark.parametrize(
+    ("taken", "expected"), [(False, (["replay"], ("closed", "replay"))), (True, ([], ("taken", None)))]
+)
+def test_a_recording_of_what_is_over_closes_its_case_and_one_that_was_taken_here_stays(
+    database: FreshDatabase, tmp_path: Path, taken: bool, expected: object
+) -> None:
+    """*Over* is said of a press that a person has taken. If we know of that, the case is genuine and is left alone."""
+
+    async def work() -> object:
+        async with served(database, tmp_path) as scene:
+            unit, door = scene.unit, await CoapUnit.open(scene)
+            old = unit.seal(alarm(1), counter=5)
+            await door.ask(unit.seal(heartbeat(100), counter=80))
+            await door.ask(old)
+            challenge = await challenge_at(door, unit)
+            if taken:
+                await scene.take_cases()
+            await door.ask(unit.seal(reply(challenge, 200, 2), counter=85))
+            await scene.until(lambda: marks(scene, 1) != UNPROVEN)
+            door.close()
+            return marks(scene, 1), states(scene)[-1]
+
+    assert run(work()) == expected
+
+
+def test_a_unit_that_has_lost_its_memory_cannot_deny(database: FreshDatabase, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with served(database, tmp_path) as scene:
+            unit, door, context = scene.unit, await CoapUnit.open(scene), secrets.token_bytes(8)
+            await door.ask(unit.seal(heartbeat(1), counter=90))
+            await door.ask(unit.seal(alarm(2), counter=5))
+            challenge = await challenge_at(door, unit)
+            await door.ask(unit.seal(reply(challenge, 3, 0), counter=0, context=context))
+            assert scene.value("SELECT count(*) FROM unit_commands WHERE answered_at IS NOT NULL") == 1
+            assert scene.value("SELECT count(*) FROM case_effects") == 0
+            assert states(scene) == [("open", None)] and marks(scene, 2) == UNPROVEN, "a person decides"
+            door.close()
+
+    run(work())
+
+
+def test_a_challenge_goes_to_the_unit_too_and_a_recorder_cannot_open_it(
+    database: FreshDatabase, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with served(database, tmp_path) as scene:
+            unit, door, thief = scene.unit, await CoapUnit.open(scene), await CoapUnit.open(scene)
+            await door.ask(unit.seal(heartbeat(1), counter=90))
+            await thief.ask(unit.seal(alarm(2), counter=5))
+            challenge = await challenge_at(door, unit)
+            sent = await settled(thief.pushes.get())
+            assert challenge.args is not None and challenge.args[1] not in sent.payload
+            await door.ask(unit.seal(reply(challenge, 3, 0), counter=91))
+            await scene.until(lambda: states(scene) == [("closed", "replay")])
+            door.close()
+            thief.close()
+
+    run(work())
+
+
+def _set_back(scene: Scene) -> None:
+    """What a restore leaves: everything since the backup is gone, and the number beside the database is greater."""
+    with psycopg.connect(scene.database.owner_url) as connection:
+        connection.execute("UPDATE unit_keys SET counter_high = 10 WHERE unit_id = 1")
+        connection.execute("UPDATE database_mark SET mark = 0")
+
+
+def test_after_a_restore_a_recording_opens_only_a_marked_case_and_the_unit_is_believed_again(
+    database: FreshDatabase, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with served(database, tmp_path) as scene:
+            unit, door, thief = scene.unit, await CoapUnit.open(scene), await CoapUnit.open(scene)
+            lost = unit.seal(alarm(1), counter=50)
+            await door.ask(unit.seal(heartbeat(2), counter=10))
+            await scene.until((tmp_path / FILE).exists)
+            _set_back(scene)
+            await scene.restart()
+            await thief.ask(lost)
+            assert marks(scene, 1) == UNPROVEN, "its counter is above all that the database knows"
+            await door.ask(unit.seal(seen(60, datetime.now(UTC).timestamp() + 2), counter=60))
+            challenge = await challenge_at(door, unit)
+            await door.ask(unit.seal(reply(challenge, 61, 2), counter=62))
+            await scene.until(lambda: states(scene) == [("closed", "replay")])
+            await door.ask(unit.seal(alarm(80), counter=63))
+            assert marks(scene, 80) == [], "it has proven that it speaks now"
+            await thief.ask(unit.seal(alarm(69), counter=59))
+            assert marks(scene, 69) == UNPROVEN, "what was sealed before is not late but old"
+            door.close()
+            thief.close()
+
+    run(work())
+
+
+def test_a_server_time_after_the_restore_proves_a_unit(database: FreshDatabase, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with served(database, tmp_path) as scene:
+            unit, door = scene.unit, await CoapUnit.open(scene)
+            now = datetime.now(UTC)
+            assert await acting(scene, lambda c: keys.doubt_all(c, now)) == 2
+            await door.ask(unit.seal(seen(1, now.timestamp() - 60), counter=20))
+            await door.ask(unit.seal(alarm(2), counter=21))
+            assert marks(scene, 2) == UNPROVEN
+            await door.ask(unit.seal(seen(3, now.timestamp() + 2), counter=22))
+            await door.ask(unit.seal(alarm(4), counter=23))
+            assert marks(scene, 4) == []
+            door.close()
+
+    run(work())
+
+
+def test_a_new_generation_ends_the_one_before_at_its_first_use(database: FreshDatabase, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with served(database, tmp_path) as scene:
+            unit, door = scene.unit, await CoapUnit.open(scene)
+            secret, box = secrets.token_bytes(16), scene.box
+            act = lambda c: keys.add_generation(c, box, 1, secret, "console:test", datetime.now(UTC))  # noqa: E731
+            await asyncio.wait_for(scene.ingest.listening.wait(), 20)
+            assert await acting(scene, act) == 2
+            assert unit.items(await door.ask(unit.seal(heartbeat(1)))) == [(1, 1, 1)], "the old one until then"
+            renewed = Unit(1, secret, 2)
+            forged = Unit(1, secrets.token_bytes(16), 2)
+            door.send(forged.seal(heartbeat(2)))
+            assert unit.items(await door.ask(unit.seal(heartbeat(3)))) == [(1, 3, 1)], "a forgery ends nothing"
+            assert renewed.items(await door.ask(renewed.seal(heartbeat(4)))) == [(1, 4, 1)]
+            refused = scene.ingest.counters.get("dropped.coap.key_generation", 0)
+            for seq in range(5, 25):
+                door.send(unit.seal(alarm(seq)))
+            await scene.until(lambda: scene.ingest.counters.get("dropped.coap.key_generation", 0) == refused + 20)
+            assert scene.value("SELECT count(*) FROM presses") == 0
+            ended = scene.rows("SELECT generation, ended_at IS NOT NULL FROM unit_keys WHERE unit_id = 1 ORDER BY 1")
+            assert ended == [(1, True), (2, False)]
+            door.close()
+
+    run(work())
+
+
+def test_without_the_comparison_a_restore_goes_unnoticed(
+    database: FreshDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: the same recording opens an unmarked case."""
+    monkeypatch.setattr("fleet.ingest.database_mark.doubt_all", _nothing)
+
+    async def work() -> None:
+        async with served(database, tmp_path) as scene:
+            lost = scene.unit.seal(alarm(1), counter=50)
+            door = await CoapUnit.open(scene)
+            await door.ask(scene.unit.seal(heartbeat(2), counter=10))
+            await door.ask(lost)
+            assert marks(scene, 1) == []
+            door.close()
+
+    run(work())
+
+
+async def _nothing(connection: Connection, at: datetime) -> int:
+    return 0
+
+
+def test_no_order_can_be_queued_as_a_second_challenge(database: FreshDatabase, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with served(database, tmp_path) as scene:
+            args = {1: bytes(8), 2: 1, 3: 1}
+            about = {"about": (1, 1), "at": datetime.now(UTC)}
+            await acting(scene, lambda c: commands.queue(c, 1, 1, args, "test", **about))
+            with pytest.raises(commands.CommandError):
+                await acting(scene, lambda c: commands.queue(c, 1, 1, args, "test", **about))
+
+    run(work())
