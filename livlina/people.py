@@ -14,6 +14,7 @@ from fleet.people import store
 from fleet.people.decide import held_roles, responsible
 from fleet.people.model import INSTALLATION, Actor, Grant
 from fleet.people.store import PeopleError, Place
+from fleet.routines.decide import check_zone
 from fleet.routines.model import Window
 from fleet.settings import Settings
 from fleet.store.pool import Connection, fetch_all
@@ -194,6 +195,32 @@ def choose_service(
         await store.choose_service(
             connection, municipality=municipality, service=service, centre=centre, hours=hours, window=window,
             valid_from=valid_from, actor=LOCAL.name, at=at,
+        )  # fmt: skip
+
+    in_registry(settings, work)
+
+
+def add_district(settings: Settings, municipality: int, name: str) -> None:
+    """A part of a municipality, by which recipients are grouped. Adding it twice changes nothing."""
+
+    async def work(connection: Connection) -> None:
+        await _known(connection, municipality)
+        values = {"municipality_id": municipality, "name": plain_name(name)}
+        await connection.execute(store.SQL["add_district"], values)
+
+    in_registry(settings, work)
+
+
+def set_zone(settings: Settings, municipality: int, zone: str, at: datetime) -> None:
+    """By which clocks a municipality's hours are meant. Raises ValueError for a zone that does not exist."""
+    check_zone(zone)
+
+    async def work(connection: Connection) -> None:
+        await _known(connection, municipality)
+        await connection.execute(store.SQL["set_zone"], {"municipality_id": municipality, "zone": zone})
+        await record(
+            connection, actor=LOCAL.name, action="municipality.zone_set", municipality_id=municipality,
+            subject=f"municipality:{municipality}", detail={"zone": zone}, at=at,
         )  # fmt: skip
 
     in_registry(settings, work)

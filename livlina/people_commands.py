@@ -143,6 +143,33 @@ def serve(
     typer.echo(f"{centre} gives municipality {municipality} {service}")
 
 
+@people_app.command("district")
+def district(
+    municipality: Annotated[int, typer.Argument(min=1, max=LARGEST)], name: Annotated[str, typer.Argument()]
+) -> None:
+    """Add a district of a municipality."""
+    from livlina import people
+    from livlina.cli import one_sentence, settings_or_fail
+
+    with one_sentence(ValueError, LookupError):
+        people.add_district(settings_or_fail(), municipality, name)
+    typer.echo(f"municipality {municipality} has the district {name}")
+
+
+@people_app.command("zone")
+def zone(
+    municipality: Annotated[int, typer.Argument(min=1, max=LARGEST)],
+    name: Annotated[str, typer.Argument(help="For example Europe/Stockholm, which every municipality begins with.")],
+) -> None:
+    """By which clocks a municipality's hours are meant."""
+    from livlina import people
+    from livlina.cli import one_sentence, settings_or_fail
+
+    with one_sentence(ValueError, LookupError):
+        people.set_zone(settings_or_fail(), municipality, name, people.now())
+    typer.echo(f"municipality {municipality} is in {name}")
+
+
 @people_app.command("responsible")
 def responsible(
     municipality: Annotated[int, typer.Argument(min=1, max=LARGEST)],

@@ -93,14 +93,25 @@ kept AS (
     FROM fresh f JOIN joined j USING (unit_id)
     RETURNING unit_id, boot, seq, municipality_id, case_id, received_at
 ),
+by_hour AS MATERIALIZED (
+    -- Who receives a municipality's alarms at this hour (migration 0007); asked only where services were chosen.
+    SELECT d.municipality_id, livlina_receiving_centre(d.municipality_id, d.at) AS centre_id
+    FROM (SELECT municipality_id, max(received_at) AS at FROM kept GROUP BY municipality_id) d
+    WHERE d.municipality_id IN (SELECT s.municipality_id FROM services s WHERE s.service = 'alarm_reception')
+),
 routed AS MATERIALIZED (
     -- Which centres a route names at the moment of a press. Materialized, and livlina_route written out: merged into what
     -- follows it stood there some thirty times, and each place where a function stands is planned anew every time.
     SELECT k.*, f.test,
            coalesce((SELECT t.centre_id FROM type_routes t
-                     WHERE t.municipality_id = k.municipality_id AND t.unit_type IN (f.unit_type, 'any')
+                     WHERE t.municipality_id = k.municipality_id AND t.unit_type = f.unit_type
                        AND t.rank = 1 AND t.valid_from <= k.received_at
-                     ORDER BY t.unit_type = 'any', t.valid_from DESC LIMIT 1),
+                     ORDER BY t.valid_from DESC LIMIT 1),
+                    (SELECT h.centre_id FROM by_hour h WHERE h.municipality_id = k.municipality_id),
+                    (SELECT t.centre_id FROM type_routes t
+                     WHERE t.municipality_id = k.municipality_id AND t.unit_type = 'any'
+                       AND t.rank = 1 AND t.valid_from <= k.received_at
+                     ORDER BY t.valid_from DESC LIMIT 1),
                     (SELECT r.centre_id FROM routes r
                      WHERE r.municipality_id = k.municipality_id AND r.rank = 1)) AS first,
            coalesce((SELECT t.centre_id FROM type_routes t

@@ -354,7 +354,14 @@ def test_alarms_go_to_the_door_of_the_centre_that_is_responsible(scene: Scene) -
     assert scene.sql(route, 1, "social") == [(number["nord"],)]
     assert scene.sql(route, 1, "camera") == [(number["cameras"],)]
     assert scene.sql(route, 2, "social") == [(number["fallback"],)]
+    # The statement of the alarm path says the same as the function, press by press.
+    scene.town.unit(5, 1, "camera")
+    scene.town.presses([(1, 1, {}), (5, 1, {"unit_type": "camera"}), (3, 2, {})])
+    owed = scene.sql("SELECT unit_id, centre_id FROM outbox ORDER BY unit_id")
+    assert owed == [(1, number["nord"]), (3, number["fallback"]), (5, number["cameras"])]
     scene.sql("DELETE FROM services")
+    scene.town.press(2, 1)
+    assert scene.sql("SELECT centre_id FROM outbox WHERE unit_id = 2") == [(number["fallback"],)]
     assert scene.sql(route, 1, "social") == [(number["fallback"],)]
 
 

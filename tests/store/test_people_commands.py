@@ -106,6 +106,15 @@ def test_who_is_responsible_by_the_hour(livlina: CommandLine) -> None:
     assert (night["centres"], night["consoles"]) == (["Natt"], ["nina"])
 
 
+def test_a_municipality_has_districts_and_clocks(livlina: CommandLine) -> None:
+    for _ in range(2):
+        livlina.done("district", "1", "Centrum")
+    livlina.done("zone", "1", "Europe/Helsinki")
+    assert "no time zone" in livlina.refused("zone", "1", "Europe/Nowhere")
+    assert livlina.sql("SELECT name FROM districts") == [("Centrum",)]
+    assert livlina.sql("SELECT zone FROM municipalities WHERE municipality_id = 1") == [("Europe/Helsinki",)]
+
+
 def test_tokens_and_providers_are_shown_once_and_ended(livlina: CommandLine) -> None:
     made = livlina.json("token", "add", "Journal", "--role", "fleet_owner", "--municipality", "1", "--days", "30")
     assert made["token"].startswith("livlina_")
