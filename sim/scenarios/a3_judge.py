@@ -24,6 +24,11 @@ P99_S = {Mode.REFUSES: 30.0, Mode.SILENT: 60.0, Mode.NO_PERSON: 90.0}
 HUMAN_S = 60.0
 MANAGER_S = 10.0
 GOOD_PROBES = 10
+PROBE_S = 60.0
+PROBE_PUT_OFF_S = 5.0
+"""The fleet's polling may be put off so far."""
+SILENCE_S = 6.0
+"""So long a probe waits for an answer; the next one is due a minute after it has given up."""
 SLACK_S = 2.0
 """An alarm that comes in while the tenth probe is being answered may go either way."""
 SAME_S = 0.001
@@ -58,14 +63,21 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """What all nights have left behind. `probes` are when link tests came to the primary centre; `asked` are
-    (reference, centre) that a person's silence has sent there; `manager` is his number."""
+    """What all nights have left behind. `probes` are when link tests came to the primary centre, `begun` when the fleet
+    began to probe it; `asked` are (reference, centre) that a person's silence has sent there; `manager` is his number.
+    """
 
     found: Evidence
     people: Sequence[Sent]
     probes: Sequence[float]
+    begun: Sequence[float]
     asked: frozenset[tuple[str, str]]
     manager: str
+
+    @property
+    def references(self) -> set[str]:
+        """Of every press that is stored."""
+        return {press.reference for presses in self.found.presses.values() for press in presses}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +117,9 @@ class NightJudge:
 
     def checks(self) -> list[Check]:
         """All of them, each with the mode before its name."""
-        made = [*self._whole(), *self._dispatch(), *self._takeover(), *self._managers(), *self._return()]
+        made = [
+            *self._whole(), *self._dispatch(), *self._takeover(), *self._managers(), *self._probes(), *self._return(),
+        ]  # fmt: skip
         return [Check(f"{TITLE[self._mode]}: {one.name}", one.value, one.limit, one.ok) for one in made]
 
     # Nothing lost, nothing twice ------------------------------------------------------------------------------------
@@ -198,6 +212,8 @@ class NightJudge:
             _within(f"personal at the secondary, worst of {len(personal)} (s)", worst(personal), PERSONAL_S),
             _within(f"social at the secondary, worst of {len(social)} (s)", worst(social), SOCIAL_S),
             self._p99([*personal, *social]),
+            _spread("takeover, personal", personal),
+            _spread("takeover, social", social),
         ]
 
     def _without_person(self, during: Sequence[Pair]) -> list[Check]:
@@ -222,6 +238,7 @@ class NightJudge:
                 worst(delays), P99_S[Mode.NO_PERSON],
             ),
             self._p99(delays),
+            _spread("takeover", delays),
             _none("told the secondary before 60 s had passed", len(early)),
         ]  # fmt: skip
 
@@ -259,10 +276,24 @@ class NightJudge:
             _within("manager told, SMS gateway alive, worst (s)", worst(at_once), MANAGER_S),
         ]
 
+    # Probes ---------------------------------------------------------------------------------------------------------
+
+    def _probes(self) -> list[Check]:
+        since, until = self._out
+        begun = [since, *(at for at in self._traces.begun if since <= at < until), until]
+        longest = round(max(later - earlier for earlier, later in pairwise(begun)), 2)
+        ours = {one.reference for one in self._traces.people} - self._traces.references
+        strangers = [one for one in self._found.told if not one.reference]
+        return [
+            Check("probes of the primary while it is out", len(begun) - 2, "any", len(begun) > 2),
+            _within("longest time between two of them (s)", longest, PROBE_S + SILENCE_S + PROBE_PUT_OFF_S),
+            _none("entries of probes in a centre's log", len(strangers)),
+            _none("probes or others that are no press and that a person has looked at", len(ours)),
+        ]
+
     # The primary comes back -------------------------------------------------------------------------------------------
 
     def _return(self) -> list[Check]:
-        strangers = [one for one in self._found.told if not one.reference]
         known = Counter(unit for unit in self._units for _ in self._found.cases[unit])
         moved = after_close = 0
         for pair in self._pairs:
@@ -283,7 +314,6 @@ class NightJudge:
         checks = [
             _none("told the primary though the secondary had it", moved),
             _none("told a centre after the case was closed", after_close),
-            _none("entries in a centre's log that are nobody's press", len(strangers)),
             _none("cases without a press", sum(known.values()) - len(self._cases_pressed())),
         ]
         return checks if self._mode is Mode.NO_PERSON else [*checks, *self._fail_back()]
@@ -350,6 +380,14 @@ def _since(at: float | None, since: float) -> float | None:
 
 def _none(name: str, value: int) -> Check:
     return Check(name, value, 0, value == 0)
+
+
+def _spread(name: str, delays: Sequence[float | None]) -> Check:
+    """For people: nothing is judged here but that each is known."""
+    known = [one for one in delays if one is not None]
+    parts = [percentile(known, part) for part in (0.5, 0.99, 1.0)]
+    said = ", ".join("-" if part is None else f"{part:.2f}" for part in parts)
+    return Check(f"{name}: half, 99 %, all within (s)", said, "any", len(known) == len(delays) > 0)
 
 
 def _within(name: str, value: float | None, limit: float) -> Check:

@@ -33,7 +33,7 @@ from sim.scenarios.a3_story import TITLE, Alarm, Mode, Night, nights, personal_u
 from sim.scenarios.evidence import gather, lines
 from sim.scenarios.fleet_under_test import LEAD, MUNICIPALITY, PRIMARY, SECONDARY, FleetUnderTest
 from sim.scenarios.path import Air
-from sim.scenarios.people import WAY, CentrePeople, MortalTelephone, next_local
+from sim.scenarios.people import WAY, CentrePeople, Counted, MortalTelephone, next_local
 from sim.scenarios.scenario import Check, Options, Scenario
 from sim.scenarios.wearers import BrainUnit, Plan, attach
 from sim.scenarios.world import START, World
@@ -69,6 +69,8 @@ class _Fleet(FleetUnderTest):
         super().__init__(world, folder, [] if sabotage is None else [sabotage])
         self.dead = False
         self.telephone = MortalTelephone(world, self.telephone_log, lambda: self.dead)
+        self.probed: dict[str, list[float]] = {PRIMARY: [], SECONDARY: []}
+        """When the fleet began to probe each centre, by its name; s of the scenario."""
         self._sabotage = sabotage
 
     def document(self) -> dict[str, Any]:
@@ -95,7 +97,9 @@ class _Fleet(FleetUnderTest):
         return {"sms": self.telephone}
 
     def way_to(self, centre: Configured) -> CentreLink:
-        return around(super().way_to(centre), self._sabotage, self.telephone)
+        begun = self.probed[centre.name]
+        link = Counted(super().way_to(centre), lambda: begun.append(self.world.clock.now()))
+        return around(link, self._sabotage, self.telephone)
 
     def policy(self) -> Policy:
         return policy(self._sabotage)
@@ -308,7 +312,8 @@ async def _judged(stage: _Stage, played: list[tuple[Night, float]]) -> list[Chec
     finally:
         await pool.close()
     references = {(f"{row['unit_id']:08x}-{row['boot']}-{row['seq']}", str(row["name"])) for row in asked}
-    return judge(nights_played, Traces(found, people, probes, frozenset(references), MANAGER))
+    begun = fleet.probed[PRIMARY]
+    return judge(nights_played, Traces(found, people, probes, begun, frozenset(references), MANAGER))
 
 
 SCENARIO = Scenario(

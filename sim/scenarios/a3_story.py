@@ -12,7 +12,10 @@ from enum import IntEnum
 
 from sim.scenarios.scenario import ScenarioError
 
-FEWEST = 20
+FEWEST = 10
+"""Alarms: each part of the story needs somebody."""
+PERSONAL = 3
+"""In the burst."""
 BURST_S = (2.0, 20.0)
 """After the centre has gone so many seconds pass until the burst: several press in the same two seconds."""
 STAY_S = (420.0, 500.0)
@@ -69,24 +72,25 @@ def modes_of(numbers: Mapping[str, float]) -> list[Mode]:
 
 
 def personal_units(social: int) -> int:
-    """How many of the fleet carry a personal alarm: 250 beside 11,000 social ones."""
-    return max(social * 250 // 11000, 1)
+    """How many of the fleet carry a personal alarm: 250 beside 11,000 social ones, and enough for every mode."""
+    return max(social * 250 // 11000, PERSONAL * len(Mode))
 
 
 def nights(social: int, numbers: Mapping[str, float], chance: random.Random) -> list[Night]:
     """All modes that were asked for, each with wearers of its own. Raises ScenarioError for numbers without room."""
     personal = personal_units(social)
-    modes, alarms = modes_of(numbers), int(numbers["alarms"])
+    modes = modes_of(numbers)
+    # Whoever has pressed in one mode takes no part in another: a small fleet has fewer alarms.
+    alarms = min(int(numbers["alarms"]), social // len(modes))
     if alarms < FEWEST:
-        raise ScenarioError(f"alarms={FEWEST} is the fewest: each part of the story needs somebody")
+        raise ScenarioError(
+            f"each mode needs {FEWEST} alarms, each of another unit: alarms={FEWEST} or more, and "
+            f"--units {FEWEST * len(modes)} or more"
+        )
     length, out_for = numbers["minutes"] * 60, numbers["outage_min"] * 60
     if out_for < 300 or out_for + AFTER_S + 60 > length:
         raise ScenarioError("outage_min is at least 5, and minutes at least 15 more: the centre must come back in time")
-    carried = min(max(int(alarms * numbers["personal_share"]), 3), personal // len(modes))
-    if carried < 3 or social // len(modes) < alarms:
-        raise ScenarioError(
-            f"{alarms} alarms need {alarms * len(modes)} social units and 9 personal ones: more --units"
-        )
+    carried = min(max(int(alarms * numbers["personal_share"]), PERSONAL), personal // len(modes))
     by_type = [
         chance.sample(range(1, social + 1), social),
         chance.sample(range(social + 1, social + personal + 1), personal),

@@ -22,6 +22,7 @@ SECOND_S = (420.0, 700.0)
 """Between the two buttons of a hub."""
 LAST_S = 1200.0
 """No first order in the last minutes."""
+FEWEST = 20
 OWN, PENDANT = 0, 1
 
 
@@ -64,16 +65,16 @@ def day(units: int, numbers: Mapping[str, float], chance: random.Random) -> Day:
     """Everything, drawn from chance. Raises ScenarioError for numbers without room."""
     span = numbers["hours"] * 3600
     testers, second = round(units * numbers["obey"]), max(round(units * SECOND_BUTTONS), 1)
-    silent, alarms = int(numbers["silent"]), round(numbers["real_per_min"] * numbers["hours"] * 60)
     if span < 2 * LAST_S:
         raise ScenarioError("hours=... is at least 0.7")
-    if testers < silent + second or silent < len(Silent):
+    # A small fleet has fewer of everything; nobody presses twice.
+    silent = min(int(numbers["silent"]), max(testers // 2, len(Silent)))
+    alarms = min(round(numbers["real_per_min"] * numbers["hours"] * 60), units - testers)
+    if silent < len(Silent) or testers <= silent + second or alarms < 1:
         raise ScenarioError(
-            f"of {testers} testers {silent} fail silently and {second} test two buttons: silent=... is at least "
-            f"{len(Silent)}, and fewer than testers"
+            f"{testers} of {units} units test, {silent} of them in vain and {second} with two buttons, and {alarms} "
+            f"need help: --units is at least {FEWEST}, silent=... at least {len(Silent)}, obey=... well below 1"
         )
-    if testers + alarms > units:
-        raise ScenarioError(f"{testers} testers and {alarms} others who need help are more than {units} units")
     drawn = chance.sample(range(1, units + 1), testers + alarms)
     testing, calling = drawn[:testers], drawn[testers:]
     drills = []

@@ -11,6 +11,7 @@ import contextlib
 import random
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -51,9 +52,9 @@ AWAKE_S = 20.0
 """A unit has been heard once when its order or its wearer's finger comes."""
 FINGER_S = 0.2
 LEAVES_S = 180.0
-"""After its press a unit takes no part any more."""
-ORDER_S = 900.0
-"""An order that a unit has not taken by then is off."""
+"""After its last press a unit takes no part any more."""
+ORDER_S = 1200.0
+"""An order that a unit has not taken by then, behind four heartbeats, is off."""
 GIVES_UP_S = 400.0
 """Whoever has not seen by then that his unit is ready presses all the same: he cannot do harm."""
 LOOKED_S = 100.0
@@ -120,6 +121,7 @@ class _Flood:
         self.orders: dict[tuple[int, int], float] = {}
         self.truth_file = options.folder / "truth.jsonl"
         self._waiting: dict[tuple[int, int], Drill] = {}
+        self._to_press: Counter[int] = Counter()
         self.desk_log = options.folder / "desk.jsonl"
         self._written = truth.Truth(self.truth_file)
         chance = random.Random(f"operators {options.seed}")
@@ -174,15 +176,13 @@ class _Flood:
                 yield one.at - 1, partial(self._loses, one.unit)
                 yield one.at + GIVES_UP_S, partial(self._tests, one)
             yield one.at, partial(self._order, one)
-        last = {one.unit: one.at for one in plan.drills}
-        for unit, at in last.items():
-            yield at + GIVES_UP_S + LEAVES_S, partial(self._leaves, unit)
+        self._to_press.update(one.unit for one in plan.drills)
         for at, unit in plan.alarms:
             yield at - AWAKE_S, partial(self._wakes, unit)
             yield at, partial(self._needs_help, unit)
             yield at + FINGER_S, partial(self._lets_go, unit)
             yield at + LEAVES_S, partial(self._leaves, unit)
-        for tick in range(int((plan.ends + GIVES_UP_S) / PAGE_S)):
+        for tick in range(int((plan.ends + ORDER_S) / PAGE_S)):
             yield tick * PAGE_S, self._pages
 
     def _wakes(self, unit: int) -> None:
@@ -193,7 +193,9 @@ class _Flood:
         self._ways[unit] = attach(self._units[unit], self._world, self._fleet.door, air, seed)
 
     def _leaves(self, unit: int) -> None:
-        self._units.pop(unit).close()
+        leaving = self._units.pop(unit, None)
+        if leaving is not None:
+            leaving.close()
         way = self._ways.pop(unit, None)
         if way is not None:
             way.close()
@@ -229,6 +231,9 @@ class _Flood:
     def _tests(self, drill: Drill) -> None:
         what = TESTS if drill.silent is None else drill.silent.value
         self._written.note(self._world.clock.now(), drill.unit, what, drill.button)
+        self._to_press[drill.unit] -= 1
+        if not self._to_press[drill.unit]:
+            self._world.clock.call_later(LEAVES_S, partial(self._leaves, drill.unit))
         if drill.silent is Silent.DEAD_BUTTON:
             return
         unit = self._units[drill.unit]

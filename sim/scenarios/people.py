@@ -16,6 +16,8 @@ from typing import Any
 from fleet.alarms import store as alarms
 from fleet.alarms.model import TakeRefused
 from fleet.clock import pause
+from fleet.forwarding.model import Outcome, Owed
+from fleet.forwarding.run import CentreLink
 from fleet.forwarding.taken import take_for_centre
 from fleet.store.pool import Pool, make_pool
 from sim.centre import Centre, Record
@@ -47,6 +49,27 @@ class MortalTelephone(Telephone):
         """Returns at once where the gateway lives."""
         if self._dead():
             await pause(self._world.time, self._hangs_s)
+
+
+class Counted:
+    """A link to a centre that says when it begins to probe."""
+
+    def __init__(self, link: CentreLink, begins: Callable[[], None]) -> None:
+        self._link = link
+        self._begins = begins
+
+    async def deliver(self, owed: Owed) -> Outcome:
+        """One attempt."""
+        return await self._link.deliver(owed)
+
+    async def probe(self) -> Outcome:
+        """Whether the centre answers at all."""
+        self._begins()
+        return await self._link.probe()
+
+    async def close(self) -> None:
+        """Hangs up."""
+        await self._link.close()
 
 
 class Hands:

@@ -10,9 +10,12 @@ therefore in no figure of a scenario: `bench` and the demo measure those.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest import mock
 
 import psycopg
 
@@ -35,7 +38,7 @@ PATIENCE_S = 5.0
 silent on purpose, less will do."""
 UNITS_S = 60.0
 """The same for a unit, which always comes to rest."""
-_PAUSE_S = 0.0005
+_PAUSE_S = 0.0002
 _SAME_S = 1e-6
 _LOOK = (
     "SELECT count(*) FILTER (WHERE state <> 'idle'), max(state_change) FROM pg_stat_activity "
@@ -65,16 +68,20 @@ class World:
         self._touched = True
         self._patience_s = self._patience = patience_s
         self._database: psycopg.AsyncConnection[tuple[int, datetime | None]] | None = None
+        self._rested: tuple[int, datetime | None] | None = None
+        self._statements = Statements()
 
     async def watch(self, database_url: str) -> None:
         """From now on this database is one of those who must rest. The login must see other logins' sessions."""
         self._database = await psycopg.AsyncConnection.connect(database_url, autocommit=True)
+        self._statements.watch(self._database)
         if self.lockstep is not None:
             poller = self.lockstep.poller
             asyncio.get_running_loop().add_reader(poller.fileno(), lambda: poller.turn(0))
 
     async def close(self) -> None:
         """Nobody is watched any more."""
+        self._statements.close()
         if self.lockstep is not None:
             asyncio.get_running_loop().remove_reader(self.lockstep.poller.fileno())
         if self._database is not None:
@@ -133,7 +140,8 @@ class World:
             return
         self._touched = False
         began = time.monotonic()
-        seen: tuple[int, datetime | None] | None = None
+        # What was seen at the end of the last rest: where it is still so, nobody has asked the database anything since.
+        seen = self._rested
         while True:
             waited = time.monotonic() - began
             if not self._units_rest():
@@ -147,10 +155,13 @@ class World:
                     self._patience = self._patience_s / 20
                     return
                 seen = None
+            elif self._statements.under_way and waited < self._patience_s:
+                seen = None
             else:
                 self._patience = self._patience_s
                 found = await self._look()
-                if found == seen and not found[0] and not self._touched:
+                if found == seen and not found[0] and not self._touched and not self._statements.under_way:
+                    self._rested = found
                     return
                 seen = found
                 self._touched = False
@@ -173,6 +184,35 @@ class World:
     def _accounts(self) -> str:
         assert self.lockstep is not None
         return "; ".join(unit.account() for unit in self.lockstep.units.values() if not unit.at_rest())
+
+
+class Statements:
+    """Which statements this process is waiting for, so that the database is asked whether it rests only when nobody
+    waits. Listening for notifications is no waiting."""
+
+    def __init__(self) -> None:
+        self.under_way: set[object] = set()
+        self._patched = contextlib.ExitStack()
+
+    def watch(self, own: psycopg.AsyncConnection[Any]) -> None:
+        """From now on, of all connections but this one."""
+        whole = psycopg.AsyncConnection.wait
+        under_way = self.under_way
+
+        async def wait(connection: psycopg.AsyncConnection[Any], answer: Any, *more: Any, **named: Any) -> Any:
+            if connection is own or answer.__name__ == "notifies":
+                return await whole(connection, answer, *more, **named)
+            under_way.add(answer)
+            try:
+                return await whole(connection, answer, *more, **named)
+            finally:
+                under_way.discard(answer)
+
+        self._patched.enter_context(mock.patch.object(psycopg.AsyncConnection, "wait", wait))
+
+    def close(self) -> None:
+        """No more."""
+        self._patched.close()
 
 
 class FleetTime:
