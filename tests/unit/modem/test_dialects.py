@@ -273,7 +273,7 @@ def test_psm():
         asked = [('AT+CPSMS=1,,,"00001100","00000011"', OK)]
         edrx = 'AT+SQNEDRX=1,4,"0000"' if dialect is GM else 'AT+CEDRXS=1,4,"0000"'
         for answer in (OK, ["ERROR"]):
-            value(dialect, dialect.save_power(7200, 6), [*asked, (edrx, answer)])
+            value(dialect, dialect.save_power(7200, 6), asked + [(edrx, answer)])
     value(GM, GM.save_power(None), [("AT+CPSMS=0", OK), ("AT+SQNEDRX=0", OK)])
     value(BG, BG.save_power(None), [("AT+CPSMS=0", OK), ("AT+CEDRXS=0", ["ERROR"])])
 
