@@ -48,6 +48,7 @@ def known(town: ApiTown) -> dict[str, st.SearchStrategy[Any]]:
     few = st.sampled_from([1, 2, 3, 4, 5])
     return {
         "unit": st.sampled_from(units),
+        "pairing_id": st.sampled_from([1, 2, 3]),
         "case": st.sampled_from([number for name, number in town.ids.items() if name.startswith("case")]),
         "recipient": st.sampled_from([number for name, number in town.ids.items() if name.startswith("recipient")]),
         **dict.fromkeys(("person", "role", "token", "task", "subscription", "search", "routine"), few),

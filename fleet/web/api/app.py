@@ -22,6 +22,7 @@ from fleet.web.api import (
     centres,
     commands,
     fleet,
+    pairings,
     people,
     recipients,
     reports,
@@ -49,8 +50,8 @@ log = logging.getLogger("livlina.api")
 
 PREFIX = "/api/v1"
 ROUTERS = (
-    cases.router, units.router, commands.router, recipients.router, searches.router, routines.router, centres.router,
-    tasks.router, people.router, audit.router, reports.router, fleet.router,
+    cases.router, units.router, commands.router, recipients.router, pairings.router, searches.router,
+    routines.router, centres.router, tasks.router, people.router, audit.router, reports.router, fleet.router,
     webhooks.router,
 )  # fmt: skip
 

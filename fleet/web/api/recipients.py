@@ -22,6 +22,7 @@ from fleet.web.api.parts import box_of
 from fleet.web.api.serving import IdempotencyKey, IfMatch, answer, matches, reading, write
 from fleet.web.api.shapes import (
     LARGEST,
+    LARGEST_NUMBER,
     LIMIT,
     Body,
     Cursor,
@@ -43,6 +44,9 @@ SQL = read_statements("fleet.web.api", "recipients.sql")
 Reads = Annotated[Actor, Depends(require("recipients.read"))]
 Writes = Annotated[Actor, Depends(require("recipients.write"))]
 Opens = Annotated[Actor, Depends(require("recipients.open", step_up=True))]
+Seals = Annotated[Actor, Depends(require("recipients.write", step_up=True))]
+Owns = Annotated[Actor, Depends(require("import.write", step_up=True))]
+Sealed = Annotated[str, StringConstraints(max_length=registry.MOST_TEXT, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*$")]
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]([A-Z0-9-]{0,30}[A-Z0-9])?$")]
 District = Annotated[str, StringConstraints(max_length=80, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 
@@ -70,6 +74,30 @@ class Opening(Body):
 
     case: int | None = Field(None, ge=1, le=LARGEST)
     reason: Sentence | None = None
+
+
+class NewContact(Body):
+    """Somebody to call."""
+
+    name: Sealed
+    telephone: Sealed
+    relation: Sealed = ""
+
+
+class NewPerson(Body):
+    """Who a recipient is. It is sealed at once and answered to nobody here."""
+
+    name: Sealed
+    address: Sealed
+    key_note: Sealed = ""
+    contacts: list[NewContact] = Field(default_factory=list, max_length=registry.MOST_CONTACTS)
+
+
+class Staff(Body):
+    """A person by number, on or off the list."""
+
+    person: int = Field(ge=1, le=LARGEST_NUMBER)
+    listed: bool
 
 
 @router.get("/recipients", summary="Recipients by reference")
@@ -156,6 +184,43 @@ async def open_person(request: Request, actor: Opens, recipient: Key, body: Open
         return {"recipient": recipient, "person": None if person is None else asdict(person)}
 
     return await write(request, actor, work, keep=False)
+
+
+@router.post("/recipients/{recipient}/person", status_code=204, summary="Seal the person behind a reference")
+async def seal_person(request: Request, actor: Seals, recipient: Key, body: NewPerson) -> Response:
+    """In place of what was there. Whoever writes knows, so it is recorded as a look. Nothing of the request is kept but
+    the sealed part, so an Idempotency-Key is not taken."""
+    box = box_of(request)
+    contacts = tuple(registry.Contact(one.name, one.telephone, one.relation) for one in body.contacts)
+    person = registry.Person(body.name, body.address, body.key_note, contacts)
+
+    async def work(connection: Connection) -> Any:
+        try:
+            await registry.seal_person(connection, box, recipient, person, actor=actor.name, at=datetime.now(UTC))
+        except LookupError:
+            raise not_found("recipient") from None
+        return None
+
+    return await write(request, actor, work, status=204, keep=False)
+
+
+@router.post("/recipients/{recipient}/staff", status_code=204, summary="List who may see a protected person")
+async def change_staff(
+    request: Request, actor: Owns, recipient: Key, body: Staff, key: IdempotencyKey = None
+) -> Response:
+    """`listed` false takes them off the list."""
+
+    async def work(connection: Connection) -> Any:
+        try:
+            await registry.change_staff(
+                connection, recipient, f"person:{body.person}", listed=body.listed, actor=actor.name,
+                at=datetime.now(UTC),
+            )  # fmt: skip
+        except LookupError:
+            raise not_found("recipient") from None
+        return None
+
+    return await write(request, actor, work, key=key, status=204)
 
 
 @router.get("/recipients/{recipient}/openings", summary="Who has looked at the person, newest first")

@@ -10,6 +10,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fleet.people.decide import stepped_up
 from fleet.people.model import Actor
 from fleet.registry import units as registry
 from fleet.store.pool import Connection, fetch_all
@@ -33,6 +34,7 @@ from fleet.web.api.shapes import (
     number_of,
     unit_number,
 )
+from fleet.web.pages import StepUpNeeded
 
 router = APIRouter(tags=["units"])
 SQL = read_statements("fleet.web.api", "units.sql")
@@ -121,7 +123,10 @@ async def change_life(
 
 @router.post("/units/{unit}/revoke", summary="End a unit's keys, on every pipe")
 async def revoke(request: Request, actor: Writes, unit: UnitPath, _body: Empty, key: IdempotencyKey = None) -> Response:
-    """Effective within 60 seconds, open connections included. It cannot be undone: make the unit anew."""
+    """Effective within 60 seconds, open connections included. It cannot be undone: make the unit anew. A person must
+    have shown who they are within the last minutes; a token is asked for nothing more."""
+    if actor.person_id is not None and not stepped_up(actor, datetime.now(UTC)):
+        raise StepUpNeeded
 
     async def work(connection: Connection) -> Any:
         try:
