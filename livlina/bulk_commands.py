@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-fleet_app = typer.Typer(no_args_is_help=True, help="Units and recipients many at a time: see docs/units.md.")
+fleet_app = typer.Typer(no_args_is_help=True, help="Units and recipients many at a time: see docs/fleet-files.md.")
 Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")]
 SHOWN = 20
 
