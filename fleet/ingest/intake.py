@@ -21,6 +21,7 @@ from fleet.alarms.store import stages
 from fleet.ingest.database import reported
 from fleet.ingest.database_mark import DatabaseMark
 from fleet.ingest.drops import Drops
+from fleet.ingest.notices import REPEATED, STALE, UNPROVEN, Notices
 from fleet.ingest.open_frame import Refusal, open_frame, parse_frame
 from fleet.ingest.orders import Orders
 from fleet.ingest.outcome import Arrived, Outcome, Refused, Reply, Stored, Unavailable, Way
@@ -73,6 +74,7 @@ class Intake:
         orders: Orders,
         owed: Callable[[], None],
         mark: DatabaseMark | None = None,
+        notices: Notices | None = None,
         acknowledge: Acknowledge = "after_commit",
     ) -> None:
         self._directory = directory
@@ -83,6 +85,7 @@ class Intake:
         self._heard = heard
         self._orders = orders
         self._owed = owed
+        self._notices = notices
         self._before_commit = acknowledge == "before_commit"
         self._looked_up = 0
         self._settling = asyncio.Event()
@@ -193,11 +196,13 @@ class Intake:
     def _pressed(self, arrived: Arrived, reply: Reply, done: asyncio.Future[Pressed]) -> None:
         if not self._settled(arrived, done, reply):
             return
-        fate, behind, _ = done.result()
+        fate, behind, unproven = done.result()
         if isinstance(fate, psycopg.Error):
             log.error("a press of unit %08x cannot be stored: %s", arrived.opened.keys.unit, type(fate).__name__)
             self._refuse("not_storable", arrived.way, reply)
             return
+        if behind and (unproven or fate.double):
+            self._notice(arrived, REPEATED if fate.double else UNPROVEN)
         if not fate.double and not behind:
             self._heard(arrived.opened.keys.unit, arrived.way)
         items = [(fate.key.boot, fate.key.seq, fate.stage)]
@@ -217,9 +222,12 @@ class Intake:
             log.error("a message of unit %08x cannot be stored: %s", arrived.opened.keys.unit, type(read).__name__)
             self._refuse("not_storable", arrived.way, reply)
         elif read.kept is Kept.STALE:
+            self._notice(arrived, STALE)
             self._refuse(read.kept.value, arrived.way, reply)
         else:
-            if read.kept is not Kept.DOUBLE and read.proven:
+            if read.kept is Kept.DOUBLE:
+                self._notice(arrived, REPEATED)
+            elif read.proven:
                 self._heard(arrived.opened.keys.unit, arrived.way)
             self._stored(arrived, [(arrived.opened.message.boot, arrived.opened.message.seq, STORED)], reply)
             self._follow(arrived, read)
@@ -249,6 +257,10 @@ class Intake:
         if read.waiting is not None:
             keys, generation = arrived.opened.keys, arrived.opened.generation
             self._orders.follow(keys, generation, arrived.way, read.waiting, read.proven)
+
+    def _notice(self, arrived: Arrived, what: str) -> None:
+        if self._notices is not None:
+            self._notices.count(arrived.opened.keys.unit, arrived.opened.keys.municipality, what)
 
     def _settled(self, arrived: Arrived, done: asyncio.Future[Any], reply: Reply) -> bool:
         """Lets go of the unit's place in the queue; False where the commit failed and the sender must send again."""

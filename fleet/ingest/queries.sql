@@ -110,6 +110,32 @@ ON CONFLICT (unit_id) DO UPDATE SET
     operator = coalesce(excluded.operator, s.operator), radio = coalesce(excluded.radio, s.radio)
 WHERE excluded.seen_at >= s.seen_at;
 
+-- name: keep_notices
+INSERT INTO security_notices AS n (unit_id, hour, municipality_id, stale, unproven, repeated, first_at, last_at)
+SELECT t.unit_id, t.hour, t.municipality_id, t.stale, t.unproven, t.repeated, %(at)s, %(at)s
+FROM unnest(%(unit_id)s::bigint[], %(hour)s::timestamptz[], %(municipality_id)s::int[], %(stale)s::bigint[],
+            %(unproven)s::bigint[], %(repeated)s::bigint[]) AS t(unit_id, hour, municipality_id, stale, unproven, repeated)
+ON CONFLICT (unit_id, hour) DO UPDATE SET
+    stale = n.stale + excluded.stale, unproven = n.unproven + excluded.unproven,
+    repeated = n.repeated + excluded.repeated, last_at = greatest(n.last_at, excluded.last_at);
+
+-- name: notice_moves
+-- A modem other than the unit's last one, or a SIM that is neither its last one nor registered with it. It blocks
+-- nothing: a technician may have changed a card.
+INSERT INTO security_notices AS n (unit_id, hour, municipality_id, moved, first_at, last_at)
+SELECT s.unit_id, date_trunc('hour', t.at, 'UTC'), s.municipality_id, 1, t.at, t.at
+FROM unnest(%(unit_id)s::bigint[], %(at)s::timestamptz[], %(imei)s::text[], %(iccid1)s::text[], %(iccid2)s::text[])
+     AS t(unit_id, at, imei, iccid1, iccid2)
+JOIN unit_states s USING (unit_id)
+WHERE t.imei <> s.imei
+   OR EXISTS (SELECT 1 FROM unnest(ARRAY[t.iccid1, t.iccid2], ARRAY[s.iccid1, s.iccid2], ARRAY[1, 2])
+                            AS c(told, before, slot)
+              LEFT JOIN unit_sims r ON r.unit_id = t.unit_id AND r.slot = c.slot
+              WHERE c.told <> coalesce(c.before, r.iccid) AND c.told IS DISTINCT FROM r.iccid)
+   OR EXISTS (SELECT 1 FROM unit_states o WHERE o.unit_id <> t.unit_id AND o.iccid1 = t.iccid1
+              AND t.iccid1 IS DISTINCT FROM s.iccid1)
+ON CONFLICT (unit_id, hour) DO UPDATE SET moved = n.moved + 1, last_at = greatest(n.last_at, excluded.last_at);
+
 -- name: keep_statuses
 -- A status lies beside the state, field by field; the row is there, keep_states has made it in this transaction.
 UPDATE unit_states s SET

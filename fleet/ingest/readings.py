@@ -307,6 +307,9 @@ async def _keep_statuses(connection: Connection, fresh: Sequence[Arrived]) -> No
     if found:
         names = ("unit_id", "at", "status", *STATUS_COLUMNS)
         columns = {name: [row.get(name) for row in found.values()] for name in names}
+        told = {name: columns[name] for name in ("unit_id", "at", "imei", "iccid1", "iccid2")}
+        if any(any(told[name]) for name in ("imei", "iccid1", "iccid2")):
+            await connection.execute(SQL["notice_moves"], told)
         await connection.execute(SQL["keep_statuses"], columns)
 
 

@@ -23,6 +23,7 @@ from fleet.ingest.intake import Acknowledge, Intake
 from fleet.ingest.listen import Listener, units_in
 from fleet.ingest.mqtt_door import MqttDoor
 from fleet.ingest.mqtt_sessions import MqttSessions
+from fleet.ingest.notices import Notices
 from fleet.ingest.orders import Orders
 from fleet.ingest.outcome import Way
 from fleet.ingest.receipts import Receipts
@@ -81,6 +82,7 @@ class Ingest:
         self._clock = clock
         self._drops = Drops(self._side_pool, clock)
         self._mark = DatabaseMark(settings.data, clock)
+        self._notices = Notices(self._side_pool, clock)
         self._directory = Directory(self._lookup_pool, box)
         receipts = Receipts(self._directory, lambda: int(clock().timestamp()))
         self._effects = Effects(self._effect_pool, clock)
@@ -104,6 +106,7 @@ class Ingest:
             orders=self._orders,
             owed=self._effects.owed,
             mark=self._mark,
+            notices=self._notices,
             acknowledge=acknowledge,
         )
         self._sessions = MqttSessions(self._session_pool)
@@ -149,6 +152,7 @@ class Ingest:
             self._downlink.run(),
             self._listener.run(),
             self._drops.run(),
+            self._notices.run(),
             self._mqtt.run(),
             self._orders.run(),
             self._effects.run(),
@@ -187,6 +191,7 @@ class Ingest:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         await self._drops.flush()
+        await self._notices.flush()
         for pool in self._pools:
             await pool.close()
 

@@ -244,3 +244,32 @@ def test_no_order_can_be_queued_as_a_second_challenge(database: FreshDatabase, t
                 await acting(scene, lambda c: commands.queue(c, 1, 1, args, "test", **about))
 
     run(work())
+
+
+def notices(scene: Scene) -> list[tuple[Any, ...]]:
+    return scene.rows("SELECT unit_id, stale, unproven, repeated, moved FROM security_notices ORDER BY hour, unit_id")
+
+
+def test_what_looks_like_somebody_else_is_one_notice_a_unit_and_hour(database: FreshDatabase, tmp_path: Path) -> None:
+    now = datetime(2026, 3, 1, 12, 5, tzinfo=UTC)
+
+    async def work() -> None:
+        async with served(database, tmp_path, clock=lambda: now) as scene:
+            unit, other, door = *scene.units, await CoapUnit.open(scene)
+            recorded = unit.seal(heartbeat(1), counter=90)
+            await door.ask(recorded)
+            await door.ask(recorded)
+            await door.ask(other.seal(heartbeat(1)))
+            door.send(unit.seal(heartbeat(2), counter=3))
+            await scene.until(lambda: scene.dropped("coap", "stale_counter") == 1)
+            for _ in range(3):
+                await door.ask(unit.seal(alarm(3), counter=4))
+            for seq, (imei, card) in enumerate([(1, 1), (1, 1), (2, 1), (2, 7)], 10):
+                status = {19: bytes([0x35, imei] + [0] * 6), 8: bytes([0x89, card] + [0] * 8)}
+                await door.ask(unit.seal(heartbeat(seq, status=status), counter=90 + seq))
+            await scene.ingest.stop()
+            assert notices(scene) == [(1, 1, 1, 3, 2)], "and none about the other unit, or a datagram that came twice"
+            await scene.restart()
+            door.close()
+
+    run(work())
