@@ -142,7 +142,7 @@ async def open_person(
     LookupError, OpeningRefused, SecretBoxError.
     """
     found = await _there(connection, recipient_id)
-    reason = (reason or "").strip()[:MOST_REASON] or None
+    reason = (reason or "").replace("\0", "").strip()[:MOST_REASON] or None
     if case_id is None and (reason is None or len(reason) < LEAST_REASON):
         raise OpeningRefused(f"say for which open case, or why, in at least {LEAST_REASON} characters")
     if case_id is not None:

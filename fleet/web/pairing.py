@@ -117,6 +117,10 @@ async def begin(request: Request, actor: Who, wish: Wish) -> Response:
         return _refuse(request, _Refused(refused.code, str(error), by=refused.by, since=since))
     except _Refused as error:
         return _refuse(request, error)
+    except LookupError:
+        return _refuse(request, _Refused("unknown_unit", "unit or person is not there any more: look at the order"))
+    except ValueError as error:  # rooms that are named twice, a unit that somebody has just moved on
+        return problem(422, str(error))
     return JSONResponse(_shown(found), 201 if found["started_at"] == at else 200)
 
 

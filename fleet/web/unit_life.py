@@ -44,7 +44,7 @@ async def change(
             await registry.change_life(connection, int(unit_id, 16), cast(Event, event), actor.name, at, until=end)
     except LookupError:
         return page(request, "error.html", status=404, problem="no_unit")
-    except ValueError:  # a move that is not drawn, or no date
+    except (ValueError, OverflowError):  # a move that is not drawn, or no date
         return RedirectResponse(f"/units/{unit_id}?refused=1", status_code=303)
     return RedirectResponse(f"/units/{unit_id}", status_code=303)
 
