@@ -25,7 +25,8 @@ Reader = Annotated[Actor, Depends(require("reports.read"))]
 async def reports_page(
     request: Request, actor: Reader, municipality: str = "", month: str = "", case: str = ""
 ) -> Response:
-    """The month of one municipality, the last whole one where none is chosen. Availability is in the files."""
+    """The month of one municipality, the last whole one where none is chosen. Availability is in the files of
+    a fleet that is not too large for a request."""
     at = datetime.now(UTC)
     last = (at.astimezone(Web.of(request).zone).replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
     wrong = None

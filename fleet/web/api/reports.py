@@ -36,8 +36,8 @@ async def month(
     format: Annotated[Literal["json", "csv", "pdf"], Query()] = "json",
     language: Language = "sv",
     availability: Annotated[
-        bool, Query(description="Reckoned from every heartbeat: leave it out of a large fleet.")
-    ] = True,
+        bool, Query(description="Reckoned from every heartbeat: too slow for a large fleet.")
+    ] = False,
     unit_a_month: Money = None,
     alarm_each: Money = None,
 ) -> Response:
