@@ -1,7 +1,11 @@
-"""A real PostgreSQL for tests: one cluster a session, one copy of a migrated database a test."""
+"""A real PostgreSQL for tests: one cluster a test process, one copy of a migrated database a test.
+
+Tests that kill the server have a cluster of their own.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import shutil
 import tempfile
@@ -41,6 +45,23 @@ def cluster() -> Iterator[EmbeddedPostgres]:
     finally:
         postgres.stop()
         shutil.rmtree(folder)
+
+
+_shared = contextlib.ExitStack()
+_running: list[EmbeddedPostgres] = []
+
+
+def shared_cluster() -> EmbeddedPostgres:
+    """This process's cluster, started when somebody first asks for it, or anew where somebody has ended it."""
+    if not _running or _running[-1].pid is None:
+        _running.append(_shared.enter_context(cluster()))
+    return _running[-1]
+
+
+def end_shared_cluster() -> None:
+    """Ends it with the test session."""
+    _running.clear()
+    _shared.close()
 
 
 @contextmanager

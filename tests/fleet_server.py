@@ -33,7 +33,7 @@ from fleet.store.embedded_postgres import EmbeddedPostgres
 from fleet.store.pool import make_pool, tenant_transaction
 from protocols.wire import coap, messages, seal
 from provisioning.ca import CertificateAuthority, UnitCertificate
-from tests.database import FreshDatabase, cluster, fresh_database
+from tests.database import FreshDatabase, cluster, fresh_database, shared_cluster
 from tests.ports import free_port
 
 T = TypeVar("T")
@@ -42,7 +42,13 @@ PATIENCE_S = 20.0
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[EmbeddedPostgres]:
-    """One cluster for a file of tests."""
+    """The cluster of all files of tests that leave it running."""
+    yield shared_cluster()
+
+
+@pytest.fixture(scope="module")
+def own_postgres() -> Iterator[EmbeddedPostgres]:
+    """A cluster for one file of tests, which may kill it. Imported ``as postgres`` it takes the other one's place."""
     with cluster() as running:
         yield running
 

@@ -20,6 +20,9 @@ from fleet.store.pool import Pool, make_pool
 from protocols.wire import seal
 from tests.database import FreshDatabase
 from tests.fleet_server import Unit, alarm, run, settled
+from tests.fleet_server import own_postgres as postgres
+
+__all__ = ["postgres"]  # a test here kills it
 
 
 class Clock:
