@@ -47,7 +47,8 @@ async def add(
         async with answering(), as_actor(Web.of(request).pool, actor) as connection:
             number = await registry.add_recipient(
                 connection, municipality=town, reference=reference, priority=priority,
-                district=district.replace("\0", "").strip(), actor=actor.name, at=datetime.now(UTC), protected=protected == "1",
+                district=district.replace("\0", "").strip(), actor=actor.name, at=datetime.now(UTC),
+                protected=protected == "1",
             )  # fmt: skip
     except (ValueError, psycopg.errors.UniqueViolation):
         return RedirectResponse("/recipients?refused=1", status_code=303)
