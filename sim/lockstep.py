@@ -261,7 +261,11 @@ class VirtualUnit:
     # The board
 
     def _from_board(self) -> None:
-        data, address = self._board.recvfrom(256)
+        try:
+            data, address = self._board.recvfrom(256)
+        except BlockingIOError:
+            # Its descriptor's number was another socket's when the poll began, which was closed within the same turn.
+            return
         if len(data) < 6:
             return
         self._reports += 1
