@@ -7,8 +7,9 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -132,12 +133,26 @@ def page(
     html = (
         web.templates[words.language]
         .get_template(template)
-        .render(words=words, session=session, can=can, here=request.url.path, request=request, **values)
+        .render(
+            words=words,
+            session=session,
+            can=can,
+            here=request.url.path,
+            request=request,
+            in_language=partial(_in_language, request),
+            **values,
+        )
     )
     answer = HTMLResponse(html, status_code=status, headers={"Vary": "Accept-Language, Cookie, HX-Request"})
     if request.query_params.get("lang") in LANGUAGES:
         set_cookie(request, answer, LANGUAGE_COOKIE, words.language, max_age=365 * 24 * 3600)
     return answer
+
+
+def _in_language(request: Request, code: str) -> str:
+    """The query of this very page in another language: what stood in it stays, a one-time link for example."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
+    return urlencode([*kept, ("lang", code)])
 
 
 def json_for_page(value: object) -> str:

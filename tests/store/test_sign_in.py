@@ -33,6 +33,7 @@ def test_a_link_opens_once_and_ends_what_was_open_before(scene: Scene) -> None:
                 shown = await client.get(f"/welcome?link={link}")
                 assert shown.status_code == 200
                 assert "tina" in shown.text
+                assert f'href="?link={link}&amp;lang=en"' in shown.text, "another language keeps the link"
             short = await client.post("/welcome", data={"link": link, "password": "kort"}, headers=HTML)
             assert short.status_code == 400
             done = await client.post("/welcome", data={"link": link, "password": NEW}, headers=HTML)
