@@ -72,6 +72,7 @@ PLACES: dict[str, str] = {
     "A3": "sim.scenarios.a3_primary_out",
     "A4": "sim.scenarios.a4_pairing",
     "A5": "sim.scenarios.a5_stuck_button",
+    "A7": "sim.scenarios.a7_replay",
     "A8": "sim.scenarios.a8_test_flood",
     "A9": "sim.scenarios.a9_guard_change",
 }

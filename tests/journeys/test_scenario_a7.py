@@ -1,0 +1,82 @@
+"""`livlina scenario A7` at reduced size: it passes, and a sabotage is noticed by the check that names it.
+
+All sabotages and the size that the scenario stands for are in `make proof`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from fleet.ingest import commands, notices, readings
+from livlina.cli import app
+from sim.scenarios.a7_replay import SABOTAGES, applied
+
+SMALL = ("--units", "3", "--set", "frames=50")
+
+NOTICED = {
+    "no-counter-check": "jammed frames refused for their counter",
+    "no-restore-check": "of these without the mark",
+    "no-challenge": "of these left open once the unit has denied them",
+    "no-verdict": "of these left open once the unit has denied them",
+    "no-revocation": "presses of a clone taken after revocation",
+    "no-key-end": "frames under the old key refused (%)",
+    "no-notice": "security notices for all this",
+    "no-sim-check": "notices of a SIM in another modem",
+}
+"""The check that must fail with each."""
+
+
+def _run(*arguments: str) -> tuple[int, dict[str, Any]]:
+    result = CliRunner().invoke(app, ["scenario", "A7", "--json", *arguments])
+    assert result.stdout, result.output
+    return result.exit_code, json.loads(result.stdout)
+
+
+def _failed(document: dict[str, Any]) -> set[str]:
+    return {check["name"] for check in document["checks"] if not check["ok"]}
+
+
+def test_it_passes() -> None:
+    status, document = _run(*SMALL, "--seed", "5")
+    assert (status, _failed(document), document["passed"]) == (0, set(), True)
+
+
+def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
+    assert set(NOTICED) == set(SABOTAGES)
+
+
+def test_nothing_stays_sabotaged() -> None:
+    def protections() -> tuple[object, ...]:
+        return (
+            readings.is_behind, readings.challenge_unproven, commands._verdict, notices.Notices.count,
+            readings.SQL["end_generations"], readings.SQL["notice_moves"],
+        )  # fmt: skip
+
+    before = protections()
+    for sabotage in SABOTAGES:
+        with applied(sabotage):
+            pass
+    assert protections() == before
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("sabotage", NOTICED)
+def test_a_sabotage_is_noticed(sabotage: str) -> None:
+    status, document = _run(*SMALL, "--sabotage", sabotage)
+    assert status == 1
+    assert NOTICED[sabotage] in _failed(document)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("arguments", [(), ("--units", "40", "--seed", "11")], ids=["default", "40 units"])
+def test_a_thousand_frames(arguments: tuple[str, ...]) -> None:
+    status, document = _run(*arguments)
+    for check in document["checks"]:
+        print(f"{'PASS' if check['ok'] else 'FAIL'}  {check['name']}: {check['value']} (limit {check['limit']})")
+    assert (status, _failed(document)) == (0, set())
+    assert document["seconds"] <= 600
