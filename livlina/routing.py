@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from fleet.alarms.decide import MANUAL, priority_of
+from fleet.forwarding.centre_options import OptionError, check_reports
 from fleet.forwarding.taken import reconcile
+from fleet.registry import store as registry
 from fleet.routines import store as routines
 from fleet.routines.document import DATED, Change, read_document
 from fleet.routines.model import Subject
 from fleet.settings import Settings
 from fleet.store.pool import Connection
-from livlina.registry_connection import in_registry
+from livlina.registry_connection import in_registry, note
 
 LARGEST_DOCUMENT = 4_000_000
 """Octets: some thousand municipalities with a hundred rows each."""
@@ -92,10 +94,16 @@ def set_routines(settings: Settings, file: Path, at: datetime, dry_run: bool) ->
 
     async def work(connection: Connection) -> dict[str, Any]:
         changes = await routines.changes_of(connection, entries, at)
+        for change in changes:
+            if change.kind == "centre":
+                await _check_centre(connection, change)
         when = max([at, *(c.key[DATED[c.kind]] for c in changes if c.kind in DATED)]) + timedelta(seconds=1)
         subjects = await routines.units_by_subject(connection)
         before = await _chains(connection, subjects, when)
         await routines.apply(connection, changes, at)
+        for place in sorted({change.key[0] for change in changes if isinstance(change.key[0], int)}):
+            here = sum(change.key[0] == place for change in changes)
+            await note(connection, "routine.set", f"municipality:{place}", place, rows=here)
         after = await _chains(connection, subjects, when)
         touched = [key for key in subjects if before[key] != after[key]]
         result = {
@@ -114,6 +122,16 @@ def set_routines(settings: Settings, file: Path, at: datetime, dry_run: bool) ->
         return in_registry(settings, work)
     except _DryRun as ended:
         return ended.result
+
+
+async def _check_centre(connection: Connection, change: Change) -> None:
+    """Whether this centre's protocol can say what the document declares. Raises ValueError."""
+    row = await registry.centre_by_name(connection, str(change.key[0]))
+    if row is not None:
+        try:
+            check_reports(row["protocol"], change.after.get("reports_taken"))
+        except OptionError as error:
+            raise ValueError(f"centre {change.key[0]}: {error}") from None
 
 
 def reconcile_logs(

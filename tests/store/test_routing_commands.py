@@ -111,6 +111,10 @@ def test_what_cannot_be_done_is_said_in_one_sentence(run: Any, tmp_path: Path) -
     file = tmp_path / "wrong.toml"
     file.write_text("[[rutine]]\n")
     assert "rutine" in run("routine", "set", str(file), code=1)
+    file.write_text('[[centre]]\nname = "A"\nreports_taken = "protocol"\n')
+    assert "dc09 has no word for taken" in run("routine", "set", str(file), code=1)
+    file.write_text('[[centre]]\nname = "A"\nreports_taken = "none"\n')
+    assert run("routine", "set", str(file))["rows"] == 1
     assert "no unit" in run("route", "explain", "000000ff", code=1)
     assert "time zone" in run("route", "explain", "0000000a", "--at", "2027-01-01T00:00", code=1)
 
