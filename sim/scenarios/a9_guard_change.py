@@ -36,7 +36,7 @@ from sim.scenarios.evidence import lines
 from sim.scenarios.fleet_under_test import PRIMARY, FleetUnderTest
 from sim.scenarios.path import Air
 from sim.scenarios.people import WAY, CentrePeople
-from sim.scenarios.scenario import Check, Options, Scenario, ScenarioError
+from sim.scenarios.scenario import Check, Options, Scenario
 from sim.scenarios.wearers import BrainUnit, Plan, attach
 from sim.scenarios.world import START, World
 
@@ -247,8 +247,6 @@ async def run(options: Options) -> list[Check]:
     """Plays it and judges it."""
     numbers, world = options.numbers, World()
     municipalities = int(numbers["municipalities"])
-    if not 1 <= municipalities <= options.units:
-        raise ScenarioError("municipalities are at least 1, each with a unit")
     presses = story(options.units, numbers, random.Random(f"story {options.seed}"))
     base = midnight_after(1)
     began_at = base + presses[0].at - AWAKE_S

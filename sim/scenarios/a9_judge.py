@@ -66,7 +66,11 @@ def judge(
 def _alarms(
     presses: Sequence[Press], told: Mapping[int, Sequence[tuple[float, str]]], accepted: int, guards: Guards
 ) -> list[Check]:
-    checks = [Check("alarms at a centre", accepted, len(presses), accepted == len(presses))]
+    sides = [sum((one.at >= 0) == after for one in presses) for after in (False, True)]
+    checks = [
+        Check("alarms before midnight, after it", f"{sides[0]}, {sides[1]}", "any", all(sides)),
+        Check("alarms at a centre", accepted, len(presses), accepted == len(presses)),
+    ]
     opening = [one for one in presses if one.part is not Part.AGAIN]
     for name, after, right in (("before", False, guards.old), ("after", True, guards.new)):
         side = [one for one in opening if (one.at >= 0) == after]

@@ -45,14 +45,22 @@ class Press:
 
 def story(units: int, numbers: Mapping[str, float], chance: random.Random) -> list[Press]:
     """All presses in order: as many before midnight as after. Raises ScenarioError for numbers without room."""
-    side, span = int(numbers["alarms"]), numbers["hours"] * 3600
-    stay = int(numbers["open_cases"])
-    if side < 2 * stay or units < 3 * stay or stay < 2:
-        raise ScenarioError("open_cases are at least 2; alarms twice as many on each side, units three times as many")
-    if span < 1800 or side * IDLE_S * 1.3 > span * (units - stay):
-        raise ScenarioError("hours=... is at least 0.5, and long enough that a unit presses once in 10 minutes at most")
-    numbers_of_units = chance.sample(range(1, units + 1), units)
-    staying, usual = numbers_of_units[:stay], numbers_of_units[stay:]
+    span, municipalities = numbers["hours"] * 3600, int(numbers["municipalities"])
+    if municipalities < 1 or units < 2 * municipalities + 2:
+        raise ScenarioError("municipalities are at least 1, and --units at least twice as many and two")
+    if span < 1800:
+        raise ScenarioError("hours=... is at least 0.5")
+    # A small fleet has fewer of both: a unit presses once in ten minutes at most.
+    stay = min(int(numbers["open_cases"]), max(units // 6, 2))
+    side = min(int(numbers["alarms"]), int(span * (units - stay) / (IDLE_S * 3)))
+    if stay < 2 or side < 2 * stay + municipalities:
+        raise ScenarioError(
+            f"open_cases are at least 2, and alarms at least {2 * stay + municipalities} on each side of midnight"
+        )
+    drawn = chance.sample(range(1, units + 1), units)
+    first = {unit % municipalities: unit for unit in reversed(drawn)}  # in each municipality somebody presses as usual
+    staying = [unit for unit in drawn if unit not in first.values()][:stay]
+    usual = [unit for unit in drawn if unit not in staying]
     presses: list[Press] = []
     for place, unit in enumerate(staying):
         at = chance.uniform(*OPEN_S)
@@ -61,21 +69,25 @@ def story(units: int, numbers: Mapping[str, float], chance: random.Random) -> li
             presses.append(Press(chance.uniform(*AGAIN_S), unit, Part.AGAIN, at))
     for since, until in ((-span, 0.0), (0.0, span)):
         left = side - sum(since <= one.at < until for one in presses)
-        presses += _usual(left, since, until, usual, presses, chance)
+        presses += _usual(left, since, until, usual, presses, chance, municipalities)
     return sorted(presses, key=lambda one: one.at)
 
 
 def _usual(
-    count: int, since: float, until: float, units: list[int], before: list[Press], chance: random.Random
-) -> list[Press]:
-    """Each of a unit that has been idle for long enough."""
+    count: int, since: float, until: float, units: list[int], before: list[Press], chance: random.Random,
+    municipalities: int,
+) -> list[Press]:  # fmt: skip
+    """Each of a unit that has been idle for long enough, every municipality once before any comes again."""
+    unheard = set(range(municipalities))
     last = {one.unit: one.at for one in before}
     made = []
-    for at in sorted(chance.uniform(since, until) for _ in range(count)):
+    for drawn in sorted(chance.uniform(since, until) for _ in range(count)):
+        at = max(drawn, min(last.get(unit, since - IDLE_S) for unit in units) + IDLE_S + 1)
         idle = [unit for unit in units if at - last.get(unit, -1e9) > IDLE_S]
-        if not idle:
+        if at >= until:
             raise ScenarioError("too many alarms for so few units: more --units, more hours, or fewer alarms")
-        unit = chance.choice(idle)
+        unit = chance.choice([unit for unit in idle if unit % municipalities in unheard] or idle)
+        unheard.discard(unit % municipalities)
         last[unit] = at
         made.append(Press(at, unit, Part.USUAL, at))
     return made
