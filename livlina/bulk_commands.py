@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import os
-import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,7 +54,7 @@ def run_import(settings: Any, file: Path, *, dry_run: bool, partial: bool, perso
     from fleet.registry.bulk_document import BulkError, read_bulk
     from fleet.store.pool import Connection
     from livlina.installation import open_secret_box
-    from livlina.registry_connection import in_registry
+    from livlina.registry_connection import console_actor, in_registry
 
     began = time.monotonic()
     data = file.read_bytes()
@@ -71,7 +69,9 @@ def run_import(settings: Any, file: Path, *, dry_run: bool, partial: bool, perso
         faults = sorted(rows.faults, key=lambda fault: fault.line)
         counted: dict[str, int] = {}
         if not faults or partial:
-            counted = await bulk.put(connection, rows, actor=_actor(), at=datetime.now(UTC), grounds=grounds, box=box)
+            counted = await bulk.put(
+                connection, rows, actor=console_actor(), at=datetime.now(UTC), grounds=grounds, box=box
+            )
         result = {
             "written": bool(counted) and not dry_run,
             "dry_run": dry_run,
@@ -133,7 +133,7 @@ def run_export(
     from fleet.registry.recipients import LEAST_REASON, MOST_REASON
     from fleet.store.pool import Connection
     from livlina.installation import open_secret_box
-    from livlina.registry_connection import in_registry
+    from livlina.registry_connection import console_actor, in_registry
 
     if not file.name.lower().endswith((".csv", ".json")):
         raise BulkError("the file's name must end with .csv or .json")
@@ -147,7 +147,12 @@ def run_export(
             document = await bulk.export(connection, municipalities)
         else:
             document = await bulk.export_with_persons(
-                connection, box, actor=_actor(), reason=reason, at=datetime.now(UTC), municipalities=municipalities
+                connection,
+                box,
+                actor=console_actor(),
+                reason=reason,
+                at=datetime.now(UTC),
+                municipalities=municipalities,
             )
         # Inside the transaction: where the file cannot be written, nobody has looked.
         _write(file, as_json(document) if file.name.lower().endswith(".json") else as_csv(document))
@@ -165,12 +170,3 @@ def _write(file: Path, text: str) -> None:
     handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8", newline="") as out:
         out.write(text)
-
-
-def _actor() -> str:
-    """Who sits at this machine, as the record names programs of the installation."""
-    try:
-        name = re.sub(r"[^A-Za-z0-9_.-]", "", getpass.getuser())[:40]
-    except (OSError, KeyError):
-        name = ""
-    return f"console:{name or 'local'}"

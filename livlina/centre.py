@@ -31,7 +31,7 @@ from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
 from fleet.store.pool import Connection, make_pool
 from livlina.installation import migrate_database, open_database, open_secret_box
-from livlina.registry_connection import host_and_port, in_registry, plain_name
+from livlina.registry_connection import host_and_port, in_registry, note, plain_name
 
 UNIT_TYPES = ("any", "social", "personal", "tracker", "camera", "technical")
 _WITH_TOKEN = ("webhook", "protocol")
@@ -103,6 +103,10 @@ def add_centre(settings: Settings, new: NewCentre) -> dict[str, Any]:
         centre = await _put(connection, box, new, before, at)
         for municipality in sorted(set(new.municipalities)):
             await _route(connection, municipality, new, centre, at)
+        await note(
+            connection, "centre.changed" if before else "centre.added", f"centre:{centre}",
+            municipalities=sorted(set(new.municipalities)), rank=new.rank,
+        )  # fmt: skip
         reports = new.reports_taken or (before["reports_taken"] if before else "console")
         check_reports(new.protocol, reports)
         shown = {
@@ -183,7 +187,10 @@ def remove_centre(settings: Settings, name: str) -> dict[str, Any]:
     """Ends a centre. Raises LookupError, ValueError while anything leads to it."""
 
     async def work(connection: Connection) -> None:
+        row = await registry.centre_by_name(connection, name)
         await registry.remove_centre(connection, name, datetime.now(UTC))
+        if row is not None:
+            await note(connection, "centre.removed", f"centre:{row['centre_id']}")
 
     in_registry(settings, work)
     return {"centre": name, "removed": True}
@@ -200,6 +207,7 @@ def new_token(settings: Settings, name: str) -> dict[str, Any]:
             raise LookupError(f"there is no centre {name[:64]!a}: `livlina centre list` shows them")
         if row["reports_taken"] not in _WITH_TOKEN:
             raise ValueError(f"{name} reports taken by {row['reports_taken']}: a token is for webhook and protocol")
+        await note(connection, "centre.token_made", f"centre:{row['centre_id']}")
         return await _new_token(connection, box, row["centre_id"], row["reports_taken"], datetime.now(UTC))
 
     return {"centre": name, "token": in_registry(settings, work)}

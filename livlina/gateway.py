@@ -14,7 +14,7 @@ from fleet.ingest import sms_gateways
 from fleet.settings import Settings
 from fleet.store.pool import Connection
 from livlina.installation import open_secret_box
-from livlina.registry_connection import in_registry
+from livlina.registry_connection import in_registry, note
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -35,6 +35,7 @@ def add_gateway(
     box = open_secret_box(settings)
 
     async def work(connection: Connection) -> str:
+        await note(connection, "gateway.added", f"gateway:{name}", municipality)
         return await sms_gateways.add_gateway(
             connection, box, name, municipality=municipality, send_url=send_url, send_secret=secret,
             at=datetime.now(UTC),
@@ -51,7 +52,10 @@ def remove_gateway(settings: Settings, name: str) -> dict[str, Any]:
     """Removes a gateway; its token is refused within half a minute. Raises LookupError."""
 
     async def work(connection: Connection) -> bool:
-        return await sms_gateways.remove_gateway(connection, name)
+        removed = await sms_gateways.remove_gateway(connection, name)
+        if removed:
+            await note(connection, "gateway.removed", f"gateway:{name}")
+        return removed
 
     if not in_registry(settings, work):
         raise LookupError(f"there is no gateway {name[:64]!a}: `livlina gateway list` shows them")

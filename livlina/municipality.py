@@ -7,7 +7,7 @@ from typing import Any
 from fleet.registry import store as registry
 from fleet.settings import Settings
 from fleet.store.pool import Connection
-from livlina.registry_connection import in_registry, plain_name
+from livlina.registry_connection import in_registry, note, plain_name
 
 
 def add_municipality(settings: Settings, number: int, name: str) -> dict[str, Any]:
@@ -16,6 +16,7 @@ def add_municipality(settings: Settings, number: int, name: str) -> dict[str, An
 
     async def work(connection: Connection) -> None:
         await registry.add_municipality(connection, number, name)
+        await note(connection, "municipality.named", f"municipality:{number}", number)
 
     in_registry(settings, work)
     return {"municipality": number, "name": name}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import ipaddress
 import re
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import TypeVar
 
+from fleet.evidence.audit import record
 from fleet.settings import Settings
 from fleet.store.pool import Connection, make_pool
 from livlina.installation import migrate_database, open_database
@@ -31,6 +34,23 @@ def in_registry(settings: Settings, work: Callable[[Connection], Awaitable[Resul
                 await pool.close()
 
         return asyncio.run(run())
+
+
+def console_actor() -> str:
+    """Who sits at this machine, as the record names it."""
+    try:
+        name = re.sub(r"[^A-Za-z0-9_.-]", "", getpass.getuser())[:40]
+    except (OSError, KeyError):
+        name = ""
+    return f"console:{name or 'local'}"
+
+
+async def note(connection: Connection, action: str, subject: str, municipality: int = 0, **detail: object) -> None:
+    """Records what a command has done, in the command's own transaction."""
+    await record(
+        connection, actor=console_actor(), action=action, municipality_id=municipality, subject=subject, detail=detail,
+        at=datetime.now(UTC),
+    )  # fmt: skip
 
 
 def host_and_port(text: str, least: int = 1) -> tuple[str, int]:

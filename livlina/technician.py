@@ -9,7 +9,7 @@ from fleet.settings import Settings
 from fleet.store.pool import Connection
 from fleet.technicians import drills
 from fleet.technicians import store as technicians
-from livlina.registry_connection import in_registry, plain_name
+from livlina.registry_connection import in_registry, note, plain_name
 
 
 def list_tasks(settings: Settings, *, closed: bool) -> dict[str, Any]:
@@ -26,7 +26,9 @@ def close_task(settings: Settings, task: int, actor: str) -> dict[str, Any]:
     plain_name(actor)
 
     async def work(connection: Connection) -> dict[str, Any]:
-        return await technicians.close_task(connection, task, actor, datetime.now(UTC))
+        closed = await technicians.close_task(connection, task, actor, datetime.now(UTC))
+        await note(connection, "task.closed", f"task:{task}", closed["municipality_id"])
+        return closed
 
     return in_registry(settings, work)
 

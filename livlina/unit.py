@@ -13,7 +13,7 @@ from fleet.registry.model import UnitType
 from fleet.settings import Settings
 from fleet.store.pool import Connection
 from livlina.installation import open_authority, open_secret_box
-from livlina.registry_connection import host_and_port, in_registry
+from livlina.registry_connection import host_and_port, in_registry, note
 from provisioning.identity import IdentityError, make_identity, write_flash
 
 PROFILES = {"social": 1, "personal": 2, "tracker": 3, "camera": 4, "technical": 5}
@@ -81,6 +81,7 @@ def add_unit(settings: Settings, wanted: NewUnit) -> dict[str, Any]:
             unit=number, municipality=wanted.municipality, unit_type=wanted.unit_type, generation=identity.generation,
             secret=identity.secret16, fingerprint=certificate.fingerprint_sha256, serial=f"{certificate.serial:x}",
         )  # fmt: skip
+        await note(connection, "unit.registered", f"unit:{number:08x}", wanted.municipality, type=wanted.unit_type)
         write_flash(
             wanted.flash, identity, certificate, authority.ca_der,
             profile=PROFILES[wanted.unit_type], heartbeat_s=wanted.heartbeat_s, pipes=wanted.pipes,

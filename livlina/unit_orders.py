@@ -10,9 +10,10 @@ from typing import Any, Final
 from fleet.ingest import commands
 from fleet.ingest.arguments import read_command
 from fleet.ingest.states import unit_status
+from fleet.routines.store import unit_of
 from fleet.settings import Settings
 from fleet.store.pool import Connection
-from livlina.registry_connection import in_registry
+from livlina.registry_connection import in_registry, note
 from protocols.wire.messages import COMMAND_SEARCH
 
 _SEARCH_SECONDS: Final = 1
@@ -41,7 +42,10 @@ def order(
     expires_at = at + timedelta(seconds=seconds) if seconds else None
 
     async def work(connection: Connection) -> int:
-        return await commands.queue(connection, number, kind, args, actor, at=at, expires_at=expires_at)
+        queued = await commands.queue(connection, number, kind, args, actor, at=at, expires_at=expires_at)
+        owner, _ = await unit_of(connection, number)
+        await note(connection, "unit.ordered", f"unit:{number:08x}", owner, command=name, number=queued)
+        return queued
 
     queued = in_registry(settings, work)
     return {
