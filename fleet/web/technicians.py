@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Form
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from fleet.evidence.audit import record
 from fleet.people.model import Actor
 from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
@@ -75,7 +76,12 @@ async def close(
     try:
         async with answering(), as_actor(Web.of(request).pool, actor) as connection:
             by = signature(request, actor)
-            await close_task(connection, number if number is not None else 0, by, datetime.now(UTC))
+            at = datetime.now(UTC)
+            closed = await close_task(connection, number if number is not None else 0, by, at)
+            await record(
+                connection, actor=actor.name, action="task.closed", municipality_id=closed["municipality_id"],
+                subject=f"task:{number}", detail={"unit": closed["unit"]}, at=at,
+            )  # fmt: skip
     except LookupError:
         done = "gone"
     query = urlencode({"kind": kind, "municipality": municipality, "done": done})
