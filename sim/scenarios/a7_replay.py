@@ -171,7 +171,7 @@ class _Run:
             self._exactly(
                 "jammed frames refused for their counter", house.ingest.counters.get(stale, 0) - refused, JAMMED
             )
-            await house.until(lambda: house.value(late) >= len(self._captured))
+            await house.until(lambda: house.value(late) >= len(self._captured), 8.0)
             noted = house.value("SELECT count(*) FROM security_notices WHERE repeated > 0")
             spread = house.value("SELECT count(DISTINCT hour) FROM security_notices")
             self.checks.append(Check("security notices for all this", noted, "1 an hour", 1 <= noted <= max(1, spread)))

@@ -46,10 +46,10 @@ def bad_frames(unit: Unit) -> dict[str, tuple[bytes, str]]:
 
 
 def everything(scene: Scene) -> dict[str, Any]:
-    """All that the database holds, except the counters of what was dropped."""
+    """All that the database holds, except counters of what was dropped or noticed, and the database's mark."""
     tables = scene.rows(
         "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' "
-        "AND c.relname NOT IN ('ingest_drops')"
+        "AND c.relname NOT IN ('ingest_drops', 'database_mark', 'security_notices')"
     )
     return {
         name: scene.rows(f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {name} t")
