@@ -1,0 +1,93 @@
+"""Scenario A8 in small: it passes, and each protection that is switched off is missed."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from fleet.alarms.store import SQL as CASES
+from fleet.forwarding.store import SQL as OUTBOX
+from livlina.cli import app
+from sim.scenarios.a8_story import Silent, day
+from sim.scenarios.a8_test_flood import SABOTAGES, SCENARIO, applied
+from sim.scenarios.scenario import ScenarioError
+
+SMALL = ("--units", "24", "--set", "hours=0.7")
+
+NOTICED = {
+    "tests-to-operators": "operator seconds on tests",
+    "fifo": "operator seconds on tests",
+    "no-drill-watch": "silent failures on the technicians' list",
+    "proof-by-hub": "tests with a receipt that names unit, button, bearer and time",
+}
+"""The check that must fail with each."""
+
+
+def _run(*arguments: str) -> tuple[int, dict[str, Any]]:
+    result = CliRunner().invoke(app, ["scenario", "A8", "--json", *arguments])
+    assert result.stdout, result.output
+    return result.exit_code, json.loads(result.stdout)
+
+
+def _failed(document: dict[str, Any]) -> set[str]:
+    return {check["name"] for check in document["checks"] if not check["ok"]}
+
+
+def test_it_passes() -> None:
+    status, document = _run(*SMALL, "--seed", "3")
+    assert (status, _failed(document), document["passed"]) == (0, set(), True)
+
+
+def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
+    assert set(NOTICED) == set(SABOTAGES)
+
+
+@pytest.mark.parametrize("sabotage", NOTICED)
+def test_a_sabotage_is_noticed(sabotage: str) -> None:
+    status, document = _run(*SMALL, "--sabotage", sabotage)
+    assert status == 1
+    assert NOTICED[sabotage] in _failed(document)
+
+
+def test_nothing_stays_sabotaged() -> None:
+    before = dict(CASES), dict(OUTBOX)
+    for sabotage in SABOTAGES:
+        with applied(sabotage):
+            pass
+    assert (dict(CASES), dict(OUTBOX)) == before
+
+
+@pytest.mark.parametrize("units", [20, 25, 400, 11000])
+def test_a_day_fits_its_fleet(units: int) -> None:
+    plan = day(units, SCENARIO.numbers, random.Random(units))
+    testers, calling = {one.unit for one in plan.drills}, {unit for _, unit in plan.alarms}
+    assert not testers & calling
+    assert len(testers | calling) <= units
+    assert {one.silent for one in plan.drills} == {None, *Silent}
+    assert len(plan.drills) > len(testers)
+    if units == SCENARIO.units:
+        assert len(plan.drills) == 2880
+        assert sum(one.silent is not None for one in plan.drills) == 40
+
+
+@pytest.mark.parametrize(
+    ("units", "numbers"), [(1, {}), (10, {}), (400, {"hours": 0.5}), (400, {"silent": 2}), (400, {"obey": 1})]
+)
+def test_a_day_without_room_is_refused(units: int, numbers: dict[str, float]) -> None:
+    with pytest.raises(ScenarioError, match="at least"):
+        day(units, {**SCENARIO.numbers, **numbers}, random.Random(1))
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+def test_a_whole_fleet_on_one_day() -> None:
+    status, document = _run()
+    for check in document["checks"]:
+        print(f"{'PASS' if check['ok'] else 'FAIL'}  {check['name']}: {check['value']} (limit {check['limit']})")
+    print(f"A8: {document['seconds']} s of real time")
+    assert (status, _failed(document)) == (0, set())
+    assert document["seconds"] <= 600
