@@ -45,7 +45,7 @@ class Nights:
             await self.news.wait_for(lambda: len(self.sleeps) >= count)
 
     def books(self):
-        return [cbor.decode(sleep.memory)[_MEMORY][2] for sleep in self.sleeps]
+        return [cbor.decode(sleep.memory)[_MEMORY][-1] for sleep in self.sleeps]
 
 
 async def tracker(street, wakes, timeout):
