@@ -1,0 +1,89 @@
+"""Scenario A3 in small: it passes, and each protection that is switched off is missed."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from fleet.alarms.store import SQL as CASES
+from fleet.forwarding import health
+from livlina.cli import app
+from sim.scenarios.a3_primary_out import SCENARIO
+from sim.scenarios.a3_sabotage import SABOTAGES, applied
+from sim.scenarios.a3_story import nights
+from sim.scenarios.scenario import ScenarioError
+
+SMALL = ("--units", "30", "--set", "minutes=22", "--set", "outage_min=6")
+
+NOTICED = {
+    "no-failover": (1, "refuses: personal at the secondary"),
+    "no-compare-and-set": (3, "no person: dispatched twice"),
+}
+"""What so short a night can miss: the mode, and how the name of the check that must fail begins."""
+
+
+def _run(*arguments: str) -> tuple[int, dict[str, Any]]:
+    result = CliRunner().invoke(app, ["scenario", "A3", "--json", *arguments])
+    assert result.stdout, result.output
+    return result.exit_code, json.loads(result.stdout)
+
+
+def _failed(document: dict[str, Any]) -> set[str]:
+    return {check["name"] for check in document["checks"] if not check["ok"]}
+
+
+@pytest.mark.parametrize("mode", [1, 2])
+def test_it_passes(mode: int) -> None:
+    status, document = _run(*SMALL, "--set", f"mode={mode}")
+    assert (status, _failed(document), document["passed"]) == (0, set(), True)
+
+
+def test_a_check_for_a_sabotage_is_for_one_that_there_is() -> None:
+    assert set(NOTICED) <= set(SABOTAGES)
+
+
+@pytest.mark.parametrize("sabotage", NOTICED)
+def test_a_sabotage_is_noticed(sabotage: str) -> None:
+    mode, check = NOTICED[sabotage]
+    status, document = _run(*SMALL, "--set", f"mode={mode}", "--sabotage", sabotage)
+    assert status == 1
+    assert any(name.startswith(check) for name in _failed(document))
+
+
+def test_nothing_stays_sabotaged() -> None:
+    before = dict(CASES), health.withdraw_answered
+    for sabotage in SABOTAGES:
+        with applied(sabotage):
+            pass
+    assert (dict(CASES), health.withdraw_answered) == before
+
+
+@pytest.mark.parametrize("units", [30, 200, 930, 11000])
+def test_the_nights_fit_their_fleet(units: int) -> None:
+    made = nights(units, SCENARIO.numbers, random.Random(units))
+    assert [len(night.alarms) for night in made] == [min(310, units // 3)] * 3
+    pressing = [{alarm.unit for alarm in night.alarms} for night in made]
+    assert not pressing[0] & pressing[1] | pressing[1] & pressing[2] | pressing[0] & pressing[2]
+
+
+@pytest.mark.parametrize(
+    ("units", "numbers"), [(1, {}), (29, {}), (900, {"alarms": 5}), (900, {"mode": 4}), (900, {"outage_min": 110})]
+)
+def test_a_night_without_room_is_refused(units: int, numbers: dict[str, float]) -> None:
+    with pytest.raises(ScenarioError):
+        nights(units, {**SCENARIO.numbers, **numbers}, random.Random(1))
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+def test_three_saturdays() -> None:
+    status, document = _run()
+    for check in document["checks"]:
+        print(f"{'PASS' if check['ok'] else 'FAIL'}  {check['name']}: {check['value']} (limit {check['limit']})")
+    print(f"A3: {document['seconds']} s of real time")
+    assert (status, _failed(document)) == (0, set())
+    assert document["seconds"] <= 600
