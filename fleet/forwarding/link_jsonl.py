@@ -61,10 +61,9 @@ class JsonLinesLink:
         outcome = await self._run(None)
         if outcome is Outcome.DELIVERED and self._thread is not None:
             today = self._clock.now().date()
-            self._work = asyncio.get_running_loop().run_in_executor(
-                self._thread, _prune, self._file, today, self._bounds
-            )
-            self._work.add_done_callback(_heard)
+            # Not the work that says the disk is busy: a line that comes now waits for it and is not turned away.
+            pruning = asyncio.get_running_loop().run_in_executor(self._thread, _prune, self._file, today, self._bounds)
+            pruning.add_done_callback(_heard)
         return outcome
 
     async def close(self) -> None:

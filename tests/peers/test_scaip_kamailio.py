@@ -111,7 +111,7 @@ def test_an_edge_with_a_strangers_certificate_gets_nothing(tmp_path):
         async with receiver() as (uri, _), edge(tmp_path, uri, uri) as (_, tls):
             async with client_to(tmp_path, tls, "stranger.crt") as client:
                 ending = await client.send(ALARM, encode(ALARM))
-            assert (type(ending), ending.reply.native_code) == (Failed, "transport")
+            assert (type(ending), ending.reply.native_code) == (Failed, "certificate")
 
     in_loop(steps)
 

@@ -133,6 +133,6 @@ def test_a_centre_with_a_strangers_certificate_gets_nothing(tmp_path):
 
     async def steps():
         ending = await to_pjsip(tmp_path, "tls", authorities="stranger.crt")
-        assert (type(ending), ending.reply.native_code) == (Failed, "transport")
+        assert (type(ending), ending.reply.native_code) == (Failed, "certificate")
 
     in_loop(steps)
