@@ -16,6 +16,8 @@ FEWEST = 10
 """Alarms: each part of the story needs somebody."""
 PERSONAL = 3
 """In the burst."""
+BEGIN_S = (10.0, 30.0)
+"""When the centre goes: so that the burst comes before the next probe."""
 BURST_S = (2.0, 20.0)
 """After the centre has gone so many seconds pass until the burst: several press in the same two seconds."""
 STAY_S = (420.0, 500.0)
@@ -88,7 +90,7 @@ def nights(social: int, numbers: Mapping[str, float], chance: random.Random) -> 
             f"--units {FEWEST * len(modes)} or more"
         )
     length, out_for = numbers["minutes"] * 60, numbers["outage_min"] * 60
-    if out_for < 300 or out_for + AFTER_S + 60 > length:
+    if out_for < 300 or BEGIN_S[1] + out_for + AFTER_S + 60 > length:
         raise ScenarioError("outage_min is at least 5, and minutes at least 15 more: the centre must come back in time")
     carried = min(max(int(alarms * numbers["personal_share"]), PERSONAL), personal // len(modes))
     by_type = [
@@ -113,10 +115,12 @@ class _Story:
         self._length = length
         self._chance = chance
         self._alarms: list[Alarm] = []
-        self._out = (0.0, out_for)
+        # Between two probes, which come on the minute: alarms and not a probe find that the centre has gone.
+        begin = chance.uniform(*BEGIN_S)
+        self._out = (begin, begin + out_for)
         # The gateway dies just before the centre, and once more when the other one serves.
-        begin = chance.uniform(60, 120) + out_for / 2
-        self._dead = ((-30.0, dead_s - 30.0), (begin, begin + dead_s))
+        later = begin + chance.uniform(60, 120) + out_for / 2
+        self._dead = ((begin - 30.0, begin + dead_s - 30.0), (later, later + dead_s))
 
     def night(self, count: int) -> Night:
         chance = self._chance

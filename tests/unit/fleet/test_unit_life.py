@@ -77,7 +77,7 @@ def test_a_refusal_says_what_to_do(state: str, event: Event) -> None:
         assert ": " in found.reason and len(found.reason) > 30
 
 
-@pytest.mark.parametrize("state", RELIED_ON)
+@pytest.mark.parametrize("state", sorted(RELIED_ON))
 def test_nobody_who_relies_on_a_unit_loses_it_by_a_clerk(state: str) -> None:
     for event in ("retire", "clean", "unassign", "assign", "pair", "restock"):
         assert isinstance(go(Life(state), event), Refused)  # type: ignore[arg-type]
