@@ -36,9 +36,9 @@ SPARE_S = 90
 """A heartbeat may come so much later than it was announced: the time in which another card must be found."""
 BACK_S = 900
 """After both networks were away, the unit is heard again within its interval and this; firmware does not hammer."""
-LEAK_BYTES = 4096
-"""So much may the low-water mark fall after the first week: a peak that is rarer than that is no leak."""
-FIRST_WEEK_S = 7 * DAY_S
+LEAK_BYTES = 2048
+"""So much may the low-water mark fall once every fault of the year has come: a leak goes on falling by more."""
+EVERY_FAULT_S = 60 * DAY_S
 LATEST = 6
 HEARTBEAT_S = {"mains": 450, "battery": 14400}
 PROFILE = {"mains": 1, "battery": 3}
@@ -201,7 +201,7 @@ def measure(days: float, kind: str = "mains", dialect: str = "bg95", seed: int =
             rig = Rig(made, world.clock)
             unit = world.add_unit(1, folder / "flash", seed=seed, rig=rig)
             world.run(days * DAY_S)
-            early = [low for at, low in ledger.heap if at <= FIRST_WEEK_S] or [low for _, low in ledger.heap[:1]]
+            early = [low for at, low in ledger.heap if at <= EVERY_FAULT_S] or [low for _, low in ledger.heap[:1]]
             return Year(
                 kind, days, books.heartbeats, books.types.total(), receiver.wraps,
                 round(max(ledger.late, world.clock.now() - (ledger.due or 0)), 1), round(ledger.back, 1), interval,

@@ -10,6 +10,7 @@ from fleet.alarms.store import SQL as CASES
 from fleet.forwarding import health
 from fleet.forwarding.model import Outcome, Owed, Policy
 from fleet.forwarding.run import CentreLink
+from fleet.forwarding.store import SQL as OUTBOX
 from sim.scenarios.fleet_under_test import NO_ESCALATION
 from sim.scenarios.people import MortalTelephone
 
@@ -22,6 +23,8 @@ SABOTAGES: Mapping[str, str] = {
     "no-withdrawal": "a centre that was away is told of what others have seen to long ago",
     NO_ESCALATION: "nothing happens when nobody takes a case",
 }
+_NOT_ESCALATED = "AND w.reason <> 'escalation'"
+_NOBODY = "AND false"
 _OPEN_ONLY = " AND state = 'open'"
 _NOT_CLOSED = " AND state <> 'closed'"
 
@@ -88,5 +91,10 @@ def applied(sabotage: str | None) -> Iterator[None]:
                 raise LookupError("the statement that takes a case has changed: the sabotage takes nothing out of it")
             stack.enter_context(mock.patch.dict(CASES, {"take_case": statement.replace(_OPEN_ONLY, _NOT_CLOSED)}))
         elif sabotage == "no-withdrawal":
+            statement = OUTBOX["withdraw_elsewhere"]
+            if _NOT_ESCALATED not in statement:
+                raise LookupError("the statement that withdraws rows has changed: the sabotage takes nothing out of it")
+            replaced = {"withdraw_elsewhere": statement.replace(_NOT_ESCALATED, _NOBODY)}
+            stack.enter_context(mock.patch.dict(OUTBOX, replaced))
             stack.enter_context(mock.patch.object(health, "withdraw_answered", _nothing))
         yield

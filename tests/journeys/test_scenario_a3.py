@@ -22,8 +22,14 @@ SMALL = ("--units", "30", "--set", "minutes=22", "--set", "outage_min=6")
 NOTICED = {
     "no-failover": (1, "refuses: personal at the secondary"),
     "no-compare-and-set": (3, "no person: dispatched twice"),
+    "no-probe-count": (1, "refuses: good probes before new alarms"),
+    "sent-is-delivered": (2, "silent: reconcile"),
+    "one-queue-for-all": (1, "refuses: SMS gateway dead: personal alarm at a centre"),
+    "no-withdrawal": (1, "refuses: told the primary though the secondary had it"),
+    "no-escalation": (3, "no person: at the secondary without a human receipt"),
 }
-"""What so short a night can miss: the mode, and how the name of the check that must fail begins."""
+"""The mode that misses it, and how the name of the check that must fail begins."""
+QUICK = ("no-failover", "no-compare-and-set")
 
 
 def _run(*arguments: str) -> tuple[int, dict[str, Any]]:
@@ -43,10 +49,13 @@ def test_it_passes(mode: int) -> None:
 
 
 def test_a_check_for_a_sabotage_is_for_one_that_there_is() -> None:
-    assert set(NOTICED) <= set(SABOTAGES)
+    assert set(NOTICED) == set(SABOTAGES)
 
 
-@pytest.mark.parametrize("sabotage", NOTICED)
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    "sabotage", [pytest.param(name, marks=() if name in QUICK else pytest.mark.proof) for name in NOTICED]
+)
 def test_a_sabotage_is_noticed(sabotage: str) -> None:
     mode, check = NOTICED[sabotage]
     status, document = _run(*SMALL, "--set", f"mode={mode}", "--sabotage", sabotage)
