@@ -92,7 +92,7 @@ class VirtualUnit:
         self._listener.bind("\0" + self._clock_name)
         self._listener.listen(1)
         self._serial = 0
-        world.poller.add_reader(self._board, self._from_board)
+        world.poller.add_reader(self._board, self._board_calls)
         world.poller.add_reader(self._listener, self._connected)
         if rig is not None:
             rig.before_write = self.tell_time
@@ -260,12 +260,13 @@ class VirtualUnit:
 
     # The board
 
+    def _board_calls(self) -> None:
+        # Its descriptor's number may have been another socket's when the poll began, which was closed within the turn.
+        with contextlib.suppress(BlockingIOError):
+            self._from_board()
+
     def _from_board(self) -> None:
-        try:
-            data, address = self._board.recvfrom(256)
-        except BlockingIOError:
-            # Its descriptor's number was another socket's when the poll began, which was closed within the same turn.
-            return
+        data, address = self._board.recvfrom(256)
         if len(data) < 6:
             return
         self._reports += 1

@@ -91,7 +91,7 @@ def test_an_ack_with_the_same_sequence_and_account_delivers():
         (answer("DUH", seq="0018"), "other-sequence"),
         (answer("NULL"), "not-an-answer"),
         (encode(ALARM), "not-an-answer"),
-        (b'"NAK"', "garbage"),
+        (b'"NAX"', "garbage"),
         (b"\n\r", None),
         (answer().replace(b"#", b"$"), "crc"),
     ],
