@@ -51,6 +51,7 @@ class JsonLinesLink:
         self._clock: Clock = clock or SystemClock()
         self._thread: ThreadPoolExecutor | None = None
         self._work: asyncio.Future[None] | None = None
+        self._pruning: asyncio.Future[None] | None = None
 
     async def deliver(self, owed: Owed) -> Outcome:
         """One attempt: DELIVERED when the line is synced. Never raises for the disk."""
@@ -62,8 +63,10 @@ class JsonLinesLink:
         if outcome is Outcome.DELIVERED and self._thread is not None:
             today = self._clock.now().date()
             # Not the work that says the disk is busy: a line that comes now waits for it and is not turned away.
-            pruning = asyncio.get_running_loop().run_in_executor(self._thread, _prune, self._file, today, self._bounds)
-            pruning.add_done_callback(_heard)
+            self._pruning = asyncio.get_running_loop().run_in_executor(
+                self._thread, _prune, self._file, today, self._bounds
+            )
+            self._pruning.add_done_callback(_heard)
         return outcome
 
     async def close(self) -> None:

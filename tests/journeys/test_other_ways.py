@@ -94,7 +94,7 @@ def test_where_staff_are_follows_their_alarm_into_the_database(data_folder: Path
             await house.fleet.set_pin(1, "button", 0)
             await asyncio.sleep(HOLD_S)  # a finger
             await house.fleet.set_pin(1, "button", 1)
-            await house.fleet.wait_lamp(1, "stored", SWITCHED_S)
+            await house.fleet.wait_lamp(1, "accepted", SWITCHED_S)
 
             def fixed(rows: list[tuple[object, ...]]) -> bool:
                 return any(1 in cbor.decode(bytes(row[2])) for row in rows)  # type: ignore[call-overload]

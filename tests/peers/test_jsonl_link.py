@@ -53,9 +53,9 @@ def test_a_probe_deletes_what_is_out_of_bounds_and_nothing_else(tmp_path: Path) 
     async def steps() -> None:
         link = JsonLinesLink(tmp_path / "a.jsonl", Noon(), Bounds(keep_days=10))
         assert await link.probe() is Outcome.DELIVERED
-        work = link._work
-        assert work is not None
-        await asyncio.wait([asyncio.ensure_future(work)])
+        pruning = link._pruning
+        assert pruning is not None
+        await asyncio.wait([asyncio.ensure_future(pruning)])
         await link.close()
 
     in_loop(steps)
