@@ -100,7 +100,7 @@ lint: $(VENV)/.test
 check: setup $(VENV)/.test lint ## lint, types, imports, bytecode, and the tests that need no server
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(QUICK_TESTS)
 
-test: test-setup check ## everything, in about a quarter of an hour on two cores
+test: test-setup check ## everything, in some twenty minutes on two cores
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --durations=5 $(WHOLE_TESTS)
 
 proof: setup $(VENV)/.test ## every full-size figure that the documents promise, as one table
