@@ -43,7 +43,11 @@ def states(scene: Scene) -> list[tuple[Any, ...]]:
 
 
 async def challenge_at(door: CoapUnit, unit: Unit) -> messages.Command:
-    command = unit.command((await settled(door.pushes.get())).payload)
+    """The next command. Stages of an earlier press may be pushed before it."""
+    command: messages.Message = messages.Receipt(items=[])
+    while isinstance(command, messages.Receipt):
+        command = unit.open_down((await settled(door.pushes.get())).payload)
+    assert isinstance(command, messages.Command)
     assert command.kind == messages.COMMAND_CHALLENGE and command.args is not None
     return command
 

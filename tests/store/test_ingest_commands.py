@@ -40,10 +40,14 @@ async def order(scene: Scene, kind: int, args: dict[int, Any] | None = None, *, 
 
 
 async def pushed(door: CoapUnit, unit: Unit) -> messages.Command:
-    """The next command, sent NON POST to d (docs/wire.md)."""
-    message = await settled(door.pushes.get())
-    assert (message.type, message.code, message.path(), message.token) == (coap.NON, coap.POST, (b"d",), b"")
-    return unit.command(message.payload)
+    """The next command, sent NON POST to d (docs/wire.md). Stages of an earlier press may be pushed before it."""
+    while True:
+        message = await settled(door.pushes.get())
+        assert (message.type, message.code, message.path(), message.token) == (coap.NON, coap.POST, (b"d",), b"")
+        said = unit.open_down(message.payload)
+        if isinstance(said, messages.Command):
+            return said
+        assert isinstance(said, messages.Receipt)
 
 
 def answer(
