@@ -89,6 +89,7 @@ class Places:
         self.cohorts: list[Cohort] = []
         self.of: list[tuple[int, ...]] = []
         self._ids: dict[Cohort, int] = {}
+        self._in: list[set[int]] = []
         self._signatures: dict[Place, int] = {}
 
     def signature(self, place: Place) -> int:
@@ -100,7 +101,10 @@ class Places:
                 named.append((Kind.PATH, f"{place.operator} / {place.issuer}"))
             cohorts = [self.cohort(kind, text) for kind, text in named if text]
             found = self._signatures[place] = len(self.of)
-            self.of.append((*cohorts, self.cohort(Kind.FLEET, "")))
+            cohorts.append(self.cohort(Kind.FLEET, ""))
+            self.of.append(tuple(cohorts))
+            for cohort in cohorts:
+                self._in[cohort].add(found)
         return found
 
     def cohort(self, kind: Kind, name: str) -> int:
@@ -110,11 +114,12 @@ class Places:
         if found is None:
             found = self._ids[key] = len(self.cohorts)
             self.cohorts.append(key)
+            self._in.append(set())
         return found
 
     def signatures_in(self, cohort: int) -> set[int]:
-        """All places that belong to a cohort."""
-        return {signature for signature, cohorts in enumerate(self.of) if cohort in cohorts}
+        """All places that belong to a cohort; not to be changed by the caller."""
+        return self._in[cohort]
 
 
 class _Bucket(NamedTuple):
@@ -135,6 +140,7 @@ class Tally:
         self._sums: tuple[dict[int, list[int]], dict[int, list[int]]] = ({}, {})
         self._history: dict[int, list[float]] = {}
         self._hidden: set[int] = set()
+        self._in_long = 0
         self._ends_ms = 0
 
     def hit(self, signature: int) -> None:
@@ -147,18 +153,20 @@ class Tally:
 
     def clear(self) -> None:
         """Forgets the windows, not what is usual: after a time in which we did not listen ourselves."""
-        self._hits, self._misses, self._sums, self._ends_ms = {}, {}, ({}, {}), 0
+        self._hits, self._misses, self._sums, self._ends_ms, self._in_long = {}, {}, ({}, {}), 0, 0
         self._buckets.clear()
 
     def hide(self, signatures: Collection[int]) -> None:
-        """Sets what open incidents explain; the windows are made again without it, and with what was hidden before."""
+        """Sets what open incidents explain. The windows are made again without it, from the shorter window's time: the
+        longer one fills again, which costs slow heartbeats some minutes and us no pause."""
         wanted = set(signatures)
         if wanted == self._hidden:
             return
         self._hidden = wanted
         self._sums = ({}, {})
-        for place, bucket in enumerate(reversed(self._buckets)):
-            self._add(bucket, 1, windows=(0, 1) if place < SHORT else (1,))
+        self._in_long = min(SHORT, len(self._buckets))
+        for place in range(self._in_long):
+            self._add(self._buckets[-1 - place], 1, windows=(0, 1))
 
     def close(self, now_ms: int) -> bool:
         """Folds the counts in when a bucket's time is over; False: not yet."""
@@ -175,8 +183,12 @@ class Tally:
             left = self._buckets[-1 - SHORT]
             self._add(left, -1, windows=(0,))
             self._learn(left)
+        self._in_long += 1
+        if self._in_long > LONG:
+            self._add(self._buckets[-1 - LONG], -1, windows=(1,))
+            self._in_long = LONG
         if len(self._buckets) > LONG:
-            self._add(self._buckets.popleft(), -1, windows=(1,))
+            self._buckets.popleft()
         return True
 
     def standing_out(self, least: float = ALARM) -> list[Standing]:
@@ -191,16 +203,18 @@ class Tally:
                     found[cohort] = Standing(value, cohort, due, missed)
         return _ranked(self._places, found.values())
 
-    def explain(self, since_ms: int, within: Collection[int] | None = None) -> list[Standing]:
-        """All cohorts by how well they explain the misses since a time, hidden or not; ``within`` limits the places."""
+    def explain(
+        self, since_ms: int, within: Collection[int] | None = None, without: Collection[int] = ()
+    ) -> list[Standing]:
+        """All cohorts by how well they explain the misses since a time, hidden or not, in the places asked for."""
         sums: dict[int, list[int]] = {}
-        wanted = None if within is None else set(within)
+        wanted = within
         for bucket in reversed(self._buckets):
             if bucket.ends_ms <= since_ms:
                 break
             for place, counts in enumerate((bucket.hits, bucket.misses)):
                 for signature, count in counts.items():
-                    if wanted is not None and signature not in wanted:
+                    if (wanted is not None and signature not in wanted) or signature in without:
                         continue
                     for cohort in self._places.of[signature]:
                         row = sums.setdefault(cohort, [0, 0])
@@ -211,10 +225,10 @@ class Tally:
 
     def began(self, cohort: int, now_ms: int) -> int:
         """When a cohort's misses began: back from now, as long as buckets miss at least half the latest rate."""
-        counts = []
+        counts, inside = [], self._places.signatures_in(cohort)
         for bucket in reversed(self._buckets):
-            hits = sum(n for s, n in bucket.hits.items() if cohort in self._places.of[s])
-            missed = sum(n for s, n in bucket.misses.items() if cohort in self._places.of[s])
+            hits = sum(n for s, n in bucket.hits.items() if s in inside)
+            missed = sum(n for s, n in bucket.misses.items() if s in inside)
             counts.append((bucket.ends_ms, hits + missed, missed))
             if len(counts) > SHORT and not any(c[2] for c in counts[-SHORT:]):
                 break

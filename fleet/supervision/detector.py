@@ -23,6 +23,8 @@ POWER_USUAL: Final = 0.005
 AS_LIKELY: Final = 0.95
 AT_ONCE: Final = 16
 BETTER: Final = 1.1
+RENAME_MS: Final = 180_000
+"""Later the first misses are over, and what is counted then is those who come back."""
 OUT_WINDOW_MS: Final = 60_000
 ALIKE_MS: Final = 600_000
 """Cohorts of one kind whose misses began within this time of each other, such as neighbouring cell areas, are one."""
@@ -231,9 +233,10 @@ class Detector:
 
     def _rename(self, incident: Incident, now_ms: int) -> bool:
         """Takes the scope that explains the misses clearly better, judged over all places that no other explains."""
+        if now_ms - incident.opened_ms > RENAME_MS:
+            return False
         others = {signature for signature, number in self._by_signature.items() if number != incident.number}
-        free = [signature for signature in range(len(self._places.of)) if signature not in others]
-        ranked = self._tally.explain(max(incident.began_ms, now_ms - WIDEN_MS), free)
+        ranked = self._tally.explain(incident.began_ms, without=others)
         own = {self._places.cohort(*scope) for scope in incident.scopes}
         mine = sum(s.deviance for s in ranked if s.cohort in own)
         best = next((s for s in ranked if s.missed >= 2 * LEAST), None)

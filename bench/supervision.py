@@ -1,0 +1,120 @@
+"""What supervision costs and how quiet it is: ``python -m bench.supervision [--units N] [--seed N] [--json]``.
+
+First the load: so many units, heartbeats at their own phases, an operator that goes out in the middle. Each simulated
+second's heartbeats and its tick are timed; the lag is how far a process on one core of this machine would be behind the
+clock, second for second, and its worst is printed. Making the heartbeats is not counted.
+With ``--quiet-days D`` also D days at ``--quiet-units`` with 1 % of heartbeats lost in bursts of two: false offlines
+told to a person, and false incidents.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from typing import Any
+
+from fleet.supervision.model import Heard, Place, UnitInfo
+from fleet.supervision.profiles import DEFAULTS
+from fleet.supervision.watch import Watch
+from sim.silent_fleet import SilentFleet
+
+START_MS = 1_800_000_000_000
+OPERATORS = ("24001", "24005", "24007", "24008")
+
+
+def place(number: int, operator: str, cells: int) -> Place:
+    """A unit's place: cell areas of some fifty units each, four firmwares, districts of a few hundred."""
+    return Place(
+        operator, f"issuer {number % 3}", operator, f"{operator} tac-{number % cells}", f"apn {number % 2}",
+        f"2.{number % 4}", f"d{number % max(1, cells // 5)}", "coap",
+    )  # fmt: skip
+
+
+def load(units: int, interval_s: int, seconds: int, seed: int) -> dict[str, Any]:
+    """Runs the fleet for some simulated seconds; the operator 24001 is out for the second half."""
+    chance = random.Random(seed)
+    watch, cells = Watch(), max(1, units // 50)
+    slots: list[list[int]] = [[] for _ in range(interval_s)]
+    places = [place(n, chance.choice(OPERATORS), cells) for n in range(units)]
+    for number in range(units):
+        phase = chance.randrange(interval_s)
+        slots[phase].append(number)
+        watch.add(
+            UnitInfo(number, DEFAULTS["SP3"], places[number], seen_ms=START_MS - (interval_s - phase) * 1000,
+                     interval_s=interval_s, priority=1 + number % 5),
+            START_MS,
+        )  # fmt: skip
+    lag = worst = busy = 0.0
+    slowest, detected, beats, incidents = 0.0, None, 0, 0
+    for second in range(seconds):
+        now = START_MS + second * 1000
+        gone = second >= seconds // 2
+        signs = [
+            Heard(n, now, second, interval_s) for n in slots[second % interval_s]
+            if not (gone and places[n].operator == OPERATORS[0])
+        ]  # fmt: skip
+        begun = time.perf_counter()
+        for sign in signs:
+            watch.heard(sign)
+        out = watch.tick(now)
+        work = time.perf_counter() - begun
+        beats += len(signs)
+        busy += work
+        slowest = max(slowest, work)
+        lag = max(0.0, lag + work - 1.0)
+        worst = max(worst, lag)
+        for number, incident in out.incidents.items():
+            incidents = max(incidents, number)
+            if detected is None:
+                detected = (now - START_MS) / 1000 - seconds // 2
+                first = incident.report(now)
+    return {
+        "units": units, "interval_s": interval_s, "seconds": seconds, "heartbeats": beats,
+        "core_used_percent": round(100 * busy / seconds, 2), "worst_lag_s": round(worst, 3),
+        "slowest_second_s": round(slowest, 3), "microseconds_a_heartbeat": round(1e6 * busy / max(1, beats), 2),
+        "incidents": incidents, "detected_after_s": detected,
+        "scope": first["scope"] if detected is not None else None,
+    }  # fmt: skip
+
+
+def quiet(units: int, days: float, interval_s: int, seed: int) -> dict[str, Any]:
+    """Days without an outage, with bursty loss."""
+    fleet = SilentFleet(units=units, interval_s=interval_s, seed=seed, loss=0.01, first_operator=0.6)
+    fleet.run(fleet.start_ms + int(days * 86_400_000), step_ms=1000)
+    return {
+        "units": units, "days": days, "interval_s": interval_s, "heartbeats": fleet.beats,
+        "false_offline": len(fleet.told()), "false_offline_a_day": round(len(fleet.told()) / days, 3),
+        "false_incidents": len(fleet.incidents),
+        "probes_a_day": round(len(fleet.actions) / days),
+    }  # fmt: skip
+
+
+def main(arguments: list[str]) -> int:
+    """Prints the figures; exit 1 when the load was not kept up with, or a quiet fleet was not quiet."""
+    parser = argparse.ArgumentParser(prog="python -m bench.supervision", description=__doc__)
+    parser.add_argument("--units", type=int, default=250_000)
+    parser.add_argument("--interval", type=int, default=300)
+    parser.add_argument("--seconds", type=int, default=600)
+    parser.add_argument("--quiet-days", type=float, default=0.0)
+    parser.add_argument("--quiet-units", type=int, default=11_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args(arguments)
+    found = {"load": load(given.units, given.interval, given.seconds, given.seed)}
+    ok = found["load"]["worst_lag_s"] < 1.0 and found["load"]["incidents"] == 1
+    if given.quiet_days:
+        found["quiet"] = quiet(given.quiet_units, given.quiet_days, given.interval, given.seed)
+        ok = ok and found["quiet"]["false_offline_a_day"] <= 1 and found["quiet"]["false_incidents"] <= 1
+    if given.json:
+        print(json.dumps({**found, "ok": ok}))
+    else:
+        for name, figures in found.items():
+            print(f"{name}:", ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in figures.items()))
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
