@@ -10,6 +10,7 @@ told to a person, and false incidents.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import random
 import sys
@@ -47,6 +48,8 @@ def load(units: int, interval_s: int, seconds: int, seed: int) -> dict[str, Any]
                      interval_s=interval_s, priority=1 + number % 5),
             START_MS,
         )  # fmt: skip
+    gc.collect()
+    gc.freeze()  # as the supervisor does once its fleet is taken up
     lag = worst = busy = 0.0
     slowest, detected, beats, incidents = 0.0, None, 0, 0
     for second in range(seconds):

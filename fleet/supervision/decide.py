@@ -15,8 +15,10 @@ WAKE_ANSWER_S: Final = 30
 """A unit that is woken by SMS has this long to be heard, where its profile leaves the time."""
 RECONNECT_S: Final = 60
 """Units that lost their connection to us come back spread over this time."""
-MARGIN_S: Final = 5
-"""A verdict stands this long before the profile's time ends, so that it can be shown in time."""
+MARGIN_S: Final = 15
+"""A verdict stands this long before the profile's time ends: the front doors say that they listen every ten seconds,
+and it has to be written and shown."""
+MARGIN_PART: Final = 6
 
 
 class Rung(NamedTuple):
@@ -52,7 +54,7 @@ def verdict_at(profile: Profile, seen_ms: int, due_ms: int, interval_s: int) -> 
 
     The unit's own due time may lie beyond the profile's time; then the unit's word holds and ``keeps`` is False.
     """
-    margin = min(MARGIN_S, profile.report_s // 10)
+    margin = min(MARGIN_S, profile.report_s // MARGIN_PART)
     tried = min(WAKE_ANSWER_S, max(1, profile.report_s // 4))
     return max(seen_ms + (profile.report_s - margin) * SECOND, late_at(due_ms, interval_s) + tried * SECOND)
 

@@ -225,7 +225,8 @@ class Detector:
             incident.out.add(scope)
             incident.log.append((now_ms, f"wholly out: {named(scope)}"))
             changed = True
-        for scope in incident.out if not incident.power else ():
+            if incident.power:
+                continue
             for member in present(self._signatures([scope]), incident.began_ms):
                 if member.unit not in incident.members:
                     incident.touch(member, now_ms)
@@ -236,7 +237,7 @@ class Detector:
         if now_ms - incident.opened_ms > RENAME_MS:
             return False
         others = {signature for signature, number in self._by_signature.items() if number != incident.number}
-        ranked = self._tally.explain(incident.began_ms, without=others)
+        ranked = self._tally.explain(max(incident.began_ms, now_ms - OUT_WINDOW_MS), without=others)
         own = {self._places.cohort(*scope) for scope in incident.scopes}
         mine = sum(s.deviance for s in ranked if s.cohort in own)
         best = next((s for s in ranked if s.missed >= 2 * LEAST), None)

@@ -77,6 +77,10 @@ FROM unnest(%(unit_id)s::bigint[], %(step)s::text[], %(at)s::timestamptz[]) AS t
 JOIN units u USING (unit_id)
 ORDER BY t.at, t.unit_id;
 
+-- name: close_task
+UPDATE technician_tasks SET closed_at = greatest(%(at)s, opened_at), closed_by = 'supervision'
+WHERE unit_id = %(unit_id)s AND kind = %(kind)s AND closed_at IS NULL;
+
 -- name: notify
 SELECT pg_notify('livlina_supervision', %(what)s);
 

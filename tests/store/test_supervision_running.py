@@ -1,0 +1,217 @@
+"""The supervisor on a real PostgreSQL: what the front doors wrote becomes states, incidents, visits and tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import psycopg
+import pytest
+
+from fleet.registry import store as registry
+from fleet.registry.secret_box import SecretBox
+from fleet.store.pool import Connection, make_pool, tenant_transaction
+from fleet.supervision import store
+from fleet.supervision.run import Look
+from tests.database import FreshDatabase
+
+T = TypeVar("T")
+START = datetime(2027, 3, 1, 9, tzinfo=UTC)
+UNITS = 60
+INTERVAL_S = 60
+
+
+@pytest.fixture(autouse=True)
+def units(database: FreshDatabase) -> None:
+    """Sixty active units of municipality 1 on one operator, beating once a minute."""
+
+    async def add(connection: Connection) -> None:
+        await registry.add_municipality(connection, 1, "One")
+        await registry.add_municipality(connection, 2, "Two")
+        for unit in range(1, UNITS + 1):
+            await registry.add_unit(
+                connection, SecretBox(bytes(32)), unit=unit, municipality=1, unit_type="social", generation=0,
+                secret=bytes(16), fingerprint=unit.to_bytes(32, "big"), serial=f"{unit}",
+            )  # fmt: skip
+
+    asyncio.run(acting(database, "registry", add))
+    run(database, "UPDATE units SET life = 'active', grounds = 'test'")
+
+
+async def acting(database: FreshDatabase, duty: Any, act: Callable[[Connection], Awaitable[T]]) -> T:
+    pool = make_pool(database.app_url, duty, size=1)
+    await pool.open()
+    try:
+        async with pool.connection() as connection:
+            return await act(connection)
+    finally:
+        await pool.close()
+
+
+def run(database: FreshDatabase, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    with psycopg.connect(database.owner_url) as connection:
+        cursor = connection.execute(statement.encode(), values)
+        return cursor.fetchall() if cursor.description else []
+
+
+def second(n: float) -> datetime:
+    return START + timedelta(seconds=n)
+
+
+class Night:
+    """Looks once a second, with heartbeats written as the front doors write them."""
+
+    def __init__(self, database: FreshDatabase) -> None:
+        self.database, self.seconds = database, 0
+        self.silent: set[int] = set()
+        self.doors = True
+        self.owner = psycopg.connect(database.owner_url, autocommit=True)
+
+    def beat(self, unit: int) -> None:
+        at = second(self.seconds)
+        self.owner.execute(
+            "INSERT INTO unit_states (unit_id, municipality_id, seen_at, due_at, boot, seq, transport, bearer,"
+            " operator) VALUES (%s, 1, %s, %s, 1, %s, 'coap', 3, 24001) ON CONFLICT (unit_id) DO UPDATE SET"
+            " seen_at = excluded.seen_at, due_at = excluded.due_at, seq = excluded.seq",
+            [unit, at, at + timedelta(seconds=INTERVAL_S), self.seconds],
+        )
+
+    async def forward(self, connection: Connection, look: Look, until: int) -> None:
+        while self.seconds < until:
+            self.seconds += 1
+            if self.doors:
+                for unit in range(1, UNITS + 1):
+                    if unit % INTERVAL_S == self.seconds % INTERVAL_S and unit not in self.silent:
+                        self.beat(unit)
+                if self.seconds % 10 == 0:
+                    self.owner.execute("UPDATE database_mark SET mark = mark + 1")
+            async with connection.transaction():
+                await look.once(connection, second(self.seconds), self.seconds)
+
+
+async def begun(connection: Connection, at: datetime) -> Look:
+    look = Look(at)
+    async with connection.transaction():
+        await look.begin(connection)
+    return look
+
+
+def supervised(database: FreshDatabase, work: Callable[[Connection, Night], Awaitable[T]]) -> T:
+    async def act(connection: Connection) -> T:
+        night = Night(database)
+        try:
+            return await work(connection, night)
+        finally:
+            night.owner.close()
+
+    return asyncio.run(acting(database, "supervise", act))
+
+
+def states(database: FreshDatabase) -> dict[str, int]:
+    return dict(run(database, "SELECT state, count(*) FROM unit_supervision GROUP BY state"))
+
+
+def test_one_dead_unit_is_a_task_and_its_return_ends_it(database: FreshDatabase) -> None:
+    async def work(connection: Connection, night: Night) -> None:
+        look = await begun(connection, second(0))
+        await night.forward(connection, look, 130)
+        night.silent = {7}
+        await night.forward(connection, look, 400)
+        assert run(database, "SELECT state, told FROM unit_supervision WHERE unit_id = 7") == [("silent", True)]
+        assert run(database, "SELECT unit_id, kind FROM technician_tasks WHERE closed_at IS NULL") == [(7, "silent")]
+        assert run(database, "SELECT DISTINCT step FROM supervision_steps WHERE unit_id = 7 ORDER BY 1") == [
+            ("ask sim provider",), ("probe path",), ("sms wake",),
+        ]  # fmt: skip
+        night.silent = set()
+        await night.forward(connection, look, 470)
+        assert run(database, "SELECT state FROM unit_supervision WHERE unit_id = 7") == [("known",)]
+        assert not run(database, "SELECT 1 FROM technician_tasks WHERE closed_at IS NULL")
+        assert not run(database, "SELECT 1 FROM incidents")
+
+    supervised(database, work)
+
+
+def test_an_outage_is_one_row_with_a_visit_list_and_survives_a_restart(database: FreshDatabase) -> None:
+    async def work(connection: Connection, night: Night) -> None:
+        look = await begun(connection, second(0))
+        await night.forward(connection, look, 130)
+        night.silent = set(range(1, UNITS + 1))
+        await night.forward(connection, look, 200)
+        assert run(database, "SELECT count(*), max(kind) FROM incidents") == [(1, "outage")]
+        before = await visits_of(connection)
+        assert len(before) >= UNITS - 5
+        look = await begun(connection, second(night.seconds))
+        await night.forward(connection, look, 420)
+        assert await visits_of(connection) == before
+        assert not run(database, "SELECT 1 FROM technician_tasks")
+        night.silent = set()
+        await night.forward(connection, look, 700)
+        assert run(database, "SELECT count(*), count(closed_at) FROM incidents") == [(1, 1)]
+        assert not run(database, "SELECT 1 FROM technician_tasks")
+        assert set(states(database)) == {"known"}
+
+    async def visits_of(connection: Connection) -> list[int]:
+        async with connection.transaction():
+            return [visit.unit for visit in await store.visits(connection, 1, second(10_000))]
+
+    supervised(database, work)
+    seen = asyncio.run(_as_web(database, [1])), asyncio.run(_as_web(database, [2]))
+    assert seen == (1, 0), "an incident is seen by whoever has a unit in it, and by nobody else"
+
+
+async def _as_web(database: FreshDatabase, municipalities: list[int]) -> int:
+    pool = make_pool(database.app_url, "web", size=1)
+    await pool.open()
+    try:
+        async with tenant_transaction(pool, municipalities) as connection:
+            cursor = await connection.execute("SELECT count(*) AS n FROM incidents")
+            row = await cursor.fetchone()
+            return int(row["n"]) if row else -1
+    finally:
+        await pool.close()
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_front_doors_that_are_away_blame_no_unit(database: FreshDatabase, marked: bool) -> None:
+    """A11; the control keeps the mark growing, and then the same silence is an incident."""
+
+    async def work(connection: Connection, night: Night) -> None:
+        look = await begun(connection, second(0))
+        await night.forward(connection, look, 130)
+        night.doors = False
+        if not marked:
+            night.doors, night.silent = True, set(range(1, UNITS + 1))
+        await night.forward(connection, look, 130 + 240)
+        night.doors, night.silent = True, set()
+        await night.forward(connection, look, 520)
+        assert len(run(database, "SELECT 1 FROM incidents")) == (0 if marked else 1)
+        assert not run(database, "SELECT 1 FROM technician_tasks")
+
+    supervised(database, work)
+
+
+def test_a_restart_after_hours_makes_nobody_silent_and_finds_who_is(database: FreshDatabase) -> None:
+    async def work(connection: Connection, night: Night) -> None:
+        look = await begun(connection, second(0))
+        await night.forward(connection, look, 130)
+        night.seconds += 4 * 3600
+        night.silent = {9}
+        look = await begun(connection, second(night.seconds))
+        await night.forward(connection, look, night.seconds + 400)
+        assert run(database, "SELECT unit_id FROM technician_tasks") == [(9,)]
+        assert not run(database, "SELECT 1 FROM incidents")
+
+    supervised(database, work)
+
+
+def test_there_is_one_leader(database: FreshDatabase) -> None:
+    async def both(first: Connection) -> tuple[bool, bool]:
+        async def second_one(other: Connection) -> bool:
+            return await store.lead(other)
+
+        mine = await store.lead(first)
+        return mine, await acting(database, "supervise", second_one)
+
+    assert asyncio.run(acting(database, "supervise", both)) == (True, False)
