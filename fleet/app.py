@@ -30,6 +30,7 @@ from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
 from fleet.store.pool import make_pool
 from fleet.subscriptions.run import Subscriptions
+from fleet.supervision.run import Supervisor
 from fleet.technicians.watch import DrillWatch
 from fleet.web.app import make_app
 
@@ -69,6 +70,7 @@ class FleetServer:
         self._gateways = gateways(settings)
         self._notices = Notices(database_url, self._gateways, clock=clock)
         self._subscriptions = Subscriptions(database_url, box, clock=clock)
+        self._supervisor = Supervisor(database_url, clock=clock)
         self._heads = HeadsElsewhere(settings.heads_url, settings.heads_mail, self._gateways.get("email"))
         self._evidence = Evidence(
             database_url,
@@ -110,7 +112,7 @@ class FleetServer:
                 stack.callback(gateway.close)
             stack.push_async_callback(self._heads.close)
             parts = (self._links, self._forwarding, self._escalation, self._notices, self._drills, self._pairings,
-                     self._evidence, self._subscriptions)  # fmt: skip
+                     self._evidence, self._subscriptions, self._supervisor)  # fmt: skip
             for part in parts:
                 await part.start()
                 stack.push_async_callback(part.stop)
@@ -130,6 +132,7 @@ class FleetServer:
                 self._taken_sip.watch(),
                 self._evidence.watch(),
                 self._subscriptions.watch(),
+                self._supervisor.watch(),
                 _watch_pages(app.state.broken),
             )
             ends = {asyncio.create_task(end) for end in watched}
