@@ -55,11 +55,13 @@ _PLACE: Final = ("bearer", "operator", "tac", "version", "transport")
 class Supervisor:
     """Nothing is opened before ``start``."""
 
-    def __init__(self, database_url: str, *, clock: Clock | None = None) -> None:
+    def __init__(self, database_url: str, *, clock: Clock | None = None, stand_by_s: float = STAND_BY_S) -> None:
         self._clock: Clock = clock or SystemClock()
         self._pool: Pool = make_pool(database_url, "supervise", size=1)
         self._loops = Loops("supervision")
+        self._stand_by_s = stand_by_s
         self.looks = 0
+        self.turned_away = 0
         self.leading = False
 
     async def start(self) -> None:
@@ -89,11 +91,12 @@ class Supervisor:
                             await connection.close()
             except AWAY as error:
                 log.warning("the database is away, nobody is judged meanwhile: %s", type(error).__name__)
-            await pause(self._clock, STAND_BY_S)
+            await pause(self._clock, self._stand_by_s)
 
     async def _lead(self, connection: Connection) -> None:
         async with connection.transaction():
             if not await store.lead(connection):
+                self.turned_away += 1
                 return
             look = Look(self._clock.now())
             await look.begin(connection)

@@ -14,7 +14,7 @@ from fleet.registry import store as registry
 from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Connection, make_pool, tenant_transaction
 from fleet.supervision import store
-from fleet.supervision.run import Look
+from fleet.supervision.run import Look, Supervisor
 from tests.database import FreshDatabase
 
 T = TypeVar("T")
@@ -215,3 +215,27 @@ def test_there_is_one_leader(database: FreshDatabase) -> None:
         return mine, await acting(database, "supervise", second_one)
 
     assert asyncio.run(acting(database, "supervise", both)) == (True, False)
+
+
+def test_the_running_supervisor_leads_and_another_takes_over(database: FreshDatabase) -> None:
+    """On the machine's clock: the first leads; the second waits and leads when the first has ended."""
+
+    async def work() -> None:
+        first, other = Supervisor(database.app_url), Supervisor(database.app_url, stand_by_s=0.05)
+        await first.start()
+        await until(lambda: first.looks > 0)
+        await other.start()
+        await until(lambda: other.turned_away > 0)
+        assert not other.leading
+        await first.stop()
+        await until(lambda: other.looks > 0)
+        assert other.leading
+        await other.stop()
+
+    async def until(condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not condition():
+                await asyncio.sleep(0.02)
+
+    asyncio.run(work())
+    assert run(database, "SELECT count(*) FROM supervision_ticks") == [(1,)]
