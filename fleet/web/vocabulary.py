@@ -22,6 +22,7 @@ TASKS: Table = {
     "technology closing": N_("Network technology closes"),
     "drill missed": N_("Drill that never came"),
     "drill": N_("Drill that never came"),
+    "silent": N_("Unit silent"),
     "unknown at centre": N_("Not known at the alarm centre"),
 }
 CONDITIONS: Table = {
