@@ -88,11 +88,12 @@ SELECT pg_notify('livlina_supervision', %(what)s);
 SELECT coalesce(max(incident_id), 0) + 1 AS number FROM incidents;
 
 -- name: keep_incident
-INSERT INTO incidents (incident_id, kind, scopes, began_at, opened_at, closed_at, stage, report)
-VALUES (%(incident_id)s, %(kind)s, %(scopes)s, %(began_at)s, %(opened_at)s, %(closed_at)s, %(stage)s, %(report)s)
+INSERT INTO incidents (incident_id, kind, scopes, began_at, opened_at, closed_at, stage, report, late_presses)
+VALUES (%(incident_id)s, %(kind)s, %(scopes)s, %(began_at)s, %(opened_at)s, %(closed_at)s, %(stage)s, %(report)s,
+        %(late_presses)s)
 ON CONFLICT (incident_id) DO UPDATE SET
     scopes = excluded.scopes, began_at = excluded.began_at, closed_at = excluded.closed_at, stage = excluded.stage,
-    report = excluded.report;
+    report = excluded.report, late_presses = excluded.late_presses;
 
 -- name: keep_members
 INSERT INTO incident_units (incident_id, unit_id, municipality_id, fate, fate_at, since, single, switch_by, was_down,
@@ -114,7 +115,7 @@ ON CONFLICT (incident_id, unit_id) DO UPDATE SET
 DELETE FROM incident_units WHERE incident_id = %(incident_id)s AND unit_id = ANY (%(units)s::bigint[]);
 
 -- name: open_incidents
-SELECT incident_id, kind, scopes, began_at, opened_at, stage, report FROM incidents WHERE closed_at IS NULL
+SELECT incident_id, kind, scopes, began_at, opened_at, stage, report, late_presses FROM incidents WHERE closed_at IS NULL
 ORDER BY incident_id;
 
 -- name: members

@@ -205,6 +205,8 @@ async def next_incident(connection: Connection) -> int:
 
 async def keep_incident(connection: Connection, incident: Incident, now_ms: int) -> None:
     """An incident as it is, and its members that changed."""
+    report = incident.report(now_ms)
+    late = report.pop("late_presses")
     await connection.execute(
         SQL["keep_incident"],
         {
@@ -215,7 +217,8 @@ async def keep_incident(connection: Connection, incident: Incident, now_ms: int)
             "opened_at": moment(incident.opened_ms),
             "closed_at": None if incident.closed_ms is None else moment(incident.closed_ms),
             "stage": incident.stage,
-            "report": Jsonb(incident.report(now_ms)),
+            "report": Jsonb({**report, "late_presses": len(late)}),
+            "late_presses": Jsonb(late),
         },
     )
     changed = [incident.members[unit] for unit in incident.dirty if unit in incident.members]
@@ -253,7 +256,7 @@ async def open_incidents(connection: Connection) -> list[Incident]:
             milliseconds(row["began_at"]), stage=row["stage"], due=report["due"], missed=report["missed"],
             sigmas=report["sigmas"], recovering=report["recovering"],
             log=[(line["at_ms"], line["what"]) for line in report["log"]],
-            late=[LatePress(**press) for press in report["late_presses"]],
+            late=[LatePress(**press) for press in row["late_presses"]],
         )  # fmt: skip
         if report["total"]:
             incident.out = set(scopes)

@@ -60,7 +60,8 @@ CREATE TABLE incidents (
     opened_at timestamptz NOT NULL,
     closed_at timestamptz,
     stage int NOT NULL DEFAULT 1,
-    report jsonb NOT NULL
+    report jsonb NOT NULL,
+    late_presses jsonb NOT NULL DEFAULT '[]'
 ) WITH (fillfactor = 70);
 CREATE INDEX incidents_open ON incidents (opened_at) WHERE closed_at IS NULL;
 
@@ -136,4 +137,7 @@ GRANT UPDATE (detail, reports, last_at, closed_at, closed_by) ON technician_task
 GRANT SELECT, UPDATE (taken_at, attached, answered_at) ON supervision_steps TO livlina_ingest, livlina_registry;
 GRANT SELECT, INSERT, UPDATE, DELETE ON supervision_profiles TO livlina_registry;
 GRANT SELECT ON unit_supervision, unit_supervision_log, incidents, incident_units, supervision_ticks TO livlina_registry;
-GRANT SELECT ON unit_supervision, unit_supervision_log, incidents, incident_units, supervision_profiles TO livlina_web;
+GRANT SELECT ON unit_supervision, unit_supervision_log, incident_units, supervision_profiles TO livlina_web;
+-- Late presses name units of every municipality: pages show those of the units that they may see, out of `presses`.
+GRANT SELECT (incident_id, municipality_id, kind, scopes, began_at, opened_at, closed_at, stage, report) ON incidents
+    TO livlina_web;
