@@ -1,0 +1,47 @@
+"""The units and dates of this installation, for ``livlina plan sunset --database``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from fleet.connectivity import sunset_store
+from fleet.connectivity.calendar import Row
+from fleet.connectivity.sunset_model import Unit
+from fleet.settings import Settings
+from fleet.store.pool import Connection
+from fleet.technicians.store import open_task
+from livlina.registry_connection import console_actor, in_registry, note
+
+
+def units_of_installation(settings: Settings) -> tuple[list[Unit], list[Row]]:
+    """All units with where they were seen, and the calendar's rows as they were changed here."""
+
+    async def read(connection: Connection) -> tuple[list[Unit], list[Row]]:
+        dates = await sunset_store.dates(connection)
+        changed = [dates.rows[key] for key in {change.row.key: None for change in dates.changes}]
+        return await sunset_store.units(connection, datetime.now(UTC)), changed
+
+    return in_registry(settings, read)
+
+
+def open_person_visits(settings: Settings) -> list[int]:
+    """A task for each unit in use whose last network has closed; recorded. Returns the units."""
+
+    async def work(connection: Connection) -> list[int]:
+        found = await sunset_store.open_person_visits(connection, open_task, console_actor(), datetime.now(UTC))
+        await note(connection, "sunset.person_visits", "fleet", units=len(found))
+        return found
+
+    return in_registry(settings, work)
+
+
+def keep_dates(settings: Settings, moves: list[tuple[Row, str]]) -> None:
+    """Writes moved dates down, each with who says so; recorded."""
+
+    async def work(connection: Connection) -> None:
+        for row, actor in moves:
+            await sunset_store.move_date(connection, row, actor, datetime.now(UTC))
+            subject = f"sunset:{row.operator}:{row.technology}:{row.region}"
+            await note(connection, "sunset.date_moved", subject, last_day=row.last_day.isoformat())
+
+    in_registry(settings, work)

@@ -1,0 +1,150 @@
+"""Bearers as readings and proofs tell them, moved dates, refused pairing and persons to be visited, in PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import psycopg
+import pytest
+
+from fleet.connectivity import classify, sunset_store
+from fleet.connectivity.calendar import Row
+from fleet.store.pool import Connection
+from fleet.technicians import store as technicians
+from tests.database import FreshDatabase
+from tests.store.test_technicians import do, units  # noqa: F401 (units 1 and 2 of municipality 1, 3 of municipality 2)
+
+AT = datetime(2028, 1, 10, 12, tzinfo=UTC)
+TELIA, TRE, GSM, LTE_M, SIM1, SIM2 = 24001, 24002, 1, 4, 3, 4
+BEFORE = AT - timedelta(days=30)
+
+
+def heard(
+    database: FreshDatabase, unit: int, seq: int, bearer: int, operator: int | None, radio: int | None,
+    at: datetime = BEFORE,
+) -> None:  # fmt: skip
+    """A heartbeat, as ingest keeps it."""
+
+    async def keep(connection: Connection) -> None:
+        await connection.execute(
+            "INSERT INTO readings (day, unit_id, boot, seq, municipality_id, received_at, next_due_s, transport,"
+            " bearer, operator, radio) VALUES (%s, %s, 1, %s, %s, %s, 300, 'coap', %s, %s, %s)",
+            (at.date(), unit, seq, 1 + (unit == 3), at, bearer, operator, radio),
+        )
+
+    do(database, keep, "ingest")
+
+
+def proven(database: FreshDatabase, unit: int, bearer: int, at: datetime) -> None:
+    """A test press that went the whole way, as forwarding notes it."""
+
+    async def centre(connection: Connection) -> int:
+        cursor = await connection.execute(
+            "INSERT INTO centres (municipality_id, name, protocol, host, port) VALUES (1, %s, 'dc09', 'h', 1)"
+            " RETURNING centre_id",
+            (f"centre {bearer}",),
+        )
+        return int((await cursor.fetchone())["centre_id"])  # type: ignore[index,call-overload]
+
+    number = do(database, centre, "registry")
+
+    async def note(connection: Connection) -> None:
+        await connection.execute(
+            "INSERT INTO button_proofs (unit_id, boot, seq, municipality_id, input, bearer, at, centre_id)"
+            " VALUES (%s, 1, %s, 1, 0, %s, %s, %s)",
+            (unit, bearer, bearer, at, number),
+        )
+
+    do(database, note, "forward")
+
+
+def in_use(database: FreshDatabase, *numbers: int) -> None:
+    with psycopg.connect(database.owner_url) as connection:
+        connection.execute(
+            "UPDATE units SET life = 'active', grounds = 'import:test' WHERE unit_id = ANY (%s)", (list(numbers),)
+        )
+
+
+def verdict(database: FreshDatabase, unit: int, today: date) -> str:
+    async def judge(connection: Connection) -> str:
+        (found,) = await sunset_store.units(connection, AT, unit=unit)
+        return classify.judge(found, await sunset_store.dates(connection), today, {}).what
+
+    return do(database, judge, "registry")
+
+
+def test_readings_that_tell_their_operator_are_where_a_unit_was_seen(database: FreshDatabase) -> None:
+    heard(database, 1, 1, SIM1, TELIA, GSM)
+    heard(database, 1, 2, SIM2, TRE, LTE_M)
+    heard(database, 1, 3, SIM1, None, None)  # tells nothing of its network
+    heard(database, 1, 4, SIM1, TELIA, GSM, BEFORE + timedelta(days=1))
+    heard(database, 1, 5, 2, None, 7)
+
+    async def read(connection: Connection) -> object:
+        (found,) = await sunset_store.units(connection, AT, unit=1)
+        return [(one.slot, one.operator, one.technology, one.last_seen) for one in found.seen]
+
+    assert do(database, read, "registry") == [
+        (0, "fixed", "ethernet", BEFORE.date()), (1, "telia", "gsm", BEFORE.date() + timedelta(days=1)),
+        (2, "tre", "lte_m", BEFORE.date()),
+    ]  # fmt: skip
+
+
+def test_a_proof_counts_for_the_bearer_that_it_came_by(database: FreshDatabase) -> None:
+    heard(database, 1, 1, SIM1, TRE, LTE_M)
+    assert verdict(database, 1, AT.date()) == "unknown"
+    proven(database, 1, SIM2, BEFORE + timedelta(hours=1))
+    assert verdict(database, 1, AT.date()) == "unknown"
+    proven(database, 1, SIM1, BEFORE + timedelta(hours=1))
+    assert verdict(database, 1, AT.date()) == "fine"
+
+
+def test_a_doomed_unit_is_refused_after_its_day_unless_the_date_moves(database: FreshDatabase) -> None:
+    heard(database, 1, 1, SIM1, TELIA, GSM)
+
+    async def refused(connection: Connection) -> str | None:
+        return await sunset_store.refusal(connection, 1, AT)
+
+    async def answer(connection: Connection) -> None:
+        await sunset_store.keep_answer(connection, 1, {"gsm"}, "person:1", AT)
+
+    async def move(connection: Connection) -> None:
+        row = Row("telia", "gsm", "SE", date(2029, 12, 31), "a letter")
+        await sunset_store.move_date(connection, row, "person:1", AT)
+
+    do(database, answer, "registry")
+    said = do(database, refused, "registry")
+    assert said is not None and "2027-12-31" in said and "another unit" in said
+    do(database, move, "registry")
+    assert do(database, refused, "registry") is None
+
+
+def test_a_changed_date_stays_written(database: FreshDatabase) -> None:
+    async def move(connection: Connection) -> None:
+        row = Row("telia", "gsm", "SE", date(2029, 12, 31), "a letter")
+        await sunset_store.move_date(connection, row, "person:1", AT)
+
+    async def forget(connection: Connection) -> None:
+        await connection.execute("DELETE FROM sunset_changes")
+
+    do(database, move, "registry")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        do(database, forget, "registry")
+
+
+def test_each_person_whose_unit_has_lost_its_networks_gets_one_visit(database: FreshDatabase) -> None:
+    heard(database, 1, 1, SIM1, TELIA, GSM)
+    heard(database, 2, 1, SIM1, TRE, LTE_M)
+    heard(database, 3, 1, SIM1, TELIA, GSM)
+    in_use(database, 1, 2)
+
+    async def visits(connection: Connection) -> list[int]:
+        return await sunset_store.open_person_visits(connection, technicians.open_task, "console:test", AT)
+
+    async def tasks(connection: Connection) -> list[tuple[int, str]]:
+        cursor = await connection.execute("SELECT unit_id, kind FROM technician_tasks")
+        return [(row["unit_id"], row["kind"]) for row in await cursor.fetchall()]  # type: ignore[call-overload]
+
+    assert do(database, visits, "registry") == [1]
+    assert do(database, visits, "registry") == [1]
+    assert do(database, tasks, "registry") == [(1, "network closed")]
