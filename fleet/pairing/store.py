@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from psycopg.types.json import Jsonb
 
+from fleet.connectivity import sunset_store
 from fleet.evidence.audit import record
 from fleet.pairing import decide
 from fleet.pairing.document import read, written
@@ -89,6 +90,9 @@ async def begin(connection: Connection, wish: Wish, actor: str, at: datetime) ->
     refused = decide.begin(await _facts(connection, person, unit, place), wish.digits)
     if refused is not None:
         raise PairingRefused(refused)
+    closed = await sunset_store.refusal(connection, wish.unit, at)
+    if closed is not None:
+        raise PairingRefused(Refused("network_closed", closed))
     inputs = [one.input for one in await units.inputs_of(connection, wish.unit)]
     steps = decide.plan(wish.unit, unit["unit_type"], inputs, wish.rooms, unit["has"])
     values = {**place, "old_unit_id": unit["has"], "steps": Jsonb(written(steps)), "actor": actor, "at": at}
