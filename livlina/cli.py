@@ -24,6 +24,7 @@ from livlina.conformance.command import conformance
 from livlina.cost import cost_app
 from livlina.evidence_commands import evidence_app
 from livlina.people_commands import people_app
+from livlina.plan_commands import plan_app
 from livlina.scenario import scenario
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -40,6 +41,7 @@ app.add_typer(fleet_app, name="fleet")
 app.add_typer(api_app, name="api")
 app.add_typer(evidence_app, name="evidence")
 app.add_typer(people_app, name="people")
+app.add_typer(plan_app, name="plan")
 field_commands.register(app, unit_app)
 unit_life_commands.register(unit_app)
 routing_commands.register(app, centre_app)

@@ -1,0 +1,168 @@
+"""``livlina plan sunset``: judges units, plans visits, and says what it costs. Joins what is pure; opens nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from fleet.connectivity import calendar, classify
+from fleet.connectivity.calendar import Calendar, Row
+from fleet.connectivity.plan import plan
+from fleet.connectivity.plan_model import Capacity, Plan
+from fleet.connectivity.sunset_model import CLASSES, Unit, Verdict
+from livlina.cost_compare import SOURCE, Figures, compare
+
+MOST_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for. ``moves`` are of `calendar.read_move`; ``work_list`` adds all visits and units."""
+
+    capacity: Capacity
+    moves: tuple[tuple[str, str, str, date], ...] = ()
+    work_list: bool = False
+
+
+def calendar_of(rows: Iterable[Row], moves: Iterable[tuple[str, str, str, date]], actor: str, at: datetime) -> Calendar:
+    """The shipped calendar with these rows and then these moves, each a change with its actor."""
+    found = calendar.shipped()
+    for row in rows:
+        found = found.moved(row, actor=actor, at=at)
+    for operator, technology, region, last_day in moves:
+        found = found.moved(Row(operator, technology, region, last_day, "what if"), actor=actor, at=at)
+    return found
+
+
+def report(units: Sequence[Unit], dates: Calendar, asked: Asked) -> dict[str, Any]:
+    """The whole answer as one document; dates are ISO 8601."""
+    verdicts = classify.judge_all(units, dates, asked.capacity.start)
+    made = plan(verdicts, asked.capacity)
+    return _document(made, verdicts, dates, asked)
+
+
+def _document(made: Plan, verdicts: Sequence[Verdict], dates: Calendar, asked: Asked) -> dict[str, Any]:
+    worst = made.shortage
+    document: dict[str, Any] = {
+        "start": made.capacity.start.isoformat(),
+        "installers": made.capacity.installers,
+        "per_day": made.capacity.per_day,
+        "units": made.units,
+        "classes": {name: made.classes.get(name, 0) for name in CLASSES},
+        "doomed": made.doomed,
+        "stranded": made.stranded,
+        "visits": len(made.visits),
+        "overdue": made.overdue,
+        "shortage": None if worst is None else _shortage(worst),
+        "deadlines": [_shortage(one) for one in made.shortages],
+        "person_visits": len(made.person_visits),
+        "waves": [_plain(asdict(wave)) for wave in made.waves],
+        "over_the_air": [
+            {"stage": one.number, "begins": one.begins.isoformat(), "units": len(one.units), "late": one.late}
+            for one in made.stages
+        ],
+        "surveys": len(made.surveys),
+        "parts": dict(made.parts),
+        "burn_down": [{"day": day, "date": on.isoformat(), "left": left} for day, on, left in made.burn_down],
+        "travel": {"stays": made.travel[0], "fewest": made.travel[1]},
+        "costs": _costs(made),
+        "model_list": _listed(verdicts),
+        "calendar": [_plain(asdict(row)) for row in dates.rows.values()],
+        "changes": [_plain(asdict(change)) for change in dates.changes],
+    }
+    if asked.work_list:
+        document["work_list"] = [_plain(asdict(visit)) for visit in made.visits]
+        document["units_by_class"] = {
+            name: [one.unit.number for one in verdicts if one.what == name and one.unit.active] for name in CLASSES
+        }
+        document["doomed_units"] = [one.unit.number for one in verdicts if one.doomed and one.unit.active]
+    return document
+
+
+def _shortage(one: Any) -> dict[str, Any]:
+    return {**_plain(asdict(one)), "sentence": one.sentence}
+
+
+def _costs(made: Plan) -> dict[str, Any] | None:
+    """New units by both contracts; only the units that are swapped are counted."""
+    units = sum(visit.what != "sim_swap" for visit in made.visits)
+    if not units:
+        return None
+    found = compare(replace(Figures(), units=units))
+    return {
+        "units": units,
+        "source": SOURCE,
+        "buying_year_1": found["sums"][0]["buying"],
+        "leasing_year_1": found["sums"][0]["leasing"],
+        "year_1_buying_costs_more": found["year_1_buying_costs_more"],
+        "saved_a_year_by_buying": found["saved_a_year_by_buying"],
+        "break_even_years": found["break_even_years"],
+        "sums": found["sums"],
+    }
+
+
+def _listed(verdicts: Sequence[Verdict]) -> dict[str, int]:
+    """What planning by a list of models would have done: nothing is judged by it."""
+    known = [one for one in verdicts if one.unit.listed is not None and one.unit.active]
+    stays = {"lte", "lte_m", "nb_iot"}
+    says_swap = {one.unit.number for one in known if not (one.unit.listed or frozenset()) & stays}
+    is_swap = {one.unit.number for one in known if one.what == "hardware_swap"}
+    return {
+        "units_listed": len(known),
+        "would_be_missed": len(is_swap - says_swap),
+        "would_be_swapped_for_nothing": len(says_swap - is_swap),
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _amount(value: int) -> str:
+    return f"{value:,} SEK".replace(",", " ")
+
+
+def lines(document: dict[str, Any]) -> list[str]:
+    """For a person."""
+    classes = document["classes"]
+    made = [
+        f"{document['units']} units in use; {document['doomed']} lose a network, {document['stranded']} their last one",
+        "  " + ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in classes.items()),
+        f"{document['visits']} visits from {document['start']}: {document['installers']} installers, "
+        f"{document['per_day']} a day each",
+    ]
+    if document["overdue"]:
+        made.append(f"{document['overdue']} of them are overdue: their network has closed")
+    made += [f"  by {one['deadline']}: {one['sentence']}" for one in document["deadlines"]]
+    if document["person_visits"]:
+        made.append(
+            f"{document['person_visits']} persons have no path for a while: each needs somebody who sees to him"
+        )
+    made += ["", "waves:"]
+    for wave in document["waves"][:MOST_LINES]:
+        late = f", {wave['late']} late" if wave["late"] else ""
+        made.append(
+            f"  {wave['number']:>2}  {wave['first']} to {wave['last']}  {wave['units']:>6} units{late}  {wave['why']}"
+        )
+    if len(document["waves"]) > MOST_LINES:
+        made.append(f"      and {len(document['waves']) - MOST_LINES} more (--json has all)")
+    made += [
+        f"over the air, stage {one['stage']}: {one['units']} units from {one['begins']}"
+        for one in document["over_the_air"]
+    ]
+    if document["surveys"]:
+        made.append(f"to be surveyed by a test alarm over each bearer: {document['surveys']}")
+    made += [f"to order: {number} x {name}" for name, number in document["parts"].items()]
+    costs = document["costs"]
+    if costs:
+        buying, leasing = _amount(costs["buying_year_1"]), _amount(costs["leasing_year_1"])
+        even = "never" if costs["break_even_years"] is None else f"after {costs['break_even_years']} years"
+        made.append(f"{costs['units']} new units, year 1: buying {buying}, leasing {leasing}; break-even {even}")
+        made.append(f"  prices: {costs['source']}")
+    return made
