@@ -65,6 +65,36 @@ def plan_sunset(
     typer.echo("\n".join(lines(document)))
 
 
+@plan_app.command("move-date")
+def plan_move_date(
+    move: Annotated[str, typer.Argument(help="OPERATOR:TECH:DATE, the last day it may be relied on.")],
+    source: Annotated[str, typer.Option(help="Who says so: a letter, a page, a person.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")] = False,
+) -> None:
+    """Write down that a network closes on another day. Every move is kept, with who made it."""
+    from livlina import cli
+    from livlina.sunset_units import keep_date
+
+    with cli.one_sentence(CalendarError):
+        operator, technology, region, last_day = read_move(move)
+        row = Row(operator, technology, region, last_day, source)
+        keep_date(cli.settings_or_fail(), row)
+    cli.show({"operator": operator, "technology": technology, "region": region, "last_day": str(last_day)}, as_json)
+
+
+@plan_app.command("person-visits")
+def plan_person_visits(
+    as_json: Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")] = False,
+) -> None:
+    """Open a task for each unit in use whose last network has closed, so that somebody goes there."""
+    from livlina import cli
+    from livlina.sunset_units import open_person_visits
+
+    with cli.one_sentence():
+        found = open_person_visits(cli.settings_or_fail())
+    cli.show({"units": found}, as_json)
+
+
 def _units(
     file: Path | None, sample: int | None, seed: int, first: date
 ) -> tuple[list[Unit], list[Row], dict[str, Any] | None]:

@@ -29,19 +29,18 @@ def open_person_visits(settings: Settings) -> list[int]:
 
     async def work(connection: Connection) -> list[int]:
         found = await sunset_store.open_person_visits(connection, open_task, console_actor(), datetime.now(UTC))
-        await note(connection, "sunset.person_visits", "fleet", units=len(found))
+        await note(connection, "sunset.person_visits", "fleet:all", units=len(found))
         return found
 
     return in_registry(settings, work)
 
 
-def keep_dates(settings: Settings, moves: list[tuple[Row, str]]) -> None:
-    """Writes moved dates down, each with who says so; recorded."""
+def keep_date(settings: Settings, row: Row) -> None:
+    """Writes a moved date down, with who sits at this machine; recorded."""
 
     async def work(connection: Connection) -> None:
-        for row, actor in moves:
-            await sunset_store.move_date(connection, row, actor, datetime.now(UTC))
-            subject = f"sunset:{row.operator}:{row.technology}:{row.region}"
-            await note(connection, "sunset.date_moved", subject, last_day=row.last_day.isoformat())
+        await sunset_store.move_date(connection, row, console_actor(), datetime.now(UTC))
+        subject = f"sunset:{row.operator}:{row.technology}:{row.region}"
+        await note(connection, "sunset.date_moved", subject, last_day=row.last_day.isoformat())
 
     in_registry(settings, work)
