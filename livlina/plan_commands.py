@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fleet.connectivity.calendar import CalendarError, Row, read_move
+from fleet.connectivity.calendar import Calendar, CalendarError, Row, read_move, shipped
 from fleet.connectivity.plan_model import Capacity
 from fleet.connectivity.sunset_model import Unit
 
@@ -52,9 +52,9 @@ def plan_sunset(
         asked = Asked(
             Capacity(installers, per_day, first, shut), tuple(read_move(text) for text in move or ()), work_list
         )
-        units, rows, truth = _units(units_file, sample, seed, first)
+        units, base, rows, truth = _units(units_file, sample, seed, first)
         began = time.perf_counter()
-        dates = calendar_of(rows, asked.moves, console_actor(), datetime.now(UTC))
+        dates = calendar_of(base, rows, asked.moves, console_actor(), datetime.now(UTC))
         document = report(units, dates, asked)
         document["seconds"] = round(time.perf_counter() - began, 2)
     if truth is not None:
@@ -97,17 +97,18 @@ def plan_person_visits(
 
 def _units(
     file: Path | None, sample: int | None, seed: int, first: date
-) -> tuple[list[Unit], list[Row], dict[str, Any] | None]:
-    """Units, rows of a calendar that come with them, and of a made fleet how many there truly are of each class."""
+) -> tuple[list[Unit], Calendar, list[Row], dict[str, Any] | None]:
+    """Units, the calendar, rows that come with them, and of a made fleet how many there truly are of each class."""
     from livlina.units_seen import read_units_file
 
     if file is not None:
-        return (*read_units_file(file), None)
+        units, rows = read_units_file(file)
+        return units, shipped(), rows, None
     if sample is None:
         from livlina import cli
         from livlina.sunset_units import units_of_installation
 
-        return (*units_of_installation(cli.settings_or_fail()), None)
+        return (*units_of_installation(cli.settings_or_fail()), [], None)
     from livlina.checkout import enter_checkout
 
     enter_checkout()
@@ -116,7 +117,7 @@ def _units(
     made = sunset_fleet.make(sample, seed, first, operators=("telia",))
     counts = {name: sum(one == name for one in made.truth.values()) for name in sorted(set(made.truth.values()))}
     row = Row("telia", "gsm", "SE", first + SAMPLE_CLOSES_IN, "of the made fleet")
-    return list(made.units), [row], counts
+    return list(made.units), shipped(), [row], counts
 
 
 def _day(text: str) -> date:

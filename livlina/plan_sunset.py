@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from fleet.connectivity import calendar, classify
+from fleet.connectivity import classify
 from fleet.connectivity.calendar import Calendar, Row
 from fleet.connectivity.plan import plan
 from fleet.connectivity.plan_model import Capacity, Plan
@@ -26,9 +26,11 @@ class Asked:
     work_list: bool = False
 
 
-def calendar_of(rows: Iterable[Row], moves: Iterable[tuple[str, str, str, date]], actor: str, at: datetime) -> Calendar:
-    """The shipped calendar with these rows and then these moves, each a change with its actor."""
-    found = calendar.shipped()
+def calendar_of(
+    base: Calendar, rows: Iterable[Row], moves: Iterable[tuple[str, str, str, date]], actor: str, at: datetime
+) -> Calendar:
+    """A calendar with these rows and then these moves, each a change with its actor."""
+    found = base
     for row in rows:
         found = found.moved(row, actor=actor, at=at)
     for operator, technology, region, last_day in moves:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from fleet.connectivity import sunset_store
-from fleet.connectivity.calendar import Row
+from fleet.connectivity.calendar import Calendar, Row
 from fleet.connectivity.sunset_model import Unit
 from fleet.settings import Settings
 from fleet.store.pool import Connection
@@ -13,13 +13,12 @@ from fleet.technicians.store import open_task
 from livlina.registry_connection import console_actor, in_registry, note
 
 
-def units_of_installation(settings: Settings) -> tuple[list[Unit], list[Row]]:
-    """All units with where they were seen, and the calendar's rows as they were changed here."""
+def units_of_installation(settings: Settings) -> tuple[list[Unit], Calendar]:
+    """All units with where they were seen, and the calendar as it was changed here."""
 
-    async def read(connection: Connection) -> tuple[list[Unit], list[Row]]:
+    async def read(connection: Connection) -> tuple[list[Unit], Calendar]:
         dates = await sunset_store.dates(connection)
-        changed = [dates.rows[key] for key in {change.row.key: None for change in dates.changes}]
-        return await sunset_store.units(connection, datetime.now(UTC)), changed
+        return await sunset_store.units(connection, datetime.now(UTC)), dates
 
     return in_registry(settings, read)
 
