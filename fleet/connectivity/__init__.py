@@ -1,0 +1,1 @@
+"""SIM cards, their providers, the paths of units, and policies for them."""
