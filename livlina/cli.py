@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from fleet.settings import Settings, SettingsError
-from livlina import centre_commands, field_commands, routing_commands, unit_life_commands
+from livlina import centre_commands, field_commands, path_commands, routing_commands, unit_life_commands
 from livlina.api_commands import api_app
 from livlina.bulk_commands import fleet_app
 from livlina.centre_decode import centre_decode, centre_schema
@@ -44,6 +44,7 @@ app.add_typer(people_app, name="people")
 app.add_typer(plan_app, name="plan")
 field_commands.register(app, unit_app)
 unit_life_commands.register(unit_app)
+path_commands.register(fleet_app)
 routing_commands.register(app, centre_app)
 centre_commands.register(centre_app)
 app.command()(scenario)

@@ -22,6 +22,7 @@ from fleet.ingest.database import commit_apart
 from fleet.ingest.database_mark import DatabaseMark
 from fleet.ingest.freshness import Marks, is_behind, is_doubted, is_since, mark_of
 from fleet.ingest.outcome import Arrived
+from fleet.ingest.paths_seen import keep_paths, note_moves
 from fleet.ingest.presses import INT_MAX, counters
 from fleet.ingest.reports import STATUS_COLUMNS, encoded_status, note_reports, status_columns
 from fleet.store.borrow import borrow
@@ -166,6 +167,7 @@ async def _keep(connection: Connection, arrived: Sequence[Arrived]) -> _Kept:
     await _raise_counters(connection, fresh)
     await _trust(connection, fresh, marks)
     await _keep_states(connection, fresh)
+    await keep_paths(connection, fresh)
     owed = await note_reports(connection, reports, at=max(item.at for item in arrived))
     return _Kept(kept, proven, owed)
 
@@ -310,6 +312,7 @@ async def _keep_statuses(connection: Connection, fresh: Sequence[Arrived]) -> No
         told = {name: columns[name] for name in ("unit_id", "at", "imei", "iccid1", "iccid2")}
         if any(any(told[name]) for name in ("imei", "iccid1", "iccid2")):
             await connection.execute(SQL["notice_moves"], told)
+            await note_moves(connection, told)
         await connection.execute(SQL["keep_statuses"], columns)
 
 
