@@ -87,7 +87,7 @@ def judge_all(
 def counted(judged: Iterable[Judged]) -> dict[str, int]:
     """How many of each fate, and how many units in all."""
     fates: tuple[Fate, ...] = ("unaffected", "survives", "doubtful", "lost", "unknown")
-    found = dict.fromkeys(fates, 0)
+    found: dict[str, int] = dict.fromkeys(fates, 0)
     for one in judged:
         found[one.fate] += 1
     return {"units": sum(found.values()), **found}

@@ -1,0 +1,1 @@
+"""SIM providers that behave as their public APIs do, on loopback."""
