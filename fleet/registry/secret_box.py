@@ -90,6 +90,18 @@ class SecretBox:
                 f"the secret of identity provider {provider} does not open with this key file"
             ) from None
 
+    def seal_for_sim_provider(self, secret: bytes, provider: int) -> bytes:
+        """As `seal`, bound to a SIM provider's number."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._aead.encrypt(nonce, secret, _bound_to_sim_provider(provider))
+
+    def open_for_sim_provider(self, sealed: bytes, provider: int) -> bytes:
+        """The secret. Raises SecretBoxError where the row was altered, moved or sealed under another key."""
+        try:
+            return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound_to_sim_provider(provider))
+        except InvalidTag:
+            raise SecretBoxError(f"the secret of SIM provider {provider} does not open with this key file") from None
+
     def keyed_hash(self, text: str, purpose: str) -> bytes:
         """32 octets by which something is found again that a stolen database must not give away by guessing."""
         return hmac.new(self._hash_key, f"{purpose}\0{text}".encode(), hashlib.sha256).digest()
@@ -113,6 +125,10 @@ def _bound_to_centre(centre: int, kind: str) -> bytes:
 
 def _bound_to_provider(provider: int) -> bytes:
     return b"livlina identity provider" + provider.to_bytes(4, "big")
+
+
+def _bound_to_sim_provider(provider: int) -> bytes:
+    return b"livlina sim provider" + provider.to_bytes(4, "big")
 
 
 def _bound(unit: int, generation: int) -> bytes:
