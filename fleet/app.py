@@ -13,6 +13,7 @@ from typing import Literal
 import uvicorn
 
 from fleet.clock import SystemClock
+from fleet.connectivity.run import Connectivity
 from fleet.escalation.run import Escalation
 from fleet.evidence.run import Evidence
 from fleet.evidence.signing import SigningKey
@@ -25,6 +26,7 @@ from fleet.forwarding.taken_door import TakenDoor
 from fleet.forwarding.taken_sip import TakenSip
 from fleet.ingest.drill_orders import order_test
 from fleet.ingest.run import Ingest
+from fleet.ingest.sim_orders import order_policy
 from fleet.pairing.watch import PairingWatch
 from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
@@ -67,6 +69,7 @@ class FleetServer:
         self._escalation = Escalation(database_url, clock=clock)
         self._drills = DrillWatch(database_url, clock=clock)
         self._pairings = PairingWatch(database_url, order_test, clock=clock)
+        self._connectivity = Connectivity(database_url, box, order_policy, clock=clock)
         self._gateways = gateways(settings)
         self._notices = Notices(database_url, self._gateways, clock=clock)
         self._subscriptions = Subscriptions(database_url, box, clock=clock)
@@ -112,7 +115,7 @@ class FleetServer:
                 stack.callback(gateway.close)
             stack.push_async_callback(self._heads.close)
             parts = (self._links, self._forwarding, self._escalation, self._notices, self._drills, self._pairings,
-                     self._evidence, self._subscriptions, self._supervisor)  # fmt: skip
+                     self._evidence, self._subscriptions, self._supervisor, self._connectivity)  # fmt: skip
             for part in parts:
                 await part.start()
                 stack.push_async_callback(part.stop)
@@ -133,6 +136,7 @@ class FleetServer:
                 self._evidence.watch(),
                 self._subscriptions.watch(),
                 self._supervisor.watch(),
+                self._connectivity.watch(),
                 _watch_pages(app.state.broken),
             )
             ends = {asyncio.create_task(end) for end in watched}

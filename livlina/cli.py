@@ -26,6 +26,7 @@ from livlina.evidence_commands import evidence_app
 from livlina.people_commands import people_app
 from livlina.plan_commands import plan_app
 from livlina.scenario import scenario
+from livlina.sim_commands import sim_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 unit_app = typer.Typer(no_args_is_help=True, help="The registry's units.")
@@ -42,6 +43,7 @@ app.add_typer(api_app, name="api")
 app.add_typer(evidence_app, name="evidence")
 app.add_typer(people_app, name="people")
 app.add_typer(plan_app, name="plan")
+app.add_typer(sim_app, name="sim")
 field_commands.register(app, unit_app)
 unit_life_commands.register(unit_app)
 path_commands.register(fleet_app)
