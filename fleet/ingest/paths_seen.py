@@ -46,7 +46,7 @@ async def note_moves(connection: Connection, told: Mapping[str, Sequence[Any]]) 
     columns = {
         "unit_id": [row["unit_id"] for row in rows],
         "kind": [SIM_MOVED if row["slot"] else MODEM_CHANGED for row in rows],
-        "part": [row["slot"] or None for row in rows],
+        "part": [row["slot"] - 1 if row["slot"] else None for row in rows],
         "detail": [Jsonb(_detail(row)) for row in rows],
         "at": [row["at"] for row in rows],
         "actor": [ACTOR for _ in rows],

@@ -20,6 +20,8 @@ TASKS: Table = {
     "SIM not proven": N_("SIM not proven"),
     "paths not diverse": N_("Both SIMs on one network"),
     "technology closing": N_("Network technology closes"),
+    "SIM moved": N_("SIM in another place"),
+    "modem changed": N_("Another modem"),
     "drill missed": N_("Drill that never came"),
     "drill": N_("Drill that never came"),
     "silent": N_("Unit silent"),
@@ -31,7 +33,7 @@ CONDITIONS: Table = {
     "not worn": N_("Not worn"),
     "SIM changed": N_("SIM changed"),
 }
-_SLOTTED = ("SIM not proven", "technology closing")
+_SLOTTED = ("SIM moved", "SIM not proven", "technology closing")
 RADIOS: Table = {1: "GSM", 2: "UMTS", 3: "LTE", 4: "LTE-M", 5: "NB-IoT", 6: "Wi-Fi", 7: "Ethernet"}
 STUCK_WHY: Table = {"closed": N_("stays closed"), "chatters": N_("chatters")}
 SIM_REASONS: Table = {

@@ -216,4 +216,4 @@ def test_a_sim_that_is_in_another_unit_makes_a_technician_s_task(database: Fresh
     do(database, lambda c: note_moves(c, moved))
     do(database, lambda c: note_moves(c, moved))
     found = rows(database, "SELECT unit_id, kind, part, reports, detail->>'was_in' FROM technician_tasks ORDER BY 1")
-    assert found == [(1, "modem changed", None, 2, None), (2, "SIM moved", 1, 2, "00000001")]
+    assert found == [(1, "modem changed", None, 2, None), (2, "SIM moved", 0, 2, "00000001")]
