@@ -54,14 +54,14 @@ def is_hit(path: Path, failure: Failure) -> bool:
 def judge(unit: int, paths: Sequence[Path], failure: Failure, at: datetime, fresh: timedelta = FRESH) -> Judged:
     """What becomes of one unit tonight.
 
-    It is *unaffected* where the path that it used last needs nothing that is down. Else it *survives* on another path
-    that was proven lately, is *doubtful* on one that was seen but not proven lately, and *lost* without any. A unit
-    that was never seen on any path is *unknown*.
+    It is *unaffected* where the path that it was seen on last needs nothing that is down. Else it *survives* on another
+    path that was proven lately, is *doubtful* on one that was seen but not proven lately, and *lost* without any. A
+    unit that was never seen on any path is *unknown*.
     """
     usable = [path for path in paths if path.usable]
     if not usable:
         return Judged(unit, "unknown")
-    now = max(usable, key=_last_used)
+    now = max(usable, key=lambda path: path.seen_at)
     if not is_hit(now, failure):
         return Judged(unit, "unaffected", now, now)
     left = [path for path in usable if not is_hit(path, failure)]

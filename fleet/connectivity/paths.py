@@ -26,7 +26,6 @@ SLOT_OF_BEARER: Final = {1: NO_SIM, 2: NO_SIM, 3: 1, 4: 2}
 
 _RADIO_OF_BEARER: Final = {1: 6, 2: 7}
 _HIGHEST_OPERATOR: Final = 999_999
-_HIGHEST_CELL: Final = 0xFFFFFFFF
 
 
 class Seen(NamedTuple):
@@ -51,22 +50,31 @@ class Proven(NamedTuple):
 
 
 async def note_seen(connection: Connection, seen: Sequence[Seen]) -> None:
-    """Keeps the ways of these, inside the caller's transaction and behind their rows in ``unit_states``. What does not
-    name a way is passed over: a SIM without its operator and technology could be anywhere."""
+    """Keeps the ways of these, inside the caller's transaction and behind their rows in ``unit_states``.
+
+    A message that names no network renews the one that its SIM was last seen on; where there is none it says nothing.
+    """
     newest: dict[tuple[int, int, int, int], Seen] = {}
+    again: dict[tuple[int, int], datetime] = {}
     for one in seen:
-        place = _place(one)
-        if place is not None and (place not in newest or newest[place].at <= one.at):
-            cell = one.cell if one.cell is not None or place not in newest else newest[place].cell
-            newest[place] = one._replace(cell=cell)
-    if not newest:
-        return
-    columns: dict[str, Any] = {
-        name: [place[number] for place in newest]
-        for number, name in enumerate(("unit_id", "slot", "operator", "radio"))
-    }
-    columns |= {name: [getattr(one, name) for one in newest.values()] for name in ("cell", "tac", "at")}
-    await connection.execute(SQL["keep_paths"], {**columns, "apart": APART})
+        slot = SLOT_OF_BEARER.get(-1 if one.bearer is None else one.bearer)
+        place = None if slot is None else _place(one, slot)
+        if place is not None:
+            if place not in newest or newest[place].at <= one.at:
+                cell = one.cell if one.cell is not None or place not in newest else newest[place].cell
+                newest[place] = one._replace(cell=cell)
+        elif slot is not None:
+            again[one.unit, slot] = max(one.at, again.get((one.unit, slot), one.at))
+    if newest:
+        columns: dict[str, Any] = {
+            name: [place[number] for place in newest]
+            for number, name in enumerate(("unit_id", "slot", "operator", "radio"))
+        }
+        columns |= {name: [getattr(one, name) for one in newest.values()] for name in ("cell", "tac", "at")}
+        await connection.execute(SQL["keep_paths"], {**columns, "apart": APART})
+    if again:
+        columns = {"unit_id": [unit for unit, _ in again], "slot": [slot for _, slot in again]}
+        await connection.execute(SQL["touch_paths"], {**columns, "at": list(again.values()), "apart": APART})
 
 
 async def note_proven(connection: Connection, proven: Sequence[Proven]) -> None:
@@ -84,10 +92,7 @@ async def note_proven(connection: Connection, proven: Sequence[Proven]) -> None:
         await connection.execute(SQL["prove_paths"], {**columns, "lately": LATELY})
 
 
-def _place(seen: Seen) -> tuple[int, int, int, int] | None:
-    slot = SLOT_OF_BEARER.get(-1 if seen.bearer is None else seen.bearer)
-    if slot is None:
-        return None
+def _place(seen: Seen, slot: int) -> tuple[int, int, int, int] | None:
     if slot == NO_SIM:
         return seen.unit, NO_SIM, 0, _RADIO_OF_BEARER[seen.bearer or 1]
     if not seen.operator or not seen.radio or not 0 < seen.operator <= _HIGHEST_OPERATOR:

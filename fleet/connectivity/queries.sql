@@ -21,9 +21,19 @@ ON CONFLICT (unit_id, slot, operator, radio) DO UPDATE SET
     proven_at = CASE WHEN p.iccid <> excluded.iccid THEN NULL ELSE p.proven_at END,
     proof = CASE WHEN p.iccid <> excluded.iccid THEN NULL ELSE p.proof END;
 
+-- name: touch_paths
+-- A heartbeat that names no network is on the one that its SIM was last seen on: units tell of a change of networks.
+UPDATE unit_paths p SET seen_at = t.at
+FROM unnest(%(unit_id)s::bigint[], %(slot)s::int[], %(at)s::timestamptz[]) AS t(unit_id, slot, at),
+     LATERAL (SELECT k.operator, k.radio, k.seen_at FROM unit_paths k WHERE k.unit_id = t.unit_id AND k.slot = t.slot
+              ORDER BY k.seen_at DESC, k.operator, k.radio LIMIT 1) AS last
+WHERE last.seen_at <= t.at - %(apart)s::interval AND p.unit_id = t.unit_id AND p.slot = t.slot
+  AND p.operator = last.operator AND p.radio = last.radio;
+
 -- name: prove_paths
 -- What a unit tells of a SIM holds for the way that it was last seen on with that SIM, and only if that was lately.
-UPDATE unit_paths p SET proven_at = t.at, proof = t.proof, seen_at = greatest(p.seen_at, t.at)
+-- Being proven is not being seen: a unit tells of its spare SIM when it is back on the other one.
+UPDATE unit_paths p SET proven_at = t.at, proof = t.proof
 FROM unnest(%(unit_id)s::bigint[], %(slot)s::int[], %(at)s::timestamptz[], %(proof)s::text[])
          AS t(unit_id, slot, at, proof),
      LATERAL (SELECT k.operator, k.radio FROM unit_paths k WHERE k.unit_id = t.unit_id AND k.slot = t.slot

@@ -217,3 +217,17 @@ def test_a_sim_that_is_in_another_unit_makes_a_technician_s_task(database: Fresh
     do(database, lambda c: note_moves(c, moved))
     found = rows(database, "SELECT unit_id, kind, part, reports, detail->>'was_in' FROM technician_tasks ORDER BY 1")
     assert found == [(1, "modem changed", None, 2, None), (2, "SIM moved", 0, 2, "00000001")]
+
+
+def test_a_heartbeat_that_names_no_network_renews_the_last_one_of_its_sim(database: FreshDatabase) -> None:
+    see(database, (1, SIM1, TRE, NOW - 2 * DAY), (1, SIM1, TELIA, NOW - DAY), (1, SIM2, TRE, NOW - DAY / 2))
+    prove(database, (1, 2, NOW))
+    assert fates(database, "operator", "24002")[1] == "doubtful", "it is on SIM 2 until it is heard on SIM 1"
+    do(
+        database,
+        lambda c: note_seen(c, [Seen(1, SIM1, None, None, None, None, NOW), Seen(2, SIM1, None, 3, 1, 1, NOW)]),
+    )
+    found = rows(database, "SELECT slot, operator FROM unit_paths WHERE seen_at = %s", NOW)
+    assert found == [(1, TELIA)]
+    assert fates(database, "operator", "24001")[1] == "survives"
+    assert fates(database, "operator", "24002")[1] == "unaffected"
