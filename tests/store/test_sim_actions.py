@@ -10,10 +10,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from fleet.connectivity import accounts, actions, inventory
+from fleet.connectivity import accounts, actions, changes, inventory
 from fleet.connectivity.accounts import AccountError
 from fleet.connectivity.actions import ActionError, Actions
 from fleet.connectivity.decide import SimError
+from fleet.connectivity.run import Connectivity
 from fleet.registry import store as registry
 from fleet.registry.secret_box import SecretBox, SecretBoxError
 from fleet.store.pool import Connection, make_pool, tenant_transaction
@@ -228,3 +229,47 @@ def test_an_account_is_https_or_loopback(database: FreshDatabase) -> None:
                 ),
                 "registry",
             )  # fmt: skip
+
+
+def test_the_server_s_part_carries_out_what_was_asked_before_it_started(database: FreshDatabase) -> None:
+    ordered: list[int] = []
+
+    async def order(_connection: Connection, unit: int, *_more: Any) -> int:
+        ordered.append(unit)
+        return 1
+
+    async def work() -> None:
+        part = Connectivity(database.app_url, BOX, order)
+        await part.start()
+        try:
+            async with asyncio.timeout(30):
+                while rows(database, "SELECT state FROM sim_actions") != [("done",)] or not ordered:
+                    await asyncio.sleep(0.05)
+        finally:
+            await part.stop()
+
+    with account("emnify") as scene:
+        set_up(database, scene)
+        scene.account.cards[ONE].state = "1"
+        do(
+            database,
+            lambda c: registry.add_unit(
+                c, BOX, unit=7, municipality=1, unit_type="social", generation=0, secret=bytes(16),
+                fingerprint=bytes(32), serial="7",
+            ),
+            "registry",
+        )  # fmt: skip
+        rows(database, "UPDATE units SET life = 'active', grounds = 'test:1'")
+        rows(database, "INSERT INTO unit_sims VALUES (7, 1, 1, %s, 'Acme')", ONE)
+        do(
+            database,
+            lambda c: changes.begin(
+                c, {"preferred": 1}, stages=[100], soak_s=0, most_failed=0, within_s=60, seed=1,
+                actor="console:t", at=CLOCK.now(),
+            ),
+            "registry",
+        )  # fmt: skip
+        ask(database, "k1", "activate")
+        rows(database, "UPDATE sim_actions SET next_try_at = now() - interval '1 minute'")
+        asyncio.run(work())
+    assert ordered == [7]
