@@ -29,7 +29,8 @@ _HIGHEST_OPERATOR: Final = 999_999
 
 
 class Seen(NamedTuple):
-    """A message as it came: whose, on which bearer of the wire, where, when. None where the unit did not say."""
+    """A message as it came: whose, on which bearer of the wire, where, when. None where the unit did not say.
+    ``told``: it named SIM cards or a modem, so that what was noted of the way may be another card's."""
 
     unit: int
     bearer: int | None
@@ -38,6 +39,7 @@ class Seen(NamedTuple):
     cell: int | None
     tac: int | None
     at: datetime
+    told: bool = False
 
 
 class Proven(NamedTuple):
@@ -47,6 +49,40 @@ class Proven(NamedTuple):
     slot: int
     at: datetime
     proof: str
+
+
+class Noted:
+    """What this process has committed lately, so that a heartbeat on a known way asks the database nothing.
+
+    It forgets by time, and wholly when it is full. It only spares writes: what it does not know is written again.
+    """
+
+    def __init__(self, most: int = 500_000) -> None:
+        self._most = most
+        self._at: dict[tuple[int, ...], tuple[datetime, int | None]] = {}
+
+    def news(self, seen: Sequence[Seen]) -> list[Seen]:
+        """Those that may change something."""
+        return [one for one in seen if not self._knows(one)]
+
+    def keep(self, seen: Sequence[Seen]) -> None:
+        """These are committed."""
+        if len(self._at) + len(seen) > self._most:
+            self._at.clear()
+        for one in seen:
+            key = _key(one)
+            before = self._at.get(key)
+            if before is None or before[0] <= one.at:
+                self._at[key] = (one.at, one.cell if one.cell is not None or before is None else before[1])
+
+    def _knows(self, one: Seen) -> bool:
+        before = self._at.get(_key(one))
+        return (
+            not one.told
+            and before is not None
+            and before[0] <= one.at < before[0] + APART
+            and (one.cell is None or one.cell == before[1])
+        )
 
 
 async def note_seen(connection: Connection, seen: Sequence[Seen]) -> None:
@@ -90,6 +126,10 @@ async def note_proven(connection: Connection, proven: Sequence[Proven]) -> None:
             for name, field in (("unit_id", "unit"), ("slot", "slot"), ("at", "at"), ("proof", "proof"))
         }
         await connection.execute(SQL["prove_paths"], {**columns, "lately": LATELY})
+
+
+def _key(seen: Seen) -> tuple[int, ...]:
+    return seen.unit, seen.bearer or 0, seen.operator or 0, seen.radio or 0
 
 
 def _place(seen: Seen, slot: int) -> tuple[int, int, int, int] | None:

@@ -10,13 +10,24 @@ from typing import Any, Final
 
 from psycopg.types.json import Jsonb
 
-from fleet.connectivity.paths import SLOT_OF_BEARER, Proven, Seen, note_proven, note_seen
+from fleet.connectivity.paths import SLOT_OF_BEARER, Noted, Proven, Seen, note_proven, note_seen
 from fleet.ingest.outcome import Arrived
 from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
 from fleet.technicians.decide import number
 from fleet.technicians.store import SQL as TASKS
-from protocols.wire.messages import BEARER_SMS, EVENT_SIM_PROVEN, STATUS_CELL, STATUS_TAC, Alarm, Event, Heartbeat
+from protocols.wire.messages import (
+    BEARER_SMS,
+    EVENT_SIM_PROVEN,
+    STATUS_CELL,
+    STATUS_ICCID1,
+    STATUS_ICCID2,
+    STATUS_IMEI,
+    STATUS_TAC,
+    Alarm,
+    Event,
+    Heartbeat,
+)
 
 SQL = read_statements("fleet.ingest", "sim_moves.sql")
 
@@ -24,14 +35,21 @@ SIM_MOVED: Final = "SIM moved"
 MODEM_CHANGED: Final = "modem changed"
 ACTOR: Final = "SIM check"
 _INT_MAX: Final = 2**31 - 1
+_CARDS: Final = frozenset({STATUS_ICCID1, STATUS_ICCID2, STATUS_IMEI})
 
 
-async def keep_paths(connection: Connection, fresh: Sequence[Arrived]) -> None:
-    """Notes the ways of these messages, each of which is new, and what they prove."""
-    seen = [_seen(item, item.opened.message) for item in fresh if isinstance(item.opened.message, Heartbeat)]
+async def keep_paths(connection: Connection, fresh: Sequence[Arrived], noted: Noted) -> list[Seen]:
+    """Notes the ways of these messages, each of which is new, and what they prove.
+
+    What is returned is for ``noted`` once the transaction is committed; before that it is nobody's knowledge.
+    """
+    seen = noted.news(
+        [_seen(item, item.opened.message) for item in fresh if isinstance(item.opened.message, Heartbeat)]
+    )
     proven = [found for item in fresh if (found := _proven(item)) is not None]
     await note_seen(connection, seen)
     await note_proven(connection, proven)
+    return seen
 
 
 async def note_moves(connection: Connection, told: Mapping[str, Sequence[Any]]) -> None:
@@ -67,7 +85,7 @@ def _seen(arrived: Arrived, beat: Heartbeat) -> Seen:
     radio = None if beat.radio is None else min(beat.radio, _INT_MAX)
     return Seen(
         arrived.opened.keys.unit, beat.bearer, beat.operator, radio, status.get(STATUS_CELL), status.get(STATUS_TAC),
-        arrived.at,
+        arrived.at, told=not _CARDS.isdisjoint(status),
     )  # fmt: skip
 
 

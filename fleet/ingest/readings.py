@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import psycopg
 
+from fleet.connectivity.paths import Noted, Seen
 from fleet.ingest.commands import Random, Waiting, challenge_unproven, take_waiting
 from fleet.ingest.database import commit_apart
 from fleet.ingest.database_mark import DatabaseMark
@@ -75,6 +76,7 @@ class ReadingCommit:
         self._pool = pool
         self._random = random
         self._mark = mark
+        self._noted = Noted()
 
     async def __call__(self, arrived: Sequence[Arrived]) -> Sequence[Read | psycopg.Error]:
         """The fate of each frame, committed. Raises one of database.AWAY: then none may be acknowledged."""
@@ -84,18 +86,22 @@ class ReadingCommit:
 
             async def commit(part: Sequence[Arrived]) -> Sequence[Read]:
                 async with connection.transaction():
-                    kept = await _keep(connection, part)
-                    return await _follow(connection, part, kept, self._random)
+                    kept = await _keep(connection, part, self._noted)
+                    reads = await _follow(connection, part, kept, self._random)
+                self._noted.keep(kept.seen)
+                return reads
 
             return await commit_apart(commit, arrived)
 
 
 class _Kept(NamedTuple):
-    """What became of each frame of a batch, whether each is known to be new, and whether a case is owed."""
+    """What became of each frame of a batch, whether each is known to be new, whether a case is owed, and which ways
+    were noted."""
 
     fates: list[Kept]
     proven: list[bool]
     owed: bool
+    seen: Sequence[Seen] = ()
 
 
 async def _follow(connection: Connection, arrived: Sequence[Arrived], kept: _Kept, random: Random) -> list[Read]:
@@ -134,7 +140,7 @@ async def _follow(connection: Connection, arrived: Sequence[Arrived], kept: _Kep
     ]
 
 
-async def _keep(connection: Connection, arrived: Sequence[Arrived]) -> _Kept:
+async def _keep(connection: Connection, arrived: Sequence[Arrived], noted: Noted) -> _Kept:
     marks = await counters(connection, arrived, lock=True)
     behind = [is_behind(item, marks) for item in arrived]
     proven = [not is_doubted(item, marks) for item in arrived]
@@ -167,9 +173,9 @@ async def _keep(connection: Connection, arrived: Sequence[Arrived]) -> _Kept:
     await _raise_counters(connection, fresh)
     await _trust(connection, fresh, marks)
     await _keep_states(connection, fresh)
-    await keep_paths(connection, fresh)
+    seen = await keep_paths(connection, fresh, noted)
     owed = await note_reports(connection, reports, at=max(item.at for item in arrived))
-    return _Kept(kept, proven, owed)
+    return _Kept(kept, proven, owed, seen)
 
 
 def _key(arrived: Arrived) -> Key:
