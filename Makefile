@@ -23,10 +23,12 @@ export PATH := $(PATH):/usr/sbin:/sbin
 TEST_PROGRAMS := mosquitto_pub coap-client-openssl sipp kamailio $(or $(CHROMIUM),chromium)
 TEST_PACKAGES := mosquitto-clients libcoap3-bin sip-tester kamailio kamailio-tls-modules $(if $(CHROMIUM),,chromium)
 
-# Without PostgreSQL, front doors or browser; some three minutes. The others start real programs.
+# Without PostgreSQL, front doors or browser. The others start real programs.
 QUICK_TESTS := $(wildcard tests/both tests/unit tests/on_unit)
-# They mostly wait for processes, so three files run side by side on two cores.
 WHOLE_TESTS := $(wildcard tests/store tests/peers tests/faults tests/browser tests/journeys)
+# Many tests wait for processes or for a clock while others compute: four run side by side on two cores.
+WORKERS ?= 4
+PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 UNIT_CODE = $(shell find protocols/__init__.py protocols/wire firmware -name '*.py' | sort)
 
 .PHONY: help setup run test-setup test-programs lint check test proof bench lock sbom clean
@@ -98,10 +100,15 @@ lint: $(VENV)/.test
 	echo "format, lint, types, imports and bytecode are in order"
 
 check: setup $(VENV)/.test lint ## lint, types, imports, bytecode, and the tests that need no server
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(QUICK_TESTS)
+	@$(PYTEST) $(QUICK_TESTS)
 
-test: test-setup check ## everything, in some twenty minutes on two cores
-	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --durations=5 $(WHOLE_TESTS)
+# Both are told in full whichever fails.
+test: test-setup ## everything, in less than ten minutes on two cores
+	@$(MAKE) lint & lint=$$!
+	tests=0
+	$(PYTEST) --durations=5 $(WHOLE_TESTS) $(QUICK_TESTS) || tests=$$?
+	wait $$lint
+	exit $$tests
 
 proof: setup $(VENV)/.test ## every full-size figure that the documents promise, as one table
 	@$(BIN)/python -m bench.proof

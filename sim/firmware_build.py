@@ -32,6 +32,8 @@ _TOOLS = (
     *(ROOT / "provisioning" / f"{name}.py" for name in ("folding", "module_names", "rewriting", "romfs")),
 )
 IMAGE = "image.romfs"
+BUILDS = "LIVLINA_BUILDS"
+"""The environment variable that names one folder for the builds of many programs, in place of each one's own."""
 HEAP_KB = 150
 """A unit's heap. On a machine with longer words the same objects take as much more, and so much more is given."""
 SOURCES_KB = 4096
@@ -140,7 +142,7 @@ def build_firmware(
     instead: Mapping[str, str] | None = None,
     variables: Collection[tuple[str, str]] = (),
 ) -> Path:
-    """The folder below `target` that holds the present firmware; made if it is not there yet.
+    """The folder below `target` (or `BUILDS`) that holds the present firmware; made if it is not there yet.
 
     Its name is the digest of all that goes into it, so a build never changes under a running unit, and several
     processes may build at once. `beside` are files of tests; `instead` gives shipped files another text; `variables`
@@ -148,7 +150,7 @@ def build_firmware(
     """
     bytecode, _ = _describe()
     sources = _sources(beside, instead or {})
-    made = target.absolute() / _digest(sources, f"{bytecode} {sorted(variables)}")[:16]
+    made = Path(os.environ.get(BUILDS) or target).absolute() / _digest(sources, f"{bytecode} {sorted(variables)}")[:16]
     if made.exists():
         return made
     texts = _folded(sources, variables)

@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
@@ -44,9 +44,13 @@ LOGIN = "operator"
 PORTS = range(20000, 32768)
 
 
-def free_port(kind: int = socket.SOCK_STREAM, preferred: int | None = None) -> int:
-    """A loopback port below the ephemeral range that is free now; the preferred one if it is (0 prefers none)."""
-    for port in [*([preferred] if preferred else []), *random.sample(PORTS, 200)]:
+def free_port(kind: int = socket.SOCK_STREAM, preferred: int | None = None, but: Collection[int] = ()) -> int:
+    """A loopback port below the ephemeral range that is free now; the preferred one if it is (0 prefers none).
+
+    It is none of those in `but`.
+    """
+    drawn = [*([preferred] if preferred else []), *random.sample(PORTS, 200)]
+    for port in (port for port in drawn if port not in but):
         with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
             if kind == socket.SOCK_STREAM:
                 # As the server will bind it: connections of an earlier run that linger do not make a port taken.
@@ -80,12 +84,10 @@ class Ports:
     @classmethod
     def free(cls, settings: Settings | None = None) -> Ports:
         """Free ports; those of the settings where they are free."""
-        return cls(
-            http=free_port(preferred=settings.http_port if settings else None),
-            mqtt=free_port(preferred=settings.mqtt_port if settings else None),
-            coap=free_port(socket.SOCK_DGRAM, preferred=settings.coap_port if settings else None),
-            centre=free_port(),
-        )
+        http = free_port(preferred=settings.http_port if settings else None)
+        mqtt = free_port(preferred=settings.mqtt_port if settings else None, but=(http,))
+        coap = free_port(socket.SOCK_DGRAM, preferred=settings.coap_port if settings else None)
+        return cls(http, mqtt, coap, centre=free_port(but=(http, mqtt)))
 
 
 @dataclass(slots=True)

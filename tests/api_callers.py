@@ -64,5 +64,5 @@ def canaries_in(text: str, caller: str) -> list[str]:
 @contextmanager
 def calling(town: ApiTown, cookies: dict[str, str]) -> Iterator[httpx.Client]:
     """A client with these cookies."""
-    with httpx.Client(base_url=f"{town.base}/api/v1", cookies=cookies, timeout=30) as client:
+    with httpx.Client(base_url=f"{town.base}/api/v1", cookies=cookies, timeout=60) as client:
         yield client

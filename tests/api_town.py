@@ -69,7 +69,7 @@ class ApiTown:
     def client(self, role: str | None) -> httpx.Client:
         """A program with the token of this role, or with none."""
         headers = {} if role is None else {"Authorization": f"Bearer {self.tokens[role]}"}
-        return httpx.Client(base_url=f"{self.base}/api/v1", headers=headers, timeout=30)
+        return httpx.Client(base_url=f"{self.base}/api/v1", headers=headers, timeout=60)
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """As the database's superuser."""

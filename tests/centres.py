@@ -229,7 +229,7 @@ async def http_centre(certificate: Certificate | None = None) -> AsyncIterator[R
                        timeout_graceful_shutdown=0, **tls)
     )  # fmt: skip
     serving = asyncio.ensure_future(server.serve())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not server.started:
             await asyncio.sleep(0.01)
     try:

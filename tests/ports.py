@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
+from collections import deque
+
+from fleet.store import embedded_postgres
+from sim import house
+
+ALL = range(20000, 32768)
+"""Below the ephemeral range, so that no outgoing connection takes one between two starts."""
+_lately: deque[int] = deque(maxlen=300)
+
+
+def share(worker: int, workers: int) -> range:
+    """The ports of one of several processes that run tests side by side; nobody else's."""
+    size = len(ALL) // workers
+    return ALL[worker * size : (worker + 1) * size]
+
+
+def _own() -> range:
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is None:
+        return ALL
+    # A worker that has died is replaced by one with the next number.
+    slots = 2 * int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    return share(int(worker.removeprefix("gw")) % slots, slots)
+
+
+def keep_to_own_share() -> None:
+    """Houses and databases of this process take their ports from its share, too."""
+    embedded_postgres.PORTS = house.PORTS = _own()
 
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """A free loopback port below the ephemeral range, so that no outgoing connection takes it between two starts.
+    """A free loopback port that was not handed out lately, for who has it may be down for a moment or not up yet.
 
-    Drawn at random, because test files run side by side. A connection that only lingers does not make a port taken.
+    A connection that only lingers does not make a port taken.
     """
-    for port in random.sample(range(20000, 32768), 200):
+    for port in random.sample(_own(), 200):
+        if port in _lately:
+            continue
         with socket.socket(socket.AF_INET, kind) as probe:
             if kind == socket.SOCK_STREAM:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -19,5 +50,6 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _lately.append(port)
             return port
     raise AssertionError("no free port between 20000 and 32767")

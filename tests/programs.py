@@ -33,7 +33,7 @@ class Ended:
     err: str
 
 
-async def run_program(*argv: str, seconds: float = 20) -> Ended:
+async def run_program(*argv: str, seconds: float = 60) -> Ended:
     """Runs a program to its end; one that does not end is killed and fails the test."""
     process = await asyncio.create_subprocess_exec(
         *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE

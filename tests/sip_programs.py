@@ -26,7 +26,7 @@ from cryptography.x509.oid import NameOID
 from tests.programs import find_program
 
 HERE = Path(__file__).parent
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 DEVICE = """<?xml version="1.0" encoding="UTF-8"?>
 <scenario name="device">

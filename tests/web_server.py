@@ -100,7 +100,7 @@ class WebServer:
         self.process.send_signal(signal.SIGCONT)
 
 
-def until(condition: Callable[[], Any], what: str, patience_s: float = 30) -> Any:
+def until(condition: Callable[[], Any], what: str, patience_s: float = 60) -> Any:
     """Waits for a condition by asking it; returns its first true value."""
     deadline = time.monotonic() + patience_s
     while not (found := condition()):
@@ -228,7 +228,7 @@ class Scene:
         # No connection is kept: the server closes idle ones, and on a busy machine just when they are used again. No
         # authorities are read either: this is plain HTTP.
         limits = httpx.Limits(max_keepalive_connections=0)
-        client = httpx.Client(base_url=server.base, timeout=20, limits=limits, verify=False)
+        client = httpx.Client(base_url=server.base, timeout=60, limits=limits, verify=False)
         if login is not None:
             answer = client.post("/api/login", json={"login": login, "password": PASSWORD})
             assert answer.status_code == 204, answer.text

@@ -18,7 +18,7 @@ FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-PATIENCE_MS = 20_000
+PATIENCE_MS = 60_000
 # Must be read by an init script: Playwright's own evaluate counts as a press of the user's and would open the gate.
 LISTEN_TO_SOUND = """
 window.heard = [];

@@ -83,13 +83,13 @@ def test_a_database_that_cannot_start_again_is_started_later(
         watching = asyncio.create_task(serve._watch(postgres))
         with thief:
             postgres.kill()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while postgres.poll() is None:
                     await asyncio.sleep(0.01)
             thief.bind(("127.0.0.1", postgres.port))
             thief.listen()
             said = postgres._log
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while "could not bind" not in said.read_text(errors="replace"):
                     await asyncio.sleep(0.05)
         async with asyncio.timeout(60):

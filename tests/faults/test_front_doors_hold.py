@@ -21,7 +21,7 @@ from tests.paho_unit import PahoUnit
 
 async def killed(postgres: EmbeddedPostgres) -> None:
     postgres.kill()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while postgres.poll() is None:
             await asyncio.sleep(0.01)
 

@@ -130,7 +130,7 @@ class Messenger:
 
     async def _post(self, payload: bytes) -> None:
         url = f"http://127.0.0.1:{self._house.environment['LIVLINA_HOOKS_PORT']}/hooks/sms/one"
-        async with httpx.AsyncClient(timeout=30) as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             answer = await client.post(
                 url,
                 headers={"Authorization": f"Bearer {self._token}"},

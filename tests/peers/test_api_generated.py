@@ -129,7 +129,7 @@ def one_request(town: ApiTown, outcome: Outcome, session: requests.Session, call
     case.headers.update(headers)
     case.cookies.clear()
     try:
-        answer = case.call(base_url=f"{town.base}/api/v1", session=session, timeout=30)
+        answer = case.call(base_url=f"{town.base}/api/v1", session=session, timeout=60)
     except (requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL, UnicodeError):
         return
     outcome.sent += 1

@@ -46,7 +46,7 @@ def receiving(protocol: str, *more: str) -> Iterator[tuple[str, subprocess.Popen
         yield first.split()[1], process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        process.wait(timeout=60)
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
         process.stderr.close()

@@ -73,7 +73,7 @@ def test_a_thousand_attacks_are_found(database: FreshDatabase, tmp_path: Path) -
             print(f"1,000 attacks, all found: {dict(sorted(found.items()))}")
             assert found.total() == 1000
 
-    run(work())
+    run(work(), seconds=1700)
 
 
 def test_controls_without_the_chain_or_without_heads_elsewhere(database: FreshDatabase, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def made(folder: Path, database: FreshDatabase) -> tuple[FleetServer, Settings]:
 
 
 async def answers(settings: Settings) -> None:
-    async with httpx.AsyncClient() as client, asyncio.timeout(20):
+    async with httpx.AsyncClient() as client, asyncio.timeout(60):
         while True:
             try:
                 if (await client.get(f"http://127.0.0.1:{settings.http_port}/healthz")).status_code == 200:

@@ -50,7 +50,7 @@ class Scene:
         assert row is not None
         return row[0]
 
-    async def until(self, query: str, expected: object, seconds: float = 20) -> None:
+    async def until(self, query: str, expected: object, seconds: float = 60) -> None:
         ends = time.monotonic() + seconds
         while (found := await asyncio.to_thread(self.value, query)) != expected:
             assert time.monotonic() < ends, f"{query}: {found!r}, not {expected!r}, after {seconds} s"

@@ -165,7 +165,7 @@ def test_the_server_listens_for_it_where_hooks_are_and_nowhere_else(database: Fr
             stop = asyncio.Event()
             server = FleetServer(settings, database.app_url, open_secret_box(settings))
             serving = asyncio.create_task(server.run(stop))
-            async with httpx.AsyncClient() as client, asyncio.timeout(30):
+            async with httpx.AsyncClient() as client, asyncio.timeout(60):
                 while True:
                     try:
                         pages = await client.post(

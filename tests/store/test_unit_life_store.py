@@ -200,7 +200,7 @@ def test_retiring_and_revoking_end_keys_and_certificates_and_tell_the_doors(data
         listening.execute("LISTEN livlina_units")
         do(database, lambda c: units.revoke(c, 1, "person:1", AT), "registry")
         life(database, 2, "receive", "retire")
-        told = [one.payload for one in listening.notifies(timeout=5, stop_after=2)]
+        told = [one.payload for one in listening.notifies(timeout=60, stop_after=2)]
     assert told == ["00000001", "00000002"]
     assert sql(database, "SELECT state, life FROM units WHERE unit_id < 3 ORDER BY 1, unit_id") == [
         ("revoked", "made"), ("revoked", "retired"),

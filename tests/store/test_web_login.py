@@ -142,7 +142,7 @@ def test_many_attempts_at_once_do_not_slip_through(scene: Scene, login: str) -> 
             threads.map(
                 lambda n: (
                     httpx.post(
-                        f"{servers[n % 2].base}/api/login", json={"login": login, "password": "x"}, timeout=30
+                        f"{servers[n % 2].base}/api/login", json={"login": login, "password": "x"}, timeout=60
                     ).status_code
                 ),
                 range(12),

@@ -18,7 +18,7 @@ from tests.web_server import Scene, WebServer, postgres, scene, until
 
 __all__ = ["postgres", "scene"]
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 class Watcher:

@@ -89,7 +89,7 @@ class FarEnd:
     def heartbeats(self, unit):
         return [one for number, one in self.received if number == unit and isinstance(one, messages.Heartbeat)]
 
-    async def until(self, condition, timeout=30):
+    async def until(self, condition, timeout=60):
         async with asyncio.timeout(timeout), self.news:
             await self.news.wait_for(condition)
 

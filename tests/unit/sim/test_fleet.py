@@ -49,7 +49,7 @@ def test_units_and_zygote_die_with_whoever_started_them(tmp_path, build, on_stre
         owner.send_signal(signal.SIGKILL)
         owner.wait()
         owner.stdout.close()
-        _, alive = psutil.wait_procs(processes, timeout=30)
+        _, alive = psutil.wait_procs(processes, timeout=60)
         assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
 
     on_street(scenario, count=2)
