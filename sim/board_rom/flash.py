@@ -1,0 +1,76 @@
+"""A board's NOR flash as a file: erasing sets bits, programming clears them, and both end on the disk.
+
+What is written is synced when a loader's command that ends a write is done, so a cable that is pulled leaves what it
+would leave on a board: a prefix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+SECTOR = 4096
+ERASE_SECTOR_S = 0.045
+"""Typical of a 4 KiB sector; data sheets of 4 MB parts say 45 ms."""
+PROGRAM_PAGE_S = 0.0004
+PAGE = 256
+
+
+class FlashError(Exception):
+    """The address is outside the flash."""
+
+
+class Flash:
+    """`busy_s` grows by what a real part would have needed."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.size = size
+        self.busy_s = 0.0
+        if not path.exists():
+            path.write_bytes(b"\xff" * size)
+        if path.stat().st_size != size:
+            raise FlashError(f"{path} has {path.stat().st_size} bytes and the board {size}: make the board anew")
+        self._file = path.open("r+b")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes; raises FlashError outside."""
+        self._check(offset, length)
+        self._file.seek(offset)
+        return self._file.read(length)
+
+    def erase(self, offset: int, length: int) -> None:
+        """Every sector that the range touches."""
+        first = offset // SECTOR * SECTOR
+        end = -(-(offset + length) // SECTOR) * SECTOR
+        self._check(first, end - first)
+        self._file.seek(first)
+        self._file.write(b"\xff" * (end - first))
+        self.busy_s += (end - first) // SECTOR * ERASE_SECTOR_S
+
+    def program(self, offset: int, data: bytes) -> None:
+        """Clear bits: what was not erased stays 0."""
+        old = self.read(offset, len(data))
+        if old.count(0xFF) != len(old):
+            data = (int.from_bytes(old) & int.from_bytes(data)).to_bytes(len(data))
+        self._file.seek(offset)
+        self._file.write(data)
+        self._file.flush()
+        self.busy_s += -(-len(data) // PAGE) * PROGRAM_PAGE_S
+
+    def sync(self) -> None:
+        """What is written survives the host."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def md5(self, offset: int, length: int) -> bytes:
+        """16 bytes, as the loaders give them; no protection."""
+        return hashlib.md5(self.read(offset, length), usedforsecurity=False).digest()
+
+    def _check(self, offset: int, length: int) -> None:
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise FlashError(f"{length} bytes at 0x{offset:x} reach past the flash of {self.size} bytes")
