@@ -1,9 +1,9 @@
 """The serial loaders of an Espressif chip: the ROM's, and the stub's once a tool has loaded and started one.
 
-Pure: `receive(bytes)` gives the bytes that go back. Nothing here knows a port or a clock; what the line and the flash
-would have needed on a board is counted in `line_s` and `Flash.busy_s`. Commands and their frames are those of Espressif's
-"Serial Protocol" page. A stub's code is not executed: it is stored where the tool puts it, and if its entry point lies in
-what was stored the board speaks the stub's protocol from then on, and else nothing, as a chip that has crashed.
+Pure: `receive(bytes)` gives the bytes that go back. Nothing here knows a port or a clock; what line and flash would
+have needed on a board is counted in `line_s` and `Flash.busy_s`. Commands and their frames are those of Espressif's
+"Serial Protocol" page. A stub's code is not executed: it is stored where the tool puts it. If its entry point lies in
+what was stored, the board speaks the stub's protocol from then on; else nothing, as a chip that has crashed.
 """
 
 from __future__ import annotations

@@ -1,0 +1,90 @@
+"""What a bench asks of a board's flash and chip, by esptool.
+
+`Port` is one board on one cable. Every method is one run of esptool, which resets into the loader by itself; raises
+ToolError with its words. `write` verifies by the loader's own digest; `matches` reads the flash anew.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from provisioning import tool
+
+_DETAILS = {
+    "chip": re.compile(r"Chip type:\s+(.+?)\s*$", re.MULTILINE),
+    "mac": re.compile(r"MAC:\s+([0-9a-f:]{17})\s*$", re.MULTILINE),
+    "flash": re.compile(r"Detected flash size:\s+(\d+)([KM])B"),
+}
+
+
+@dataclass(frozen=True)
+class ChipFacts:
+    """What a board says of itself: esptool's name of the chip, MAC (lower case), bytes of flash."""
+
+    description: str
+    mac: str
+    flash_bytes: int
+
+
+@dataclass(frozen=True)
+class Port:
+    """`url` as esptool takes it (/dev/ttyUSB0, COM3, socket://host:port); `chip` as its --chip; `baud` for writing."""
+
+    url: str
+    chip: str
+    baud: int = 921_600
+
+    def facts(self) -> ChipFacts:
+        """Ask the board. Raises ToolError also when the answer lacks something."""
+        said = self._run("flash-id")
+        found = {name: pattern.search(said) for name, pattern in _DETAILS.items()}
+        missing = [name for name, match in found.items() if match is None]
+        if missing:
+            raise tool.ToolError("esptool", 0, f"its answer names no {', '.join(missing)}; is its version the locked one?")
+        chip, mac, flash = (found[name] for name in ("chip", "mac", "flash"))
+        assert chip and mac and flash
+        unit = 1 << 20 if flash[2] == "M" else 1 << 10
+        return ChipFacts(chip[1], mac[1], int(flash[1]) * unit)
+
+    def write(self, pieces: Mapping[int, bytes]) -> None:
+        """Erase and write these bytes at these offsets; the loader's digest must agree."""
+        with tempfile.TemporaryDirectory(prefix="flash.") as folder:
+            self._run("write-flash", *self._files(pieces, Path(folder)))
+
+    def matches(self, pieces: Mapping[int, bytes]) -> bool:
+        """Whether the flash holds exactly these bytes. Raises ToolError for anything but a difference."""
+        with tempfile.TemporaryDirectory(prefix="flash.") as folder:
+            try:
+                self._run("verify-flash", *self._files(pieces, Path(folder)))
+            except tool.ToolError as error:
+                if "Verification failed" in error.words or "digest mismatch" in error.words:
+                    return False
+                raise
+        return True
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes of the flash."""
+        with tempfile.TemporaryDirectory(prefix="flash.") as folder:
+            made = Path(folder) / "read.bin"
+            self._run("read-flash", hex(offset), hex(length), made)
+            return made.read_bytes()
+
+    def erase(self) -> None:
+        """The whole flash: what remains of an identity that was taken back."""
+        self._run("erase-flash")
+
+    def _files(self, pieces: Mapping[int, bytes], folder: Path) -> list[str]:
+        words = []
+        for offset, content in sorted(pieces.items()):
+            path = folder / f"{offset:08x}.bin"
+            path.touch(mode=0o600)
+            path.write_bytes(content)
+            words += [hex(offset), str(path)]
+        return words
+
+    def _run(self, *words: str | Path) -> str:
+        return tool.run("esptool", "--chip", self.chip, "--port", self.url, "--baud", str(self.baud), *words)
