@@ -44,7 +44,9 @@ class Port:
         found = {name: pattern.search(said) for name, pattern in _DETAILS.items()}
         missing = [name for name, match in found.items() if match is None]
         if missing:
-            raise tool.ToolError("esptool", 0, f"its answer names no {', '.join(missing)}; is its version the locked one?")
+            raise tool.ToolError(
+                "esptool", 0, f"its answer names no {', '.join(missing)}; is its version the locked one?"
+            )
         chip, mac, flash = (found[name] for name in ("chip", "mac", "flash"))
         assert chip and mac and flash
         unit = 1 << 20 if flash[2] == "M" else 1 << 10

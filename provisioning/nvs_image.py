@@ -23,7 +23,7 @@ class NvsError(ValueError):
 
 
 def build(entries: Mapping[str, str | int], size: int) -> bytes:
-    """The image of `size` bytes. Text goes in as a string, an integer (0..2^32-1) as u32. Raises NvsError, ToolError."""
+    """The image of `size` bytes. Text is a string there, an integer (0..2^32-1) a u32. Raises NvsError, ToolError."""
     rows = [["key", "type", "encoding", "value"], [NAMESPACE, "namespace", "", ""]]
     for key, value in sorted(entries.items()):
         if not 0 < len(key) <= LONGEST_KEY:

@@ -1,7 +1,7 @@
 """The table that says what lies where in a board's flash, in Espressif's format.
 
-32-byte entries (magic AA 50, type, subtype, offset, size, label of 16 bytes, flags), then an entry EB EB with the MD5 of
-all before it, then FF to the end of the sector. Reading refuses what the bootloader would refuse, and what overlaps.
+Entries of 32 bytes (magic AA 50, type, subtype, offset, size, label of 16 bytes, flags), then one that begins with EB
+EB and holds the MD5 of all before it, then FF. Reading refuses what the bootloader would refuse, and what overlaps.
 """
 
 from __future__ import annotations

@@ -1,0 +1,93 @@
+"""Decides what is done to one board, and in which order. Pure: no port, no file, no clock.
+
+An order says what the buyer gets; a kind of board says what the hardware can take; the profile and the municipality say
+whose unit it becomes. The result is a tuple of steps, each of which `run` can repeat. It never decides whether a step
+has succeeded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+PROFILES = {"social": 1, "personal": 2, "tracker": 3, "camera": 4, "technical": 5}
+_ORDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
+
+
+class PlanError(ValueError):
+    """An order that this board cannot become; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class BoardKind:
+    """A kind of board. `chip` as esptool names it; `bootloader` is where its first image lies (bytes).
+
+    `secure_boot` is whether its chip can be closed for other people's images by the steps that are here.
+    """
+
+    name: str
+    chip: str
+    flash_bytes: int
+    bootloader: int
+    secure_boot: bool
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was ordered. `production` boards are closed by eFuses and carry people's alarms; the others are marked
+    and a production fleet refuses them. Addresses are those of the fleet's doors, as `identity.write_flash` takes them.
+    """
+
+    number: str
+    quantity: int
+    municipality: int
+    profile: str
+    production: bool
+    heartbeat_s: int
+    pipes: Sequence[str]
+    coap: Sequence[tuple[str, int]] = ()
+    mqtt: tuple[str, int, str] | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do. `hands` is what the person does before it, empty if nothing; `for_good` cannot be undone."""
+
+    name: str
+    says: str
+    hands: str = ""
+    for_good: bool = False
+    facts: dict[str, object] = field(default_factory=dict, compare=False)
+
+
+def plan(order: Order, kind: BoardKind) -> tuple[Step, ...]:
+    """The steps for one board of this order. Raises PlanError."""
+    if not _ORDER.fullmatch(order.number):
+        raise PlanError(f"{order.number!r} is no order number: letters, digits, dots and dashes, at most 40")
+    if order.quantity < 1:
+        raise PlanError("an order is of one board or more")
+    if order.profile not in PROFILES:
+        raise PlanError(f"{order.profile!r} is no profile: choose one of {', '.join(PROFILES)}")
+    if order.municipality < 1:
+        raise PlanError("a unit belongs to a municipality: give its number")
+    if order.production and not kind.secure_boot:
+        raise PlanError(f"{kind.name} has no steps that close its chip: it can be a development board only")
+    if kind.flash_bytes < 4 << 20:
+        raise PlanError(f"{kind.name} has {kind.flash_bytes >> 20} MiB of flash and a unit needs 4")
+    steps = [
+        Step("connect", "Ask the board for its chip, MAC and flash", "Put the board on the cable."),
+        Step("identity", "Make number, secret, key and certificate on the station"),
+        Step("images", "Make partition table, NVS, firmware and file system"),
+        Step("register", "Tell the fleet of the unit"),
+        Step("flash", "Write the flash", "Leave the cable alone."),
+        Step("verify", "Read the flash again"),
+    ]
+    if order.production:
+        steps.append(Step("efuses", "Close the chip", "Leave the cable alone.", for_good=True))
+    steps += [
+        Step("start", "Let the board start from its flash"),
+        Step("label", "Make the label", "Put the label on the board."),
+        Step("ledger", "Write the board into the ledger", "Take the board off."),
+    ]
+    return tuple(steps)

@@ -1,0 +1,284 @@
+"""Makes one board a unit, step by step, so that a station that dies or a cable that is pulled costs time and no more.
+
+The ledger's row is the commit. Before it, nothing that exists counts: `verify` refuses a board without one. Every step
+may be done again, and the journal says which need not be. Two things must never happen, and so:
+
+- A secret is never used with its counters at 0 twice. Once a board may have started with an identity (`start` has
+  begun), its flash is not written with that identity again: the board goes on, or the identity is taken back.
+- No identity is left behind. `take_back` makes the fleet forget it and the ledger say so, under a number never reused.
+
+It decides no order of steps (`plan`) and does no work of its own: flash, eFuses, fleet and start are its arguments.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from provisioning import littlefs_image, nvs_image
+from provisioning.efuse_espefuse import burn_digest
+from provisioning.firmware_image import FirmwareImage
+from provisioning.flash_esptool import Port
+from provisioning.identity import write_flash
+from provisioning.journal import Journal
+from provisioning.ledger import ENDS, Ledger, Row
+from provisioning.partition_table import TABLE_OFFSET, layout, to_binary
+from provisioning.plan import PROFILES, BoardKind, Order, Step, plan
+from provisioning.station import Made, Station
+
+MAIN = b"import firmware.main\n\nfirmware.main.run()\n"
+"""main.py of the unit's file system: what MicroPython runs after mounting."""
+SECURE_BOOT_BLOCK, SECURE_BOOT_PURPOSE = "BLOCK_KEY0", "SECURE_BOOT_DIGEST0"
+
+
+class RunError(Exception):
+    """The board cannot go on; the message says what the person at the bench does. Nothing half-done will pass."""
+
+
+class Fleet(Protocol):
+    """The fleet that the unit is for. Both may be called again with the same unit."""
+
+    def register(self, unit: int, made: Made, order: Order) -> None:
+        """Make the unit known. Raises RunError if this fleet does not take it."""
+
+    def withdraw(self, unit: int) -> None:
+        """Make it unknown; nothing if it is."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What stands around the board. `start(mac, unit)` resets it and gives what it said of itself, or raises RunError;
+    `label(unit)` the label's PDF; `clock` the time for ledger rows; `romfs` the firmware; `boot_digest` of the signing
+    key, for production boards; `progress` hears each step's name and "begin", "done" or "kept"."""
+
+    station: Station
+    ledger: Ledger
+    fleet: Fleet
+    firmware: FirmwareImage
+    romfs: bytes
+    start: Callable[[str, int], Mapping[str, object]]
+    label: Callable[[int], bytes]
+    clock: Callable[[], datetime]
+    boot_digest: bytes | None = None
+    progress: Callable[[str, str, str], None] = lambda mac, step, state: None
+
+
+def run(bench: Bench, port: Port, order: Order, kind: BoardKind) -> Row:
+    """All steps for the board on this port, from where it stands. Its ledger row. Raises RunError, ToolError."""
+    steps = plan(order, kind)
+    facts = port.facts()
+    if facts.flash_bytes < kind.flash_bytes:
+        raise RunError(f"this board has {facts.flash_bytes >> 20} MiB of flash: it is no {kind.name}; lay it aside")
+    mac = facts.mac
+    last = bench.ledger.last_of_board(mac)
+    unit = bench.station.number_of(mac)
+    if unit is not None and _is_going_back(bench, mac, unit):
+        take_back(bench, mac, port)
+        unit = None
+    if last is not None and last.kind not in ENDS:
+        if unit == last.unit:
+            _finish(bench, mac, last.unit)
+            return last
+        raise RunError(f"this board is unit {last.unit:08x} already: return or scrap it first, or take it to verify")
+    journal = bench.station.journal(mac)
+    try:
+        _check_same_order(journal, order)
+        return _Run(bench, port, order, kind, mac, journal).all(steps)
+    finally:
+        journal.close()
+
+
+def take_back(bench: Bench, mac: str, port: Port | None = None) -> int | None:
+    """End an unfinished board: erase it if it is on `port`, make the fleet forget it, say so in the ledger.
+
+    Gives the number that ended, None if there was none. Safe to repeat after a crash anywhere in it.
+    """
+    unit = bench.station.number_of(mac)
+    if unit is None:
+        return None
+    rows = bench.ledger.of_unit(unit)
+    if any(row.kind == "provisioned" for row in rows):
+        _finish(bench, mac, unit)
+        return None
+    _note_going_back(bench, mac)
+    if port is not None:
+        port.erase()
+    bench.fleet.withdraw(unit)
+    if not rows:
+        bench.ledger.append("abandoned", unit, mac, {"erased": port is not None}, bench.clock())
+    _finish(bench, mac, unit)
+    return unit
+
+
+def _note_going_back(bench: Bench, mac: str) -> None:
+    journal = bench.station.journal(mac)
+    try:
+        journal.begin("take_back")
+    finally:
+        journal.close()
+
+
+def _is_going_back(bench: Bench, mac: str, unit: int) -> bool:
+    """Whether somebody has begun to take this board's identity back: that is not undone."""
+    journal = bench.station.journal(mac)
+    try:
+        begun = journal.has_begun("take_back")
+    finally:
+        journal.close()
+    return begun or any(row.kind == "abandoned" for row in bench.ledger.of_unit(unit))
+
+
+def _finish(bench: Bench, mac: str, unit: int) -> None:
+    # The number is closed last: until then a crash leaves a board that is found and finished again.
+    bench.station.forget(mac)
+    bench.station.close_number(unit)
+
+
+def _check_same_order(journal: Journal, order: Order) -> None:
+    begun = journal.facts("connect").get("order")
+    if begun is not None and begun != order.number:
+        raise RunError(f"this board was begun for order {begun}: finish it there, or take it back")
+
+
+class _Run:
+    """One board's way through its steps; each method is the step of its name."""
+
+    def __init__(self, bench: Bench, port: Port, order: Order, kind: BoardKind, mac: str, journal: Journal) -> None:
+        self._bench = bench
+        self._port = port
+        self._order = order
+        self._kind = kind
+        self._mac = mac
+        self._journal = journal
+        self._parts = {part.label: part for part in layout(kind.flash_bytes)}
+        self._made: Made | None = None
+        self._pieces: dict[int, bytes] = {}
+
+    def all(self, steps: tuple[Step, ...]) -> Row:
+        """Every step; the last one's row."""
+        for step in steps:
+            if step.name in ("identity", "images") or not self._journal.is_done(step.name):
+                self._bench.progress(self._mac, step.name, "begin")
+                if not self._journal.is_done(step.name):
+                    self._journal.begin(step.name)
+                facts = getattr(self, f"_{step.name}")()
+                if not self._journal.is_done(step.name):
+                    self._journal.done(step.name, **facts)
+                self._bench.progress(self._mac, step.name, "done")
+            else:
+                self._bench.progress(self._mac, step.name, "kept")
+        row = self._bench.ledger.last_of_board(self._mac)
+        assert row is not None
+        _finish(self._bench, self._mac, row.unit)
+        return row
+
+    @property
+    def _unit(self) -> int:
+        assert self._made is not None
+        return self._made.identity.unit
+
+    def _connect(self) -> dict[str, object]:
+        return {"order": self._order.number}
+
+    def _identity(self) -> dict[str, object]:
+        self._made = self._bench.station.identity(self._mac)
+        return {"unit": self._unit}
+
+    def _images(self) -> dict[str, object]:
+        parts, order = self._parts, self._order
+        grade = "production" if order.production else "development"
+        entries: dict[str, str | int] = {
+            "unit": self._unit, "board": self._kind.name, "order": order.number, "grade": grade,
+            "municipality": order.municipality,
+        }  # fmt: skip
+        if len(self._bench.romfs) > parts["romfs"].size:
+            raise RunError(f"the firmware is {len(self._bench.romfs)} bytes, and its partition {parts['romfs'].size}")
+        self._pieces = {
+            **self._bench.firmware.pieces,
+            TABLE_OFFSET: to_binary(tuple(parts.values())),
+            parts["nvs"].offset: nvs_image.build(entries, parts["nvs"].size),
+            parts["romfs"].offset: self._bench.romfs,
+            parts["vfs"].offset: littlefs_image.build(self._files(), parts["vfs"].size),
+        }
+        found = {f"{at:#x}": digest(content) for at, content in sorted(self._pieces.items())}
+        begun = self._journal.facts("images").get("pieces")
+        if begun is not None and begun != found:
+            raise RunError("firmware or order have changed since this board was begun: take it back and begin anew")
+        return {"pieces": found}
+
+    def _files(self) -> dict[str, bytes]:
+        assert self._made is not None
+        order = self._order
+        with tempfile.TemporaryDirectory(prefix="unit.") as name:
+            folder = Path(name) / "flash"
+            write_flash(
+                folder, self._made.identity, self._made.certificate, self._bench.station.ca_der,
+                profile=PROFILES[order.profile], heartbeat_s=order.heartbeat_s, pipes=order.pipes,
+                coap_addresses=order.coap, mqtt_address=order.mqtt,
+            )  # fmt: skip
+            return {"main.py": MAIN, **{path.name: path.read_bytes() for path in folder.iterdir()}}
+
+    def _register(self) -> dict[str, object]:
+        assert self._made is not None
+        self._bench.fleet.register(self._unit, self._made, self._order)
+        return {}
+
+    def _not_started(self) -> None:
+        if self._journal.has_begun("start"):
+            raise RunError("this board may have started with its identity: take it back and begin anew")
+
+    def _flash(self) -> dict[str, object]:
+        self._not_started()
+        self._port.write(self._pieces)
+        return {}
+
+    def _verify(self) -> dict[str, object]:
+        self._not_started()
+        if not self._port.matches(self._pieces):
+            raise RunError(
+                "the flash does not hold what was written: try another cable; if it stays so, scrap the board"
+            )
+        return {}
+
+    def _efuses(self) -> dict[str, object]:
+        wanted = self._bench.boot_digest
+        if wanted is None:
+            raise RunError("a production board needs the secure boot key's digest: name the key")
+        burn_digest(self._port, SECURE_BOOT_BLOCK, SECURE_BOOT_PURPOSE, wanted)
+        return {"boot_digest": wanted.hex()}
+
+    def _start(self) -> dict[str, object]:
+        return {"said": dict(self._bench.start(self._mac, self._unit))}
+
+    def _label(self) -> dict[str, object]:
+        return {"pdf_sha256": digest(self._bench.label(self._unit))}
+
+    def _ledger(self) -> dict[str, object]:
+        if any(row.kind == "provisioned" for row in self._bench.ledger.of_unit(self._unit)):
+            return {}
+        vfs = f"{self._parts['vfs'].offset:#x}"
+        pieces = self._journal.facts("images")["pieces"]
+        facts = {
+            "order": self._order.number,
+            "municipality": self._order.municipality,
+            "profile": self._order.profile,
+            "board": self._kind.name,
+            "grade": "production" if self._order.production else "development",
+            "micropython": {"says": self._bench.firmware.says, "sha256": self._bench.firmware.sha256},
+            # The file system lives on; the rest of the flash stays as it is now.
+            "pieces": {at: [len(self._pieces[int(at, 16)]), pieces[at]] for at in pieces if at != vfs},
+            "boot_digest": self._journal.facts("efuses").get("boot_digest"),
+            "said": self._journal.facts("start").get("said"),
+        }
+        self._bench.ledger.append("provisioned", self._unit, self._mac, facts, self._bench.clock())
+        return {}
+
+
+def digest(content: bytes) -> str:
+    """SHA-256, hex."""
+    return hashlib.sha256(content).hexdigest()
