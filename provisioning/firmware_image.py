@@ -1,7 +1,7 @@
 """MicroPython's image as a technician names it: a file, checked against the manifest of images that may be used.
 
-The manifest is JSON: {"images": [{"file", "sha256", "chip", "says"}]}. The official image holds a partition table of its
-own; ours takes its place, so the file is cut at it into what lies before and what lies from the application on.
+The manifest is JSON: {"images": [{"file", "sha256", "chip", "says"}]}. The official image holds a partition table of
+its own; ours takes its place, so the file is cut at it into what lies before and what lies from the application on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What has been done to every board, for ever: one signed line a deed, each bound to the one before.
 
-A line is JSON: `n` from 1, `at` (ISO 8601, UTC, the station's clock), `kind`, `unit`, `mac`, `facts`, `before` (SHA-256
-of the line before, hex, empty in the first) and `signature` (Ed25519 by the station's key over the line without it, keys
+A line is JSON: `n` from 1, `at` (ISO 8601, UTC, the station's clock), `kind`, `unit`, `mac`, `facts`, `before`
+(SHA-256 of the line before, hex, empty in the first) and `signature` (Ed25519 by the station's key over the line without it, keys
 sorted). Nothing is ever changed; a later line says what is so now. No secret goes in. A last line without its end was
 never acknowledged and is cut off by the next `append`.
 """
@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -59,10 +59,9 @@ class Ledger:
             if self._path.exists():
                 raise LedgerError(f"{key_path} is missing beside a ledger: restore it from your backup")
             made = Ed25519PrivateKey.generate()
-            try:
+            # Where another process was first, its key counts.
+            with suppress(FileExistsError):
                 create_private(key_path, made.private_bytes_raw())
-            except FileExistsError:
-                pass  # Another process was first; its key counts.
         self._key = Ed25519PrivateKey.from_private_bytes(key_path.read_bytes())
         public = self._key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo

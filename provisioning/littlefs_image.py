@@ -1,6 +1,6 @@
 """Files as the image of a LittleFS partition, and back: littlefs-python does the work.
 
-The geometry is MicroPython's: blocks of 4096 bytes, 32 to read and program, lookahead 32 (its `VfsLfs2` on a partition).
+The geometry is MicroPython's `VfsLfs2` on a partition: blocks of 4096 bytes, 32 to read and program, lookahead 32.
 An image is exactly as large as its partition.
 """
 
