@@ -15,6 +15,8 @@ SIZES = {"25x12": (25.0, 12.0), "38x19": (38.0, 19.0), "50x25": (50.0, 25.0), "6
 MARGIN = 1.0
 QUIET = 4
 """Modules of white around a code (ISO/IEC 18004)."""
+_LINE = 1.3
+"""Height of a line by the size of its letters."""
 _LARGEST_POINTS, _SMALLEST_POINTS = 12.0, 4.0
 
 
@@ -34,16 +36,16 @@ def label_pdf(qr: str, code: str, words: tuple[str, str], size: str = "38x19") -
     _code(canvas, qr, MARGIN * mm, MARGIN * mm, side)
     left = side + 2 * MARGIN * mm
     room = width - left - MARGIN * mm
+    highest = side / (3 * _LINE)
     points = [
-        _fit(canvas, text, font, room) for text, font in ((code, "Courier-Bold"), *((w, "Helvetica") for w in words))
+        _fit(canvas, text, font, room, highest)
+        for text, font in ((code, "Courier-Bold"), *((w, "Helvetica") for w in words))
     ]
     y = height - MARGIN * mm
     for text, font, point in zip((code, *words), ("Courier-Bold", "Helvetica", "Helvetica"), points, strict=True):
-        y -= point * 1.3
+        y -= point * _LINE
         canvas.setFont(font, point)
         canvas.drawString(left, y, text)
-    if y < 0:
-        raise LabelSizeError(f"the words do not fit on a label of {size} mm: choose a larger one")
     canvas.save()
     return out.getvalue()
 
@@ -59,9 +61,9 @@ def _code(canvas: Canvas, text: str, left: float, bottom: float, side: float) ->
                 canvas.rect(x, y, module, module, stroke=0, fill=1)
 
 
-def _fit(canvas: Canvas, text: str, font: str, room: float) -> float:
+def _fit(canvas: Canvas, text: str, font: str, room: float, highest: float) -> float:
     width = canvas.stringWidth(text, font, 1)
-    points = min(_LARGEST_POINTS, room / width if width else _LARGEST_POINTS)
+    points = min(_LARGEST_POINTS, highest, room / width if width else _LARGEST_POINTS)
     if points < _SMALLEST_POINTS:
         raise LabelSizeError(f"{text!r} would be {points:.1f} points high: choose a larger label")
     return float(points)

@@ -1,9 +1,9 @@
 """What has been done to every board, for ever: one signed line a deed, each bound to the one before.
 
 A line is JSON: `n` from 1, `at` (ISO 8601, UTC, the station's clock), `kind`, `unit`, `mac`, `facts`, `before`
-(SHA-256 of the line before, hex, empty in the first) and `signature` (Ed25519 by the station's key over the line without it, keys
-sorted). Nothing is ever changed; a later line says what is so now. No secret goes in. A last line without its end was
-never acknowledged and is cut off by the next `append`.
+(SHA-256 of the line before, hex, empty in the first) and `signature` (Ed25519 by the station's key over the line
+without it, keys sorted). Nothing is ever changed; a later line says what is so now. No secret goes in. A last line
+without its end was never acknowledged and is cut off by the next `append`.
 """
 
 from __future__ import annotations

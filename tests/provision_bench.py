@@ -1,0 +1,86 @@
+"""A workshop for tests: virtual boards on real esptool, a station, a ledger, and a fleet that counts whom it knows."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from provisioning.ca import CertificateAuthority
+from provisioning.firmware_image import load
+from provisioning.flash_esptool import Port
+from provisioning.labels import label_pdf
+from provisioning.ledger import Ledger
+from provisioning.partition_table import layout
+from provisioning.plan import BoardKind, Order
+from provisioning.run import Bench
+from provisioning.station import Made, Station
+from sim.board_rom.bench import VirtualBench
+from sim.board_rom.board import make_board
+from sim.board_rom.chip import CHIPS
+from sim.board_rom.stand_in import NAME, stand_in
+
+SMALL_APP = 20_000
+KIND = BoardKind("virtual", "esp32s3", 4 << 20, 0, True)
+ORDER = Order("O-1", 1, 1, "social", False, 300, ("coap",), (("127.0.0.1", 5683),))
+
+
+class CountingFleet:
+    """Whom the fleet knows, by unit number."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, Made] = {}
+
+    def register(self, unit: int, made: Made, order: Order) -> None:
+        assert self.known.get(unit, made) == made, "a unit changed its secret"
+        self.known[unit] = made
+
+    def withdraw(self, unit: int) -> None:
+        self.known.pop(unit, None)
+
+
+class Workshop:
+    """One bench with one board; `starts` are the units that were started, and what the flash held then."""
+
+    def __init__(self, folder: Path, chip: str = "esp32s3") -> None:
+        self.folder = folder
+        self.fleet = CountingFleet()
+        self.starts: list[int] = []
+        kind = CHIPS[chip]
+        image, manifest = folder / "stand-in.bin", folder / "manifest.json"
+        folder.mkdir(parents=True, exist_ok=True)
+        image.write_bytes(stand_in(kind, SMALL_APP))
+        digest = hashlib.sha256(image.read_bytes()).hexdigest()
+        entry = {"file": image.name, "sha256": digest, "chip": chip, "says": NAME}
+        manifest.write_text(json.dumps({"images": [entry]}))
+        self.firmware = load(image, manifest, chip, kind.bootloader_offset, layout(4 << 20))
+        self.board = make_board(folder / "board", chip, bytes.fromhex("020000000007"))
+        self.mac = "02:00:00:00:00:07"
+
+    def bench(self) -> Bench:
+        """A station that has just been switched on."""
+
+        def start(mac: str, unit: int) -> dict[str, object]:
+            self.starts.append(unit)
+            return {"heard": "Heartbeat"}
+
+        return Bench(
+            Station(self.folder / "station", CertificateAuthority.open(self.folder / "ca")),
+            Ledger(self.folder / "ledger"),
+            self.fleet,
+            self.firmware,
+            b"\xd2\xcd\x31\x00",
+            start,
+            lambda unit: label_pdf(f"LIVLINA:{unit}", str(unit), ("social", "O-1")),
+            lambda: datetime.now(UTC),
+            boot_digest=bytes(range(32)),
+        )
+
+    @contextlib.contextmanager
+    def on_the_cable(self) -> Iterator[tuple[VirtualBench, Port]]:
+        """The board on its port."""
+        with VirtualBench([self.board]) as bench:
+            yield bench, Port(bench.addresses[0], bench.boards[0].chip.name)
