@@ -25,6 +25,7 @@ from livlina.cost import cost_app
 from livlina.evidence_commands import evidence_app
 from livlina.people_commands import people_app
 from livlina.plan_commands import plan_app
+from livlina.provision_commands import provision_app
 from livlina.scenario import scenario
 from livlina.sim_commands import sim_app
 
@@ -44,6 +45,7 @@ app.add_typer(evidence_app, name="evidence")
 app.add_typer(people_app, name="people")
 app.add_typer(plan_app, name="plan")
 app.add_typer(sim_app, name="sim")
+app.add_typer(provision_app, name="provision")
 field_commands.register(app, unit_app)
 unit_life_commands.register(unit_app)
 path_commands.register(fleet_app)

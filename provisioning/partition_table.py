@@ -44,17 +44,16 @@ class Partition:
 
 def layout(flash_bytes: int) -> tuple[Partition, ...]:
     """How Livlina divides a flash: MicroPython in `factory` at the place of its official images, the firmware in
-    `romfs`, which MicroPython executes in place, and the unit's own files in `vfs`, the whole rest."""
+    `romfs`, which MicroPython executes in place, and the unit's own files in `vfs`. The rest stays free."""
     if flash_bytes < 4 << 20:
         raise PartitionError(f"a flash of {flash_bytes} bytes is too small: a unit needs 4 MiB")
-    fixed = (
+    return (
         Partition("nvs", DATA, NVS, 0x9000, 0x6000),
         Partition("phy_init", DATA, PHY, 0xF000, 0x1000),
         Partition("factory", APP, FACTORY, 0x10000, 0x1F0000),
         Partition("romfs", DATA, ROMFS, 0x200000, 0x80000),
+        Partition("vfs", DATA, FAT, 0x280000, 0x80000),
     )
-    start = fixed[-1].end
-    return (*fixed, Partition("vfs", DATA, FAT, start, (4 << 20) - start))
 
 
 def to_binary(partitions: tuple[Partition, ...]) -> bytes:
@@ -70,7 +69,7 @@ def to_binary(partitions: tuple[Partition, ...]) -> bytes:
 
 def from_binary(table: bytes) -> tuple[Partition, ...]:
     """The entries of a table. Raises PartitionError if there is no digest, a wrong one, or an entry that overlaps."""
-    found = []
+    found: list[Partition] = []
     for at in range(0, min(len(table), TABLE_BYTES) - _ENTRY.size + 1, _ENTRY.size):
         entry = table[at : at + _ENTRY.size]
         if entry[:2] == _DIGEST_MAGIC:

@@ -1,0 +1,88 @@
+"""``livlina provision``: what a workshop does to boards."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+provision_app = typer.Typer(no_args_is_help=True, help="Making boards units.")
+Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")]
+
+
+@provision_app.command("plan")
+def plan_command(
+    order: Annotated[Path, typer.Argument(help="The order, a TOML file.", exists=True, dir_okay=False)],
+    as_json: Json = False,
+) -> None:
+    """What is done to each board of an order, and what cannot be undone. Touches nothing."""
+    from livlina.cli import one_sentence, show
+    from livlina.provision_order import OrderError, read_order
+    from provisioning.plan import PlanError, plan
+
+    with one_sentence(OrderError, PlanError):
+        wanted, kind = read_order(order)
+        steps = plan(wanted, kind)
+    if as_json:
+        rows = [
+            {"name": step.name, "says": step.says, "hands": step.hands, "for_good": step.for_good} for step in steps
+        ]
+        show({"order": wanted.number, "board": kind.name, "quantity": wanted.quantity, "steps": rows}, True)
+        return
+    lines = {
+        f"{number} {step.name}": f"{step.says}.{' Cannot be undone.' if step.for_good else ''} {step.hands}".rstrip()
+        for number, step in enumerate(steps, 1)
+    }
+    show({"order": f"{wanted.number}: {wanted.quantity} x {kind.name}", **lines}, False)
+
+
+@provision_app.command("verify")
+def verify_command(
+    port: Annotated[str, typer.Option(help="The board's port: /dev/ttyUSB0, COM3, socket://host:port.")],
+    ledger: Annotated[Path, typer.Option(help="The station's ledger folder.", exists=True, file_okay=False)],
+    chip: Annotated[str, typer.Option(help="The chip, as esptool names it.")] = "esp32s3",
+    as_json: Json = False,
+) -> None:
+    """Whether the board on a port is, byte for byte, what the ledger says. Changes nothing."""
+    from livlina.cli import one_sentence, show
+    from provisioning.flash_esptool import Port
+    from provisioning.ledger import Ledger, LedgerError
+    from provisioning.tool import ToolError
+    from provisioning.verify import verify
+
+    with one_sentence(ToolError, LedgerError):
+        verdict = verify(Port(port, chip), Ledger(ledger))
+    unit = None if verdict.unit is None else f"{verdict.unit:08x}"
+    show({"mac": verdict.mac, "unit": unit, "passes": verdict.passes, "faults": list(verdict.faults)}, as_json)
+    if not verdict.passes:
+        raise SystemExit(1)
+
+
+@provision_app.command("demo")
+def demo_command(
+    boards: Annotated[int, typer.Option(min=1, max=64, help="How many virtual boards.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Virtual boards made units by the real tools, side by side, each until its first heartbeat is heard."""
+    from livlina.checkout import enter_checkout
+    from livlina.cli import one_sentence, show
+
+    with one_sentence():
+        enter_checkout()
+    from livlina.provision_demo import run_demo
+
+    def say(text: str) -> None:
+        typer.echo(text, err=True)
+
+    with tempfile.TemporaryDirectory(prefix="livlina-provision-") as folder:
+        document = run_demo(boards, Path(folder), say)
+    if as_json:
+        show(document, True)
+    else:
+        checks = {check["name"]: f"{check['value']} (wanted {check['limit']})" for check in document["checks"]}
+        passed = "yes" if document["passed"] else "no"
+        show({"passed": passed, "micropython": document["micropython"], **checks}, False)
+    if not document["passed"]:
+        raise SystemExit(1)

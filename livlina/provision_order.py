@@ -1,0 +1,79 @@
+"""An order as a technician writes it: a TOML file, read strictly.
+
+```toml
+number = "2026-017"
+quantity = 12
+municipality = 1480
+profile = "social"
+production = false
+heartbeat_s = 300
+pipes = ["coap", "mqtt"]
+coap = ["192.0.2.1:5683"]
+mqtt = "192.0.2.1:8883"
+mqtt_name = "fleet.example.org"
+
+[board]
+name = "LilyGO T-SIM7080G-S3"
+chip = "esp32s3"
+flash_mib = 4
+bootloader = 0x0
+secure_boot = true
+```
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from livlina.registry_connection import host_and_port
+from provisioning.plan import BoardKind, Order
+
+_ORDER = {
+    "number": str, "quantity": int, "municipality": int, "profile": str, "production": bool, "heartbeat_s": int,
+    "pipes": list, "coap": list, "mqtt": str, "mqtt_name": str, "board": dict,
+}  # fmt: skip
+_BOARD = {"name": str, "chip": str, "flash_mib": int, "bootloader": int, "secure_boot": bool}
+_OPTIONAL = ("coap", "mqtt", "mqtt_name")
+
+
+class OrderError(ValueError):
+    """The file is no order; the message names the line to change."""
+
+
+def read_order(path: Path) -> tuple[Order, BoardKind]:
+    """Read the file. Raises OrderError; whether the order can be made is `plan`'s to say."""
+    try:
+        words = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise OrderError(f"{path} is no TOML: {error}") from error
+    _check(path, words, _ORDER)
+    board = words["board"]
+    _check(path, board, _BOARD)
+    mqtt = None
+    try:
+        coap = tuple(host_and_port(str(text)) for text in words.get("coap", []))
+        if "mqtt" in words:
+            mqtt = (*host_and_port(words["mqtt"]), words.get("mqtt_name", ""))
+    except ValueError as error:
+        raise OrderError(f"{path}: {error}") from error
+    order = Order(
+        words["number"], words["quantity"], words["municipality"], words["profile"], words["production"],
+        words["heartbeat_s"], tuple(str(pipe) for pipe in words["pipes"]), coap, mqtt,
+    )  # fmt: skip
+    kind = BoardKind(board["name"], board["chip"], board["flash_mib"] << 20, board["bootloader"], board["secure_boot"])
+    return order, kind
+
+
+def _check(path: Path, words: dict[str, Any], known: dict[str, type]) -> None:
+    for name in words:
+        if name not in known:
+            raise OrderError(f"{path}: {name} is not known; known are {', '.join(known)}")
+    for name, kind in known.items():
+        if name not in words:
+            if name in _OPTIONAL:
+                continue
+            raise OrderError(f"{path}: {name} is missing")
+        if type(words[name]) is not kind:
+            raise OrderError(f"{path}: {name} is {words[name]!r}, and must be {kind.__name__}")
