@@ -9,6 +9,7 @@ import pytest
 
 from provisioning.journal import Journal
 from provisioning.ledger import Ledger
+from provisioning.partition_table import layout, named
 from provisioning.run import RunError, run, take_back
 from provisioning.tool import ToolError
 from provisioning.verify import verify
@@ -184,3 +185,21 @@ def test_a_board_that_is_changed_afterwards_does_not_pass(tmp_path: Path) -> Non
         assert not verdict.passes and "0x200000" in verdict.faults[0]
         port.erase()
         assert any("no identity" in fault for fault in verify(port, bench.ledger).faults)
+
+
+def test_only_the_file_system_holds_secrets(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path)
+    with shop.on_the_cable() as (_, port):
+        row = run(shop.bench(), port, ORDER, KIND)
+    made = shop.fleet.known[row.unit]
+    flash = (shop.board / "flash.bin").read_bytes()
+    vfs = named(layout(len(flash)), "vfs")
+    elsewhere = flash[: vfs.offset] + flash[vfs.end :]
+    for secret in (made.identity.secret16, made.certificate.key_der):
+        # Stock MicroPython cannot protect the file system: docs/security.md says so.
+        assert secret in flash[vfs.offset : vfs.end]
+        assert secret not in elsewhere
+        for path in shop.folder.rglob("*"):
+            if path.is_file() and path.name != "flash.bin":
+                content = path.read_bytes()
+                assert secret not in content and secret.hex().encode() not in content
