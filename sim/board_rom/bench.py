@@ -1,6 +1,6 @@
 """Several virtual boards on one bench, each on a port of its own, served by a thread: tools run beside it as processes.
 
-`port(n)` gives a board's `BoardPort`; touch its `pull_after` only while no tool is on that cable.
+`port(n)` gives a board's `TerminalPort`; touch its `pull_after` only while no tool is on that cable.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from sim.board_rom.board import VirtualBoard
-from sim.board_rom.port import BoardPort
+from sim.board_rom.terminal import TerminalPort
 
 
 class VirtualBench:
@@ -20,7 +20,7 @@ class VirtualBench:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self.boards = [VirtualBoard(folder) for folder in folders]
-        self.ports = [BoardPort(board) for board in self.boards]
+        self.ports = [TerminalPort(board) for board in self.boards]
         self.addresses: list[str] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="virtual-bench", daemon=True)
