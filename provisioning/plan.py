@@ -23,7 +23,7 @@ class PlanError(ValueError):
 class BoardKind:
     """A kind of board. `chip` as esptool names it; `bootloader` is where its first image lies (bytes).
 
-    `secure_boot` is whether its chip can be closed for other people's images by the steps that are here.
+    `secure_boot` is whether its chip takes the secure boot digest by the steps that are here.
     """
 
     name: str
@@ -35,7 +35,7 @@ class BoardKind:
 
 @dataclass(frozen=True)
 class Order:
-    """What was ordered. `production` boards are closed by eFuses and carry people's alarms; the others are marked
+    """What was ordered. `production` boards get the secure boot digest burnt and carry people's alarms; the others are marked
     and a production fleet refuses them. Addresses are those of the fleet's doors, as `identity.write_flash` takes them.
     """
 
@@ -72,7 +72,7 @@ def plan(order: Order, kind: BoardKind) -> tuple[Step, ...]:
     if order.municipality < 1:
         raise PlanError("a unit belongs to a municipality: give its number")
     if order.production and not kind.secure_boot:
-        raise PlanError(f"{kind.name} has no steps that close its chip: it can be a development board only")
+        raise PlanError(f"{kind.name} has no secure boot key steps: it can be a development board only")
     if kind.flash_bytes < 4 << 20:
         raise PlanError(f"{kind.name} has {kind.flash_bytes >> 20} MiB of flash and a unit needs 4")
     steps = [
@@ -84,7 +84,7 @@ def plan(order: Order, kind: BoardKind) -> tuple[Step, ...]:
         Step("verify", "Read the flash again"),
     ]
     if order.production:
-        steps.append(Step("efuses", "Close the chip", "Leave the cable alone.", for_good=True))
+        steps.append(Step("efuses", "Burn the digest of the secure boot key", "Leave the cable alone.", for_good=True))
     steps += [
         Step("start", "Let the board start from its flash"),
         Step("label", "Make the label", "Put the label on the board."),

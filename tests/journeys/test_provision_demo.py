@@ -1,0 +1,18 @@
+"""`livlina provision demo`: a virtual board becomes a unit by the real tools and is heard."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+
+def test_a_board_becomes_a_unit() -> None:
+    command = [sys.executable, "-m", "livlina", "provision", "demo", "--boards", "1", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=170)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["passed"]
+    (board,) = document["boards"]
+    assert board["passed"] and board["heard"] == "Heartbeat"
+    assert "stand-in" in document["micropython"]

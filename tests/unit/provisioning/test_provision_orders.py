@@ -1,0 +1,68 @@
+"""Orders as technicians write them, and the plan that the command prints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from livlina.cli import app
+from livlina.provision_order import OrderError, read_order
+
+ORDER = """number = "2026-017"
+quantity = 12
+municipality = 1480
+profile = "social"
+production = true
+heartbeat_s = 300
+pipes = ["coap", "mqtt"]
+coap = ["192.0.2.1:5683"]
+mqtt = "192.0.2.1:8883"
+mqtt_name = "fleet.example.org"
+[board]
+name = "a board"
+chip = "esp32s3"
+flash_mib = 4
+bootloader = 0
+secure_boot = true
+"""
+
+
+def test_an_order_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "order.toml"
+    path.write_text(ORDER)
+    order, kind = read_order(path)
+    assert (order.number, order.municipality, order.production) == ("2026-017", 1480, True)
+    assert order.mqtt == ("192.0.2.1", 8883, "fleet.example.org")
+    assert kind.flash_bytes == 4 << 20
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("quantity = 12", 'quantity = "12"'),
+        ("production = true", "production = 1"),
+        ("municipality = 1480", "municipalty = 1480"),
+        ('"192.0.2.1:5683"', '"192.0.2.1"'),
+        ("flash_mib = 4", ""),
+        ("[board]", "[board"),
+    ],
+)
+def test_what_is_no_order_is_refused_with_its_name(tmp_path: Path, old: str, new: str) -> None:
+    path = tmp_path / "order.toml"
+    path.write_text(ORDER.replace(old, new))
+    with pytest.raises(OrderError, match=r"order\.toml"):
+        read_order(path)
+
+
+def test_the_plan_is_printed(tmp_path: Path) -> None:
+    path = tmp_path / "order.toml"
+    path.write_text(ORDER)
+    said = CliRunner().invoke(app, ["provision", "plan", str(path), "--json"])
+    assert said.exit_code == 0
+    steps = json.loads(said.stdout)["steps"]
+    assert [step["name"] for step in steps if step["for_good"]] == ["efuses"]
+    path.write_text(ORDER.replace("secure_boot = true", "secure_boot = false"))
+    assert CliRunner().invoke(app, ["provision", "plan", str(path)]).exit_code == 1
