@@ -35,8 +35,9 @@ class BoardKind:
 
 @dataclass(frozen=True)
 class Order:
-    """What was ordered. `production` boards get the secure boot digest burnt and carry people's
-    alarms; the others are marked, in their NVS and in the ledger. Addresses are those of the fleet's doors, as `identity.write_flash` takes them.
+    """What was ordered. `production` boards get the secure boot digest burnt and carry people's alarms; the others are
+    marked, in their NVS and in the ledger. Addresses are those of the fleet's doors, as `identity.write_flash` takes
+    them.
     """
 
     number: str
