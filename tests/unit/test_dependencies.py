@@ -70,6 +70,17 @@ def test_the_distribution_asks_for_what_the_run_file_locks() -> None:
     assert names_in("\n".join(project["dependencies"])) == names_in(text("requirements/run.in"))
 
 
+def test_the_workshops_extra_asks_for_what_its_file_locks() -> None:
+    extras = tomllib.loads(text("pyproject.toml"))["project"]["optional-dependencies"]
+    assert names_in("\n".join(extras["provision"])) == names_in(text("requirements/provision.in"))
+
+
+def test_one_package_is_built_from_source_and_only_for_a_workshop() -> None:
+    lines = [line for line in text("Makefile").splitlines() if "--no-binary" in line]
+    assert lines == ["\t@$(LOCKED) --no-binary esptool --no-build-isolation -r requirements/provision.txt"]
+    assert "esptool" not in names_in(text("requirements/run.txt")) | names_in(text("requirements/demo.txt"))
+
+
 def test_set_up_checks_hashes_and_runs_no_build_or_install_script() -> None:
     makefile = text("Makefile")
     assert "LOCKED := $(PIP) --require-hashes --only-binary :all:" in makefile
