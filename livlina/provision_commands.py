@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,20 @@ import typer
 
 provision_app = typer.Typer(no_args_is_help=True, help="Making boards units.")
 Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")]
+
+
+_TOOLS = {"esptool": "esptool", "esp_idf_nvs_partition_gen": "esp-idf-nvs-partition-gen", "littlefs": "littlefs-python"}
+
+
+@provision_app.callback()
+def _tools() -> None:
+    """Making boards units."""
+    from livlina.cli import fail
+
+    missing = [package for module, package in _TOOLS.items() if find_spec(module) is None]
+    if missing:
+        fail(f"this machine is no workshop yet: {', '.join(missing)} not installed. In a checkout: make provision-setup; "
+             "elsewhere: pip install 'livlina[provision]'")  # fmt: skip
 
 
 @provision_app.command("plan")
