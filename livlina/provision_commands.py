@@ -23,7 +23,7 @@ def _tools() -> None:
 
     missing = [package for module, package in _TOOLS.items() if find_spec(module) is None]
     if missing:
-        fail(f"this machine is no workshop yet: {', '.join(missing)} not installed. In a checkout: make provision-setup; "
+        fail(f"this machine is no workshop yet, without {', '.join(missing)}. In a checkout: make provision-setup; "
              "elsewhere: pip install 'livlina[provision]'")  # fmt: skip
 
 
