@@ -6,9 +6,12 @@ line enters the checkout first (`livlina.checkout`): the model is the firmware's
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from firmware.core import power, profiles
+from livlina import board_battery
+from livlina.hardware.board import Board, HardwareError, names, read
 
 HEARTBEATS_S = (60, 300, 900, 3600, 14_400, 86_400)
 MISSES = 3
@@ -103,6 +106,59 @@ def report(profile: str | None, heartbeat_s: int | None, celsius: int) -> dict[s
         "rows": [days(name, interval, celsius) for name in names for interval in intervals],
         "sources": [{"part": part, "figure": figure, "source": source} for part, figure, source in SOURCES],
     }
+
+
+def of_board(
+    root: Path, name: str, profile: str | None, heartbeat_s: int | None, celsius: int
+) -> dict[str, Any]:  # fmt: skip
+    """`report` with a board's own battery and the currents of its power.csv, for the profiles that it is made for.
+
+    Raises BatteryError, also for a board that cannot be read or has no battery.
+    """
+    try:
+        board = read(root, name)
+        made_for = board.data["board"]["profiles"]
+        if profile is not None and profile not in made_for:
+            raise BatteryError(f"{name} is made for {', '.join(made_for)}, not for {profile}")
+        if "battery" not in board.data:
+            raise BatteryError(f"{name} has no battery of its own")
+        asked = [profile] if profile else made_for
+        intervals = [heartbeat_s] if heartbeat_s else list(HEARTBEATS_S)
+        rows = [_of_board(board, one, interval, celsius) for one in asked for interval in intervals]
+    except HardwareError as error:
+        raise BatteryError(str(error)) from error
+    sources = [
+        {"part": one.state, "figure": f"{one.value} {one.unit}", "source": f"{one.basis}: {one.source}"}
+        for one in board.power.values()
+    ]
+    return {"celsius": celsius, "board": name, "rows": rows, "sources": sources}
+
+
+def _of_board(board: Board, profile: str, heartbeat_s: int, celsius: int) -> dict[str, Any]:
+    """`days`, with what the board changes. The energy of a heartbeat and a press are of the board's figures too."""
+    row = days(profile, heartbeat_s, celsius)
+    own = board_battery.days(board, profile, heartbeat_s, celsius)
+    each = board_battery.heartbeat_uj(board)
+    row |= {key: own[key] for key in ("days", "joules_a_day")}
+    row["mwh_a_heartbeat"] = round(each / UJ_A_MWH, 3)
+    row["mwh_a_press"] = round(each * power.PRESS_EXCHANGES / UJ_A_MWH, 1)
+    return row
+
+
+def board_lines(root: Path) -> list[str]:
+    """Days of each board's battery beside the model's own, as Markdown; docs/energy.md holds it as made here."""
+    made = ["| board | profile | battery | floor | heartbeat | days, by the board | days, by the model |"]
+    made.append("|" + "---|" * 7)
+    for name in names(root):
+        board = read(root, name)
+        for profile in board.data["board"]["profiles"] if "battery" in board.data else ():
+            usual = profiles.named(profile).heartbeat[0]
+            own, model = board_battery.days(board, profile, usual)["days"], days(profile, usual)["days"]
+            made.append(
+                f"| {name} | {profile} | {board.data['battery']['mah']} mAh | {board.power['floor'].value} uA | "
+                f"{_span(usual)} | {own:g} | {model:g} |"
+            )
+    return made
 
 
 def source_lines() -> list[str]:

@@ -15,6 +15,7 @@ def cost_battery(
     profile: Annotated[str | None, typer.Option(help="One profile; without it all.")] = None,
     heartbeat: Annotated[int | None, typer.Option(help="One interval in seconds; without it 1 min to 1 d.")] = None,
     celsius: Annotated[int, typer.Option(help="How cold or warm the battery is.")] = 20,
+    board: Annotated[str | None, typer.Option(help="With this board's own battery and currents (hardware/).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")] = False,
 ) -> None:
     """Days of battery beside the heartbeat interval, and where the figures come from."""
@@ -22,13 +23,15 @@ def cost_battery(
     from livlina.checkout import enter_checkout
 
     with cli.one_sentence():
-        enter_checkout()
+        root = enter_checkout()
     from livlina import battery
 
     with cli.one_sentence(battery.BatteryError):
         if heartbeat is not None and heartbeat < 1:
             raise battery.BatteryError(f"--heartbeat {heartbeat} is no interval: give seconds, at least 1")
-        document = battery.report(profile, heartbeat, celsius)
+        document = battery.report(profile, heartbeat, celsius) if board is None else battery.of_board(
+            root, board, profile, heartbeat, celsius
+        )  # fmt: skip
     if as_json:
         cli.show(document, True)
         return
