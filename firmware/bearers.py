@@ -156,7 +156,7 @@ def cellular(
     name, access_point, slots = config.modem
     made = Cellular(
         _dialect(name),
-        Uart(machine.UART(board.MODEM_UART)),
+        Uart(machine.UART(board.MODEM_UART, **board.MODEM_WIRES)),
         Wires(power, key, sleep.output("modem_mux")),
         clock,
         random,

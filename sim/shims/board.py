@@ -24,4 +24,5 @@ PINS = {
 }
 ADCS = {"battery": (0, 2, 1), "supply": (1, 2, 1)}
 MODEM_UART = 1
+MODEM_WIRES: "dict[str, int]" = {}  # the simulated UART is a pseudo-terminal: it has neither pins nor speed
 BEARER = 2  # Ethernet: loopback is the nearest thing to it
