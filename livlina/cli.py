@@ -23,6 +23,7 @@ from livlina.centre_talk_commands import centre_receive, centre_send
 from livlina.conformance.command import conformance
 from livlina.cost import cost_app
 from livlina.evidence_commands import evidence_app
+from livlina.hardware.command import hardware_app
 from livlina.people_commands import people_app
 from livlina.plan_commands import plan_app
 from livlina.provision_commands import provision_app
@@ -42,6 +43,7 @@ app.add_typer(cost_app, name="cost")
 app.add_typer(fleet_app, name="fleet")
 app.add_typer(api_app, name="api")
 app.add_typer(evidence_app, name="evidence")
+app.add_typer(hardware_app, name="hardware")
 app.add_typer(people_app, name="people")
 app.add_typer(plan_app, name="plan")
 app.add_typer(sim_app, name="sim")
