@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
@@ -90,6 +91,45 @@ def test_micropython_loads_a_map_and_it_is_small(name: str, tmp_path: Path) -> N
     assert heap < MOST_HEAP
     roles = {pin["role"]: pin["gpio"] for pin in read(ROOT, name).pins}
     assert (button, tx) == (roles["button"], roles["modem_tx"])
+
+
+PORTS = """
+import board
+from board_wires import BOARD
+from firmware.core import profiles, stages
+from firmware.ports import latch
+from firmware.ports.pins import Contact, Outputs
+from firmware.ports.sensors import Sensors
+from firmware.ports.sleep import Sleep
+sleep = Sleep(lambda: 0)
+button = Contact()
+sensors = Sensors(profiles.named({profile!r}), print)
+outputs = Outputs(1)
+outputs.show(stages.RED | stages.VIBRATION)
+level = lambda name: BOARD.levels >> board.PINS[name] & 1
+lit = [level(name) for name in ("led_red", "led_green", "led_blue", "vibration")]
+print(lit == [1, 0, 0, 1], button.closed(), sensors.battery_mv(), sleep.output("modem_power") is not None)
+"""
+"""The firmware's ports on a map in place of the simulated board; converters of the sim show nothing there."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_firmwares_ports_run_on_a_map(name: str, tmp_path: Path) -> None:
+    board = read(ROOT, name)
+    shutil.copy(_map(name), tmp_path / "board.py")
+    code = PORTS.format(profile=board.data["board"]["profiles"][0])
+    done = subprocess.run(
+        [*firmware_build.interpreter(), "-X", "heapsize=4096wK", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "MICROPYPATH": f"{tmp_path}:.frozen:{ROOT / 'sim/shims'}:{ROOT}"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    right, closed, battery, power = done.stdout.split()
+    assert (right, closed) == ("True", "False")
+    assert (battery == "None") is (board.pin("battery") is None)
+    assert (power == "True") is (board.pin("modem_power") is not None)
 
 
 @pytest.mark.parametrize("name", NAMES)
