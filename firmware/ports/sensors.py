@@ -122,7 +122,9 @@ class Sensors:
         if profiles.MAN_DOWN in codes:
             levels.append(("worn", "worn", 1))
         self._levels = [_Level(name, word, means, self._flag) for name, word, means in levels if name in PINS]
-        self._adcs = {name: machine.ADC(ADCS[name][0]) for name in ADCS}
+        # Without attenuation an ESP32 reads nothing above 1 V, and every battery would look empty.
+        wide = machine.ADC.ATTN_11DB
+        self._adcs = {name: machine.ADC(ADCS[name][0], atten=wide) for name in ADCS}
         # A contact that is closed already, and the levels as they are.
         self._flag.set()
 

@@ -93,6 +93,14 @@ def test_micropython_loads_a_map_and_it_is_small(name: str, tmp_path: Path) -> N
     assert (button, tx) == (roles["button"], roles["modem_tx"])
 
 
+def test_the_firmware_reads_converters_over_the_range_that_the_check_takes() -> None:
+    """`adc_full_mv` of a chip is its range at 11 dB; without attenuation an ESP32 ends at 1 V."""
+    tree = ast.parse((ROOT / "firmware/ports/sensors.py").read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "machine.ADC"]
+    assert [[word.arg for word in call.keywords] for call in calls] == [["atten"]]
+    assert "wide = machine.ADC.ATTN_11DB" in ast.unparse(tree)
+
+
 PORTS = """
 import board
 from board_wires import BOARD
