@@ -7,6 +7,7 @@ and work inside the caller's transaction.
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime
 from typing import Any, Final
 
@@ -19,6 +20,14 @@ SQL = read_statements("fleet.registry", "keys.sql")
 
 LAST: Final = 255
 """The wire has one byte for a generation."""
+
+
+SECRET_BYTES: Final = 16
+
+
+def new_secret() -> bytes:
+    """The secret of a generation that is to be."""
+    return secrets.token_bytes(SECRET_BYTES)
 
 
 class GenerationError(ValueError):

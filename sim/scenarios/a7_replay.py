@@ -13,15 +13,17 @@ import itertools
 import random
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from unittest import mock
 
-from fleet.ingest import commands, freshness, notices, readings
+from fleet.ingest import commands, freshness
 from fleet.registry import keys, units
 from protocols.wire import messages
+from provisioning.identity import Identity
+from sim.scenarios import a7_replacement, a7_token
 from sim.scenarios.a7_house import SILENCE_S, Air, Card, House, Line
+from sim.scenarios.a7_sabotage import SABOTAGES, applied
 from sim.scenarios.scenario import Check, Options, Scenario, ScenarioError
 
 ACTOR: Final = "console:local"
@@ -32,56 +34,6 @@ JAMMED: Final = 5
 LOST, MOVED, AFTER = 0, 1, 2
 """Places in the list of units: the lost one, the one whose SIM is moved, the one played back after the restore."""
 
-SABOTAGES: Mapping[str, str] = {
-    "no-counter-check": "a heartbeat with an old counter counts as new",
-    "no-restore-check": "a database out of a backup is taken as it is",
-    "no-challenge": "no unit is asked about a press of doubtful age",
-    "no-verdict": "what a unit answers closes nothing",
-    "no-revocation": "the lost unit is not revoked",
-    "no-key-end": "an old key generation stays valid beside the new one",
-    "no-notice": "nothing is noted of what looks like somebody else",
-    "no-sim-check": "a SIM in another modem is not looked at",
-}
-
-
-async def _no_challenge(*_: Any, **__: Any) -> list[int]:
-    return []
-
-
-async def _no_doubt(*_: Any) -> int:
-    return 0
-
-
-async def _no_verdict(*_: Any, **__: Any) -> list[Any]:
-    return []
-
-
-@contextlib.contextmanager
-def applied(sabotage: str | None) -> Iterator[None]:
-    """Takes the protection out of this process, and puts it back."""
-    with contextlib.ExitStack() as stack:
-        if sabotage == "no-counter-check":
-            stack.enter_context(mock.patch.object(readings, "is_behind", lambda arrived, marks: False))
-        elif sabotage == "no-restore-check":
-            stack.enter_context(mock.patch("fleet.ingest.database_mark.doubt_all", _no_doubt))
-        elif sabotage == "no-challenge":
-            stack.enter_context(mock.patch.object(readings, "challenge_unproven", _no_challenge))
-            stack.enter_context(mock.patch("fleet.ingest.run.challenge_unproven", _no_challenge))
-        elif sabotage == "no-verdict":
-            stack.enter_context(mock.patch.object(commands, "_verdict", _nothing))
-        elif sabotage == "no-key-end":
-            stack.enter_context(mock.patch.dict(readings.SQL, end_generations="SELECT %(at)s::timestamptz"))
-            stack.enter_context(mock.patch("fleet.registry.directory.Directory.opened", lambda *_: None))
-        elif sabotage == "no-notice":
-            stack.enter_context(mock.patch.object(notices.Notices, "count", lambda *_: None))
-        elif sabotage == "no-sim-check":
-            stack.enter_context(mock.patch.dict(readings.SQL, notice_moves="SELECT %(at)s::timestamptz[]"))
-        yield
-
-
-async def _nothing(*_: Any) -> None:
-    return None
-
 
 class _Run:
     """One run on a house that is open."""
@@ -91,6 +43,7 @@ class _Run:
         self._chance = random.Random(options.seed)
         self._air: Air
         self._captured: list[bytes] = []
+        self._pressed: list[messages.Alarm] = []
         self._jammed: list[bytes] = []
         self.checks: list[Check] = []
 
@@ -112,10 +65,14 @@ class _Run:
         await self._replays("")
         await self._clock_back()
         await self._moved()
+        await self._cloned()
         await self._sms_command()
+        person = await a7_replacement.gave(house, self._cards[LOST].identity.unit)
         await self._revoked()
+        await self._token_revoked()
         await self._rekeyed()
-        await self._replaced()
+        if self._options.numbers["whole"]:
+            await self._replaced(person)
         await self._genuine()
         await self._restored()
         self._air.close()
@@ -128,7 +85,9 @@ class _Run:
         pressed = set(self._chance.sample(range(count), max(1, count // 50)))
         self._jammed = [lost.seal(lost.beat()) for _ in range(JAMMED)]
         for place in range(count):
-            self._captured.append(lost.seal(lost.press() if place in pressed else lost.beat()))
+            message: Any = lost.press() if place in pressed else lost.beat()
+            self._captured.append(lost.seal(message))
+            self._pressed += [message] if place in pressed else []
         for batch in _parts(self._captured):
             await asyncio.gather(*(self._air.ask(frame) for frame in batch))
         for card in self._cards[1:]:
@@ -190,16 +149,49 @@ class _Run:
         for modem in (1, 2):
             status = {19: bytes([0x35, modem] + [0] * 6), 8: bytes([0x89, 0x46] + [0] * 8)}
             await self._air.ask(card.seal(card.beat(status=status)))
-        moved = house.value("SELECT coalesce(sum(moved), 0) FROM security_notices")
-        self._exactly("notices of a SIM in another modem", int(moved), 1)
+        moved = "SELECT coalesce(sum(moved), 0) FROM security_notices WHERE unit_id = %s"
+        self._exactly("notices of a SIM in another modem", int(house.value(moved, card.identity.unit)), 1)
+        self._exactly("open tasks for technicians about it", self._tasks_of(card), "modem changed")
         began = time.monotonic()
         await self._air.ask(card.seal(card.press()))
         self._most("an alarm from the other modem to its receipt (s)", time.monotonic() - began, THROUGH_S)
         self._see_to_cases()
 
+    def _tasks_of(self, card: Card) -> str:
+        query = "SELECT kind FROM technician_tasks WHERE unit_id = %s AND closed_at IS NULL ORDER BY kind"
+        return ", ".join(row[0] for row in self._house.rows(query, card.identity.unit))
+
+    async def _cloned(self) -> None:
+        """Somebody has read the lost unit's key out of it and put it into another modem, while it is not revoked: what
+        he tells again is told again, he is noticed, and the genuine unit still gets through beside him."""
+        lost, house, before = self._cards[LOST], self._house, self._cases
+        clone = Card(lost.identity, lost.certificate, lost.boot, lost.counters, lost.seqs)
+        thief = await Air.open(house.ingest.coap_address)
+        own, other = (bytes([0x35, 0x90 + modem] + [0] * 6) for modem in (1, 2))
+        await self._air.ask(lost.seal(lost.beat(status={19: own})))
+        for _ in range(5):
+            await thief.ask(clone.seal(clone.beat(status={19: other})))
+        for message in self._pressed:
+            await thief.ask(clone.seal(message))
+        self._exactly(f"cases opened by a clone that tells {len(self._pressed)} presses again", self._cases - before, 0)
+        query = "SELECT count(*), coalesce(sum(moved), 0) FROM security_notices WHERE unit_id = %s AND moved > 0"
+        noted, moved = house.rows(query, lost.identity.unit)[0]
+        self.checks.append(Check("notices of a clone with another IMEI", noted, "1 an hour", noted == 1 == moved))
+        self._exactly("open tasks for technicians about the clone", self._tasks_of(lost), "modem changed")
+        behind = Card(lost.identity, lost.certificate, lost.boot, itertools.count(next(lost.counters)), lost.seqs)
+        lost.counters = itertools.count(next(lost.counters) + 10_000)
+        await thief.ask(lost.seal(lost.beat()))
+        began = time.monotonic()
+        heard = await self._air.ask(behind.seal(behind.press()))
+        spent = time.monotonic() - began
+        good = heard is not None and spent <= THROUGH_S
+        self.checks.append(Check("the genuine unit's alarm beside its clone (s)", round(spent, 3), THROUGH_S, good))
+        thief.close()
+        self._see_to_cases()
+
     async def _sms_command(self) -> None:
-        """An order waits for a unit that is heard by SMS: none goes that way. That units refuse them is the unit's own
-        test."""
+        """An order waits for a unit that is heard by SMS: none goes that way. What a unit does with SMS is played with
+        the replacement."""
         card, house = self._cards[MOVED], self._house
         await house.acting(
             lambda c: commands.queue(c, card.identity.unit, messages.COMMAND_REBOOT, None, "a7", at=house.now())
@@ -244,8 +236,6 @@ class _Run:
     async def _rekeyed(self) -> None:
         """A unit gets its next key generation; the old one ends with the first use of the new one."""
         card, house = self._cards[MOVED], self._house
-        from provisioning.identity import Identity
-
         secret = secrets.token_bytes(16)
         generation = await house.acting(
             lambda c: keys.add_generation(c, house.box, card.identity.unit, secret, ACTOR, house.now())
@@ -259,16 +249,64 @@ class _Run:
         self._exactly("frames under the old key refused (%)", refused * 5 if heard else "not heard", 100)
         self._see_to_cases()
 
-    async def _replaced(self) -> None:
-        """A replacement is registered and presses. Pairing with its steps is A4's."""
+    async def _token_revoked(self) -> None:
+        """Whoever used an API token for the registry has left."""
+        spent = await a7_token.refused_after(
+            self._house, revoke=self._options.sabotage != "no-token-revocation", most=REVOKED_S
+        )
+        good = spent is not None and spent <= REVOKED_S
+        self.checks.append(
+            Check("revocation to refusal of an API token (s)", None if spent is None else round(spent, 3),
+                  REVOKED_S, good)
+        )  # fmt: skip
+
+    async def _replaced(self, person: int) -> None:
+        """A whole unit is taken out of stock, paired with proof in the lost one's place, and presses."""
         began = time.monotonic()
-        (card,) = await self._house.add(range(len(self._cards) + 1, len(self._cards) + 2))
-        await self._air.ask(card.seal(card.beat()))
-        heard = await self._air.ask(card.seal(card.press()))
-        spent = time.monotonic() - began
-        good = heard is not None and spent <= REPLACED_S
-        self.checks.append(Check("replacement registered and alarming (s)", round(spent, 2), REPLACED_S, good))
+        async with a7_replacement.plugged_in(self._house, len(self._cards) + 1) as new:
+            seen = await a7_replacement.pair(new, person)
+            pressed = len(a7_replacement.answered(seen))
+            self._exactly("state of the replacement's pairing", f"{seen['state']}, {new.life()}", "active, active")
+            self._most("presses missing from its proof", int(seen["proof"] is None or pressed < 1), 0)
+            before = self._cases
+            await new.press()
+            heard = await new.shows("accepted", a7_replacement.PATIENCE_S)
+            spent = time.monotonic() - began
+            good = heard and self._cases - before == 1 and spent <= REPLACED_S
+            self.checks.append(
+                Check("replacement paired with proof and alarming (s)", round(spent, 1), REPLACED_S, good)
+            )
+            await self._sms_to_unit(new)
         self._see_to_cases()
+
+    async def _sms_to_unit(self, new: a7_replacement.Replacement) -> None:
+        """Somebody sends SMS to the unit: commands that are sealed with its own key, a receipt, and anything else."""
+        house, before, orders = self._house, new.refused(), new.orders()
+        boot, _ = new.settled()
+        for order in orders:
+            new.sms(order)
+        new.sms(b"STATUS?")
+        await house.until(lambda: new.refused() - before >= len(orders), a7_replacement.PATIENCE_S)
+        told = new.refused() - before
+        self._exactly("commands by SMS that the unit's next heartbeat tells as refused", told, len(orders))
+        after, apart = new.settled()
+        obeyed = after != boot or apart > 2 * a7_replacement.HEARTBEAT_S
+        self._exactly("commands by SMS that were obeyed", int(obeyed), 0)
+        began, heard = time.monotonic(), new.heard()
+        for _ in range(a7_replacement.STRANGERS):
+            new.sms(b"hello")
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(max(0.0, a7_replacement.QUIET_S - (time.monotonic() - began)))
+        self._most(f"heartbeats after {a7_replacement.STRANGERS} more SMS that are no frame", new.heard() - heard, 1)
+        boot, seq = house.rows(
+            "SELECT boot, seq FROM presses WHERE unit_id = %s ORDER BY received_at DESC LIMIT 1", new.unit
+        )[0]
+        new.sms(new.down(messages.Receipt(items=[(boot, seq, 3)], time=int(time.time()))))
+        began = time.monotonic()
+        taken = await new.shows("taken", THROUGH_S)
+        self.checks.append(
+            Check("a receipt by SMS to the lamp (s)", round(time.monotonic() - began, 2), THROUGH_S, taken)
+        )
 
     async def _genuine(self) -> None:
         """A unit comes back with a clock of 1970 and counters out of its flash: a block of them is skipped."""
@@ -373,5 +411,5 @@ SCENARIO = Scenario(
     units=10,
     run=run,
     sabotages=SABOTAGES,
-    numbers={"frames": 1000},
+    numbers={"frames": 1000, "whole": 1},
 )

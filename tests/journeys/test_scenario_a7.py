@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from fleet.ingest import commands, notices, readings
+from fleet.ingest import commands, notices, presses, readings
+from fleet.pairing import decide
 from livlina.cli import app
-from sim.scenarios.a7_replay import SABOTAGES, applied
+from sim.scenarios.a7_replacement import IN_FIRMWARE
+from sim.scenarios.a7_sabotage import SABOTAGES, applied
 
 SMALL = ("--units", "3", "--set", "frames=50")
+WITHOUT_A_WHOLE_UNIT = (*SMALL, "--set", "whole=0")
+"""Real firmware behind a modem takes its time: it is in `make proof`."""
 
 NOTICED = {
     "no-counter-check": "jammed frames refused for their counter",
@@ -26,8 +30,16 @@ NOTICED = {
     "no-key-end": "frames under the old key refused (%)",
     "no-notice": "security notices for all this",
     "no-sim-check": "notices of a SIM in another modem",
+    "no-technician-task": "open tasks for technicians about it",
+    "press-key-forgotten": "cases opened by a clone that tells 1 presses again",
+    "no-token-revocation": "revocation to refusal of an API token (s)",
+    "active-without-a-press": "presses missing from its proof",
+    "sms-commands-obeyed": "commands by SMS that were obeyed",
+    "no-receipt-by-sms": "a receipt by SMS to the lamp (s)",
+    "sms-wakes-without-end": "heartbeats after 20 more SMS that are no frame",
 }
 """The check that must fail with each."""
+OF_THE_WHOLE_UNIT = {"active-without-a-press", *IN_FIRMWARE}
 
 
 def _run(*arguments: str) -> tuple[int, dict[str, Any]]:
@@ -41,7 +53,7 @@ def _failed(document: dict[str, Any]) -> set[str]:
 
 
 def test_it_passes() -> None:
-    status, document = _run(*SMALL, "--seed", "5")
+    status, document = _run(*WITHOUT_A_WHOLE_UNIT, "--seed", "5")
     assert (status, _failed(document), document["passed"]) == (0, set(), True)
 
 
@@ -53,7 +65,8 @@ def test_nothing_stays_sabotaged() -> None:
     def protections() -> tuple[object, ...]:
         return (
             readings.is_behind, readings.challenge_unproven, commands._verdict, notices.Notices.count,
-            readings.SQL["end_generations"], readings.SQL["notice_moves"],
+            readings.SQL["end_generations"], readings.SQL["notice_moves"], readings.note_moves, presses.press_of,
+            decide.done,
         )  # fmt: skip
 
     before = protections()
@@ -66,7 +79,8 @@ def test_nothing_stays_sabotaged() -> None:
 @pytest.mark.proof
 @pytest.mark.parametrize("sabotage", NOTICED)
 def test_a_sabotage_is_noticed(sabotage: str) -> None:
-    status, document = _run(*SMALL, "--sabotage", sabotage)
+    size = SMALL if sabotage in OF_THE_WHOLE_UNIT else WITHOUT_A_WHOLE_UNIT
+    status, document = _run(*size, "--sabotage", sabotage)
     assert status == 1
     assert NOTICED[sabotage] in _failed(document)
 
