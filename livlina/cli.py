@@ -15,7 +15,14 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from fleet.settings import Settings, SettingsError
-from livlina import centre_commands, field_commands, path_commands, routing_commands, unit_life_commands
+from livlina import (
+    centre_commands,
+    field_commands,
+    path_commands,
+    routing_commands,
+    security_commands,
+    unit_life_commands,
+)
 from livlina.api_commands import api_app
 from livlina.bulk_commands import fleet_app
 from livlina.centre_decode import centre_decode, centre_schema
@@ -51,6 +58,7 @@ app.add_typer(provision_app, name="provision")
 field_commands.register(app, unit_app)
 unit_life_commands.register(unit_app)
 path_commands.register(fleet_app)
+security_commands.register(app, unit_app)
 routing_commands.register(app, centre_app)
 centre_commands.register(centre_app)
 app.command()(scenario)

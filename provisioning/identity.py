@@ -144,9 +144,10 @@ def write_flash(
     `pendants` and what follows it are those of `Extras`. Raises IdentityError if the folder already holds an identity
     and `overwrite` is not set, or if a pipe has no address.
 
-    With `overwrite`, counters start again only when the secret is another one: the same key with counters from 0 would
-    use nonces twice. For the same reason the identity goes down before the counters; a cut between the
-    two leaves a unit without counters, which takes a fresh kid context.
+    With `overwrite`, counters start again only when the unit is another one: the same key with counters from 0 would
+    use nonces twice, and a boot number that comes again would make a press look like an old one. For the same reason
+    the identity goes down before the counters; a cut between the two leaves a unit without counters, which takes a
+    fresh kid context.
     """
     extras = Extras(pendants, timings, silent, off_duty_s, modem, sms_number)
     config = _config(profile, heartbeat_s, pipes, coap_addresses, mqtt_address) | extras.fields()
@@ -169,7 +170,50 @@ def write_flash(
             create_private(path, content)
         except FileExistsError:
             raise IdentityError(f"{folder} got another identity meanwhile; check who else writes there") from None
+    if held is not None and (folder / "counters").exists() and _unit_of(held) == identity.unit:
+        return
     replace(folder / "counters", cbor.encode({1: 0, 2: 0}), mode=0o600)
+
+
+def unit_in(folder: Path) -> int:
+    """The number of the unit whose flash this folder is. Raises IdentityError where it is none."""
+    return _held(folder)[0]
+
+
+def renew_identity(folder: Path, identity: Identity) -> None:
+    """Give the unit whose flash this folder is its next key generation. Everything else stays, and so do its counters:
+    the number of its boot is part of every press's key, and one that came again would be taken for an old press.
+
+    Raises IdentityError for a folder of another unit, a generation that is not above the unit's present one, or the
+    same secret.
+    """
+    unit, generation, secret = _held(folder)
+    if unit != identity.unit:
+        raise IdentityError(f"{folder} is the flash of unit {unit}, not of {identity.unit}; nothing was written")
+    if identity.generation <= generation or secrets.compare_digest(identity.secret16, secret):
+        raise IdentityError(
+            f"the unit has generation {generation}: generation {identity.generation} is no next one, or holds the "
+            "secret that it has; nothing was written"
+        )
+    content = cbor.encode({1: identity.unit, 2: identity.generation, 3: identity.secret16})
+    replace(folder / "identity.cbor", content, mode=0o600)
+
+
+def _unit_of(content: bytes) -> int | None:
+    try:
+        return int(cbor.decode(content)[1])
+    except (cbor.CborError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _held(folder: Path) -> tuple[int, int, bytes]:
+    try:
+        held = cbor.decode((folder / "identity.cbor").read_bytes())
+        return int(held[1]), int(held[2]), bytes(held[3])
+    except FileNotFoundError:
+        raise IdentityError(f"{folder} holds no unit's identity: name the folder that is its flash") from None
+    except (OSError, cbor.CborError, KeyError, TypeError, ValueError):
+        raise IdentityError(f"identity.cbor in {folder} cannot be read: provision the unit anew") from None
 
 
 def write_config(

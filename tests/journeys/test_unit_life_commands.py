@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from protocols.wire import cbor
 from tests.journeys.test_command_line import CommandLine
 
 
@@ -34,3 +35,16 @@ def test_a_unit_is_described_moved_on_and_revoked(installed: CommandLine) -> Non
     assert "no SIM card" in installed.refused("unit", "parts", "00000001", "--sim", "3=89460800000000000017")
     assert installed.json("unit", "revoke", "00000001")["registered"] == "revoked"
     assert installed.json("unit", "status", "00000001")["registered"] == "revoked"
+
+
+def test_new_keys_are_given_on_the_bench_and_doubt_is_said_by_hand(installed: CommandLine, data_folder: Path) -> None:
+    flash = data_folder / "flash"
+    before = cbor.decode((flash / "identity.cbor").read_bytes())
+    made = installed.json("unit", "rekey", "00000001", "--flash", str(flash))
+    after = cbor.decode((flash / "identity.cbor").read_bytes())
+    assert (made["generation"], after[2], after[1]) == (before[2] + 1, before[2] + 1, 1)
+    assert after[3] != before[3] and after[3].hex() not in str(made), "a secret on the terminal"
+    assert "holds no unit" in installed.refused("unit", "rekey", "00000001", "--flash", str(data_folder / "none"))
+    assert "not of 00000002" in installed.refused("unit", "rekey", "00000002", "--flash", str(flash))
+    assert installed.json("security", "notices") == {"notices": []}
+    assert installed.json("security", "restored")["keys"] == 2

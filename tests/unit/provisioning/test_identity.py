@@ -11,7 +11,16 @@ import pytest
 from firmware.core import profiles
 from protocols.wire import cbor
 from provisioning.ca import CertificateAuthority, UnitCertificate
-from provisioning.identity import Extras, Identity, IdentityError, make_identity, write_config, write_flash
+from provisioning.identity import (
+    Extras,
+    Identity,
+    IdentityError,
+    make_identity,
+    renew_identity,
+    unit_in,
+    write_config,
+    write_flash,
+)
 
 ROOT = Path(__file__).parents[3]
 READER = Path(__file__).with_name("read_flash.py")
@@ -87,7 +96,7 @@ def test_an_identity_is_never_overwritten_unless_told(tmp_path: Path) -> None:
     assert cbor.decode((tmp_path / "identity.cbor").read_bytes())[3] == second.secret16
 
 
-def test_counters_start_again_only_with_another_secret(tmp_path: Path) -> None:
+def test_counters_start_again_only_in_another_unit(tmp_path: Path) -> None:
     identity = make_identity(42)
     write_flash(tmp_path, identity, CERTIFICATE, b"ca", **BOTH)
     used = cbor.encode({1: 640, 2: 9})
@@ -96,7 +105,33 @@ def test_counters_start_again_only_with_another_secret(tmp_path: Path) -> None:
     assert (tmp_path / "ca.der").read_bytes() == b"new ca"
     assert (tmp_path / "counters").read_bytes() == used
     write_flash(tmp_path, make_identity(42, 2), CERTIFICATE, b"ca", **BOTH, overwrite=True)
+    assert (tmp_path / "counters").read_bytes() == used, "a boot number that comes again makes a press look old"
+    write_flash(tmp_path, make_identity(43), CERTIFICATE, b"ca", **BOTH, overwrite=True)
     assert cbor.decode((tmp_path / "counters").read_bytes()) == {1: 0, 2: 0}
+
+
+def test_new_keys_leave_everything_else_as_it_is(tmp_path: Path) -> None:
+    write_flash(tmp_path, make_identity(42), CERTIFICATE, b"ca", **BOTH)
+    (tmp_path / "counters").write_bytes(cbor.encode({1: 640, 2: 9}))
+    before = _contents(tmp_path)
+    renewed = make_identity(42, 2)
+    renew_identity(tmp_path, renewed)
+    after = _contents(tmp_path)
+    assert {name for name in before if before[name] != after[name]} == {"identity.cbor"}
+    assert cbor.decode(after["identity.cbor"]) == {1: 42, 2: 2, 3: renewed.secret16}
+    for wrong, words in (
+        (make_identity(43, 3), "flash of unit 42"),
+        (make_identity(42, 2), "no next one"),
+        (Identity(42, 3, renewed.secret16), "the secret that it has"),
+    ):
+        with pytest.raises(IdentityError, match=words):
+            renew_identity(tmp_path, wrong)
+    assert _contents(tmp_path) == after
+    with pytest.raises(IdentityError, match="holds no unit"):
+        renew_identity(tmp_path / "empty", renewed)
+    (tmp_path / "identity.cbor").write_bytes(b"\xff")
+    with pytest.raises(IdentityError, match="provision the unit anew"):
+        unit_in(tmp_path)
 
 
 @pytest.mark.parametrize(
