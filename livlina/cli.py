@@ -210,6 +210,21 @@ def municipality_add(
         show(add_municipality(settings_or_fail(), number, name), as_json)
 
 
+@municipality_app.command("positions")
+def municipality_positions(
+    number: Annotated[int, typer.Argument(min=1, max=LARGEST_NUMBER, help="Its number.")],
+    allowed: Annotated[
+        bool, typer.Argument(help="yes: alarm centres are told where a unit is, as from the start; no.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Say whether alarm centres are told where this municipality's units are."""
+    from livlina.municipality import let_positions_go
+
+    with one_sentence(ValueError, LookupError):
+        show(let_positions_go(settings_or_fail(), number, allowed), as_json)
+
+
 @unit_app.command("add")
 def unit_add(
     municipality: Annotated[

@@ -1,4 +1,4 @@
-"""``livlina municipality add``: a tenant."""
+"""``livlina municipality add``, ``municipality positions``: a tenant, and whether its units' positions leave it."""
 
 from __future__ import annotations
 
@@ -20,3 +20,15 @@ def add_municipality(settings: Settings, number: int, name: str) -> dict[str, An
 
     in_registry(settings, work)
     return {"municipality": number, "name": name}
+
+
+def let_positions_go(settings: Settings, number: int, allowed: bool) -> dict[str, Any]:
+    """Whether alarm centres are told where this municipality's units are. Raises LookupError for an unknown one."""
+
+    async def work(connection: Connection) -> None:
+        await registry.let_positions_go(connection, number, allowed)
+        action = "municipality.positions_go" if allowed else "municipality.positions_stay"
+        await note(connection, action, f"municipality:{number}", number)
+
+    in_registry(settings, work)
+    return {"municipality": number, "positions": allowed}

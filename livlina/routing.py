@@ -180,6 +180,10 @@ def _document(file: Path) -> dict[str, Any]:
     return found
 
 
+_NO_ALARMS = frozenset({"INFO", "STATUS"})
+"""What a centre is told about an alarm that it has."""
+
+
 def _references(path: Path) -> list[str]:
     """The references of a centre's log, new ones only: JSON lines with ``reference``, or one reference a line."""
     found = []
@@ -193,9 +197,10 @@ def _references(path: Path) -> list[str]:
             row = json.loads(line)
         except ValueError:
             raise ValueError(f"line {number} of {path} is no JSON") from None
-        if row.get("duplicate"):
+        alarm = row.get("alarm") if "alarm" in row else row
+        told = alarm.get("action") if isinstance(alarm, dict) else None
+        if row.get("duplicate") or told in _NO_ALARMS:
             continue
-        alarm = row.get("alarm")
         correlation = alarm.get("correlation") if isinstance(alarm, dict) else None
         reference = row.get("reference") or (correlation.get("reference") if isinstance(correlation, dict) else None)
         if isinstance(reference, str):

@@ -33,13 +33,15 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from protocols.centre.alarm import Alarm
+from protocols.centre.alarm import Action, Alarm
 from protocols.centre.sia_dc09.frame import FrameError, decode
 from protocols.centre.sia_dc09.receiver import AlarmReceived, Bad, Event, Heartbeat, Receiver, Seen, Verdict, dedupe_key
 
 READ_OCTETS = 65536
 REPEAT_WINDOW_S = 86_400.0
 """How long a repeat counts as one: longer than any outage that a demo or a scenario plays."""
+_ABOUT_A_KNOWN_ONE = frozenset({Action.STATUS, Action.INFO})
+"""News of an alarm that the centre has, such as where its unit is: no other alarm."""
 
 
 class Behaviour(StrEnum):
@@ -283,7 +285,7 @@ def _record(alarm: Alarm, event: AlarmReceived, at: datetime) -> Record:
         seq=event.frame.seq,
         reference=alarm.correlation.reference,
         category=alarm.category.value,
-        duplicate=event.duplicate,
+        duplicate=event.duplicate or alarm.action in _ABOUT_A_KNOWN_ONE,
         text="; ".join(text.value for text in alarm.text),
         raw=event.frame.raw.hex(),
     )

@@ -52,6 +52,7 @@ class Secret:
 
 _CA = Option("ca", "certificates", None, "authority that signed the centre's certificate; default the system's")
 _TLS_NAME = Option("tls_name", "word", None, "name in the centre's certificate; default its host")
+_POSITIONS = Option("positions", "flag", True, "where a unit is goes there behind its alarm")
 _PIN = Option("pin", "hash", None, "SHA-256 of the centre's certificate; then nothing else is believed")
 
 OPTIONS: dict[str, tuple[Option, ...]] = {
@@ -60,7 +61,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("transport", "choice", "tcp", "how it is carried", ("tcp", "tls", "udp")),
         Option("probe_account", "account", "00000000", "account of link tests"),
         Option("utf8", "flag", False, "the receiver reads UTF-8; without it accents are taken off"),
-        _CA, _TLS_NAME, _PIN,
+        _POSITIONS, _CA, _TLS_NAME, _PIN,
     ),
     "scaip": (
         Option("transport", "choice", "udp", "how it is carried", ("udp", "tcp", "tls")),
@@ -69,7 +70,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("username", "word", None, "our user in digest authentication; needs the secret"),
         Option("cid", "choice", "decimal10", "how a unit's number is written", ("decimal10", "decimal", "hex8")),
         Option("probe_cid", "word", "0000000000", "cid of heartbeats"),
-        _CA, _TLS_NAME,
+        _POSITIONS, _CA, _TLS_NAME,
     ),
     "sos_access": (
         Option("transport", "choice", "tls", "how it is carried", ("tls", "tcp")),
@@ -80,16 +81,17 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("ping_level", "choice", "180s", "service level: how often pings may come", tuple(PING_LEVELS)),
         Option("rotate_days", "number", 0, "days after which a new password is asked for; 0 never"),
         Option("zone", "zone", "UTC", "time zone of the times that are told"),
-        _CA, _TLS_NAME, _PIN,
+        _POSITIONS, _CA, _TLS_NAME, _PIN,
     ),
     "webhook": (
         Option("url", "url", None, "set by --to: where to POST"),
-        _CA,
+        _POSITIONS, _CA,
     ),
     "jsonl": (
         Option("file", "word", None, "set by --to: the file's name, before its date is put in"),
         Option("keep_days", "number", 90, "days after which a file is deleted; 0 never"),
         Option("max_mb", "number", 1024, "MiB that all files may hold, the oldest go first; 0 without end"),
+        _POSITIONS,
     ),
 }  # fmt: skip
 

@@ -8,7 +8,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from fleet.alarms.decide import DURESS, MAN_DOWN, MANUAL, NO_MOVEMENT, PULL_CORD, TEST, is_test
-from fleet.forwarding.model import Fate, Health, Outcome, Owed, Policy, Reconciliation, Sign, State, TroubleKind
+from fleet.forwarding.model import (
+    Fate,
+    Health,
+    Outcome,
+    Owed,
+    Policy,
+    Position,
+    Reconciliation,
+    Sign,
+    State,
+    TroubleKind,
+)
 
 BACK_OFF_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 REFUSED_AGAIN_S = 60.0
@@ -196,3 +207,25 @@ def told_age_s(owed: Owed) -> int:
 def occurred_at(owed: Owed) -> datetime:
     """When the centre is told it was pressed: by the unit's age where known, else when it came in."""
     return owed.pressed_at or owed.received_at
+
+
+def position_of(
+    data: Mapping[int, object], boot: int, seq: int, received_at: datetime, age_s: int | None
+) -> Position | None:
+    """The place in an event's data; None where there is none on Earth, as where a unit knows its cell alone.
+
+    When it was found is known where event and fix say their ages; the server's clock is what they are counted from.
+    """
+    latitude, longitude, fix_age = data.get(1), data.get(2), data.get(5)
+    if type(latitude) is not int or type(longitude) is not int:
+        return None
+    if abs(latitude) > 90 * _DEGREE or abs(longitude) > 180 * _DEGREE:
+        return None
+    fixed_at = None
+    if type(fix_age) is int and 0 <= fix_age + (age_s or 0) <= _OLDEST_FIX_S:
+        fixed_at = received_at - timedelta(seconds=fix_age + (age_s or 0))
+    return Position(boot, seq, latitude / _DEGREE, longitude / _DEGREE, received_at, fixed_at)
+
+
+_DEGREE = 10_000_000
+_OLDEST_FIX_S = 10 * 366 * 86_400

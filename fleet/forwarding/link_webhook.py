@@ -64,7 +64,10 @@ def _octets(document: object) -> bytes:
 
 
 def key_of(owed: Owed) -> str:
-    """What a repetition is known by: the press's reference. The minimal form is another message with its own."""
+    """What a repetition is known by: the press's reference. The minimal form, and where the unit is, are other messages
+    with keys of their own."""
+    if owed.position is not None:
+        return normalized(owed).id
     return f"{owed.key.reference}-minimal" if sends_minimal(owed) else owed.key.reference
 
 

@@ -24,8 +24,23 @@ class Centre:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """Where a unit said it is, in degrees (WGS 84): by its event (boot, seq), received when, found when."""
+
+    boot: int
+    seq: int
+    latitude: float
+    longitude: float
+    received_at: datetime
+    fixed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Owed:
-    """One press that one centre still has to be told. ``attempts`` counts the present one."""
+    """One press that one centre still has to be told. ``attempts`` counts the present one.
+
+    With ``position`` the centre has the press already, and is told where its unit is.
+    """
 
     outbox: int
     case: int
@@ -47,6 +62,7 @@ class Owed:
     presses: int
     test: bool = False
     reason: str = "route"
+    position: Position | None = None
 
 
 class Outcome(Enum):

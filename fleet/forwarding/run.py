@@ -12,6 +12,8 @@ from fleet.clock import Clock, SystemClock, pause
 from fleet.forwarding import store
 from fleet.forwarding.failover import Failover
 from fleet.forwarding.model import Centre, Policy
+from fleet.forwarding.positions import CHANNEL as POSITIONS
+from fleet.forwarding.positions import Positions
 from fleet.forwarding.worker import POLL_S, CentreLink, CentreWorker
 from fleet.loops import Loops
 from fleet.store.borrow import AWAY, borrow
@@ -44,6 +46,7 @@ class Forwarding:
         self._policy = policy or Policy()
         self._pool: Pool = make_pool(database_url, "forward", size=4)
         self._failover = Failover(self._pool, link_to, self._clock, self._policy)
+        self._positions = Positions(database_url, link_to, self._clock)
         self._workers: dict[Centre, tuple[CentreWorker, asyncio.Task[None]]] = {}
         self._gone = 0
         self._loops = Loops("forwarding")
@@ -56,13 +59,16 @@ class Forwarding:
     async def start(self) -> None:
         """Starts the loops; a database that is away at start is waited for."""
         await self._pool.open()
+        await self._positions.start()
         self._loops.start(self._listen())
         self._loops.start(self._follow_centres())
         self._loops.start(self._failover.run())
+        self._loops.start(self._positions.run())
 
     async def stop(self) -> None:
         """Ends the loops. What was claimed and not settled is due again when its lease has run out."""
         await self._loops.stop()
+        await self._positions.stop()
         await self._pool.close()
 
     async def watch(self) -> None:
@@ -75,6 +81,7 @@ class Forwarding:
                 async with borrow(self._pool) as connection:
                     configured = await store.centres(connection)
                 await self._failover.follow(configured)
+                self._positions.follow(configured)
             except AWAY as error:
                 log.warning("the database is away, centres are read again later: %s", type(error).__name__)
                 await pause(self._clock, POLL_S)
@@ -96,7 +103,11 @@ class Forwarding:
                     self._url, autocommit=True, connect_timeout=5
                 ) as connection:
                     await connection.execute("LISTEN livlina_outbox")
-                    async for _ in connection.notifies():
+                    await connection.execute(f"LISTEN {POSITIONS}".encode())
+                    async for notification in connection.notifies():
+                        if notification.channel == POSITIONS:
+                            self._positions.wake.set()
+                            continue
                         for worker, _task in self._workers.values():
                             worker.wake.set()
             except psycopg.Error as error:

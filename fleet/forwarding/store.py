@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -52,7 +52,7 @@ async def claim(
                 "longest_delay_s": LONGEST_DELAY_S,
             },
         )
-    return [_owed(row) for row in rows]
+    return [owed_of(row) for row in rows]
 
 
 async def release(connection: Connection, owed: Sequence[Owed]) -> None:
@@ -109,7 +109,8 @@ async def settle_failed(
         await announce_cases(connection)
 
 
-def _owed(row: dict[str, Any]) -> Owed:
+def owed_of(row: Mapping[str, Any]) -> Owed:
+    """A press that is owed, from its row."""
     return Owed(
         outbox=row["outbox_id"],
         case=row["case_id"],

@@ -203,6 +203,20 @@ FROM unnest(%(unit_id)s::bigint[], %(effect)s::text[], %(boot)s::bigint[], %(seq
             %(at)s::timestamptz[]) AS t(unit_id, effect, boot, seq, input, at)
 JOIN units u USING (unit_id);
 
+-- name: owe_positions
+-- Of units that tell where they are after an alarm or in a search; of others a position is kept and goes nowhere.
+WITH owed AS (
+    INSERT INTO case_positions (unit_id, boot, seq, municipality_id, received_at, about_boot, about_seq)
+    SELECT t.*
+    FROM unnest(%(unit_id)s::bigint[], %(boot)s::bigint[], %(seq)s::bigint[], %(municipality_id)s::int[],
+                %(received_at)s::timestamptz[], %(about_boot)s::bigint[], %(about_seq)s::bigint[])
+         AS t(unit_id, boot, seq, municipality_id, received_at, about_boot, about_seq)
+    JOIN units u USING (unit_id) WHERE u.unit_type IN ('personal', 'tracker')
+    ON CONFLICT DO NOTHING
+    RETURNING unit_id
+)
+SELECT pg_notify('livlina_positions', '') FROM owed LIMIT 1;
+
 -- name: claim_effect
 SELECT effect_id, unit_id, effect, boot, seq, input, at FROM case_effects
 WHERE failed_at IS NULL OR failed_at <= %(before)s

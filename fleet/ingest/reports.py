@@ -37,6 +37,8 @@ async def note_reports(connection: Connection, fresh: Sequence[Arrived], *, at: 
     answers = [_answer_of(item) for item in fresh if isinstance(item.opened.message, Answer)]
     if flags:
         await note_flags(connection, flags)
+    if any(event.kind == messages.EVENT_POSITION for event in events):
+        await _owe_positions(connection, fresh)
     counting = await note_events(connection, events) if events else []
     verdicts = await commands.settle(connection, answers, at=at) if answers else []
     return await _owe_cases(connection, counting, verdicts, at)
@@ -84,6 +86,28 @@ def _answer_of(arrived: Arrived) -> Answered:
     # A unit that has lost its counters has lost its journal too: it cannot deny what it made before.
     remembers = arrived.opened.kid_context is None
     return Answered(arrived.opened.keys.unit, answer.number, answer.result, answer.data or {}, remembers)
+
+
+async def _owe_positions(connection: Connection, fresh: Sequence[Arrived]) -> None:
+    """A position is owed to the centre that has the case (`fleet.forwarding.positions`): a row, in this transaction.
+
+    No case is looked for here and no lock taken: the press may still be on its way.
+    """
+    told = [item for item in fresh if isinstance(item.opened.message, Event) and _is_position(item.opened.message)]
+    columns: dict[str, Any] = {
+        "unit_id": [item.opened.keys.unit for item in told],
+        "boot": [item.opened.message.boot for item in told],
+        "seq": [item.opened.message.seq for item in told],
+        "municipality_id": [item.opened.keys.municipality for item in told],
+        "received_at": [item.at for item in told],
+        "about_boot": [item.opened.message.about_boot for item in told],
+        "about_seq": [item.opened.message.about_seq for item in told],
+    }
+    await connection.execute(SQL["owe_positions"], columns)
+
+
+def _is_position(event: Event) -> bool:
+    return event.kind == messages.EVENT_POSITION
 
 
 async def _owe_cases(

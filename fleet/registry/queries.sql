@@ -4,6 +4,10 @@
 INSERT INTO municipalities (municipality_id, name) VALUES (%(municipality_id)s, %(name)s)
 ON CONFLICT (municipality_id) DO UPDATE SET name = excluded.name;
 
+-- name: let_positions_go
+UPDATE municipalities SET positions_to_centres = %(allowed)s WHERE municipality_id = %(municipality_id)s
+RETURNING municipality_id;
+
 -- name: known_municipalities
 SELECT municipality_id FROM municipalities WHERE municipality_id > 0;
 

@@ -40,6 +40,13 @@ async def add_municipality(connection: Connection, municipality: int, name: str)
     await connection.execute(SQL["add_municipality"], {"municipality_id": municipality, "name": name})
 
 
+async def let_positions_go(connection: Connection, municipality: int, allowed: bool) -> None:
+    """Whether alarm centres are told where its units are. Raises LookupError for one that is not known."""
+    values = {"municipality_id": municipality, "allowed": allowed}
+    if not await fetch_all(connection, SQL["let_positions_go"], values):
+        raise LookupError(f"there is no municipality {municipality}: livlina municipality add makes one")
+
+
 async def known_municipalities(connection: Connection) -> set[int]:
     """The numbers of all municipalities, the installation itself left out."""
     return {row["municipality_id"] for row in await fetch_all(connection, SQL["known_municipalities"])}

@@ -52,6 +52,8 @@ def test_an_installation_is_set_up_by_commands(livlina: CommandLine, data_folder
     assert livlina.json("migrate")["applied"] == [migration.name for migration in shipped()]
     assert livlina.json("migrate")["applied"] == []
     assert livlina.json("municipality", "add", "1290", "Kristianstad") == {"municipality": 1290, "name": "Kristianstad"}
+    for typed, allowed in (("no", False), ("yes", True)):
+        assert livlina.json("municipality", "positions", "1290", typed) == {"municipality": 1290, "positions": allowed}
     made = livlina.json("operator", "add", "anna", "--municipality", "1290")
     assert len(made["password"]) >= 16
     assert livlina.json("centre", "add", "A", "--to", "127.0.0.1:9999", "--municipality", "1290")["protocol"] == "dc09"
@@ -68,6 +70,7 @@ def test_an_installation_is_set_up_by_commands(livlina: CommandLine, data_folder
     taken = ("unit", "add", "--municipality", "1290", "--number", "1", "--flash", str(data_folder / "c"))
     assert "registered already" in livlina.refused(*taken)
     assert "livlina municipality add" in livlina.refused("operator", "add", "bo", "--municipality", "9")
+    assert "livlina municipality add" in livlina.refused("municipality", "positions", "9", "no")
     assert "HOST:PORT" in livlina.refused("centre", "add", "B", "--to", "nowhere", "--municipality", "1290")
     assert "no unit type" in livlina.refused(
         "unit", "add", "--municipality", "1290", "--type", "toaster", "--flash", str(data_folder / "d")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 
 from firmware.core import profiles
 from livlina.gateway import add_gateway
+from protocols.centre.sia_dc09.frame import decode
+from protocols.centre.sia_dc09.position import read as read_position
 from protocols.wire import cbor, messages
 from sim.house import House, Ports
 from sim.modem.scenario import Gnss, Scenario, Step, load
@@ -81,7 +84,7 @@ def test_a_press_on_a_card_whose_network_is_gone_is_stored_by_the_other(data_fol
     asyncio.run(journey())
 
 
-def test_where_staff_are_follows_their_alarm_into_the_database(data_folder: Path) -> None:
+def test_where_staff_are_follows_their_alarm_to_the_centre(data_folder: Path) -> None:
     async def journey() -> None:
         receiver = Gnss(first_ms=300)
         house = House(
@@ -106,6 +109,13 @@ def test_where_staff_are_follows_their_alarm_into_the_database(data_folder: Path
             degrees = (float(receiver.latitude), float(receiver.longitude))
             assert (found[1] / 1e7, found[2] / 1e7) == pytest.approx(degrees)
             assert ask(house, "SELECT state FROM cases") == [("open",)], "while the case is open"
+            # And behind the alarm to the centre, as news of the press that it has.
+            await until(house, "SELECT delivered_at IS NOT NULL FROM position_outbox", lambda rows: (True,) in rows)
+            alarm, news, *_ = [json.loads(line) for line in house.centre_log.read_text().splitlines()]
+            assert (alarm["duplicate"], news["duplicate"]) == (False, True)
+            assert news["reference"] == alarm["reference"] == f"00000001-{boot}-{seq}"
+            place = read_position(dict(decode(bytes.fromhex(news["raw"])).xdata))
+            assert place is not None and (place.lat, place.lon) == pytest.approx(degrees, abs=0.0001)
 
     asyncio.run(journey())
 

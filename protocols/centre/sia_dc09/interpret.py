@@ -190,10 +190,13 @@ def _alarm(base: Alarm, said: _Said, texts: tuple[str, ...], alarm_id: str) -> A
     correlation = base.correlation
     if correlation.reference is None and aside.reference is not None:
         correlation = replace(correlation, reference=aside.reference)
+    action = said.action
+    if action is Action.NEW and correlation.reference is not None and _is_old(said):
+        action = Action.STATUS
     return replace(
         base,
         id=alarm_id,
-        action=said.action,
+        action=action,
         category=said.category,
         correlation=correlation,
         native=said.native,
@@ -203,3 +206,9 @@ def _alarm(base: Alarm, said: _Said, texts: tuple[str, ...], alarm_id: str) -> A
         text=base.text + more,
         extra={**base.extra, **{f"modifier_{name}": value for name, value in said.modifiers}},
     )
+
+
+def _is_old(said: _Said) -> bool:
+    """Whether an event stands in a block of old ones. Of our own frames that is news about an alarm which the centre
+    has; a panel of somebody else may put what it could not send before there, and then a person must look at it."""
+    return any(native.scheme == "dcs" and native.qualifier == "O" for native in said.native)

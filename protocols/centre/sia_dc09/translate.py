@@ -107,7 +107,15 @@ def _dcs(alarm: Alarm, account: str, minimal: bool, keep_reference: bool, lossy:
         else:
             lossy.append("correlation.reference")
     modifiers = () if minimal else _modifiers(alarm)
-    return data.compose(account, data.Event("N", code, _address(alarm, lossy), modifiers, text))
+    return data.compose(
+        account, data.Event("O" if _of_old(alarm) else "N", code, _address(alarm, lossy), modifiers, text)
+    )
+
+
+def _of_old(alarm: Alarm) -> bool:
+    """Whether the frame speaks of what the centre has been told already: it must not be shown as another alarm."""
+    known = alarm.category is not Category.OTHER and alarm.mode is Mode.LIVE
+    return known and alarm.action in {Action.STATUS, Action.INFO}
 
 
 def _contact_id(alarm: Alarm, account: str, minimal: bool, lossy: list[str]) -> str:
@@ -144,7 +152,7 @@ def _cid_event(alarm: Alarm, lossy: list[str]) -> tuple[str, str]:
     event = cid.SENT[category]
     if category is Category.BATTERY_LOW and alarm.device.component not in {None, "0"}:
         event = cid.BATTERY_OF_PENDANT
-    qualifier = cid.qualifier(alarm.action)
+    qualifier = cid.STILL if _of_old(alarm) else cid.qualifier(alarm.action)
     read_category, read_action = cid.read(cid.Contact(qualifier, event, "00", "000"))
     if read_category is not alarm.category:
         lossy.append("category")

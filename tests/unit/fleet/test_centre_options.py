@@ -128,12 +128,16 @@ def test_the_documented_tables_are_those_of_the_code() -> None:
         section = text.split(f"\n## {protocol}\n")[1].split("\n## ")[0]
         rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", section, re.MULTILINE)
         wanted = [
-            (one.name, "" if one.default is None else f"`{'no' if one.default is False else one.default}`", words(one))
+            (one.name, "" if one.default is None else f"`{shown(one.default)}`", words(one))
             for one in options
             if one.name not in ("url", "file")
         ]
         assert rows == wanted
         assert f"Secret: {SECRETS[protocol].meaning}." in section
+
+
+def shown(default: object) -> object:
+    return {"True": "yes", "False": "no"}.get(str(default), default)
 
 
 def words(option: object) -> str:
