@@ -119,7 +119,7 @@ test: test-setup ## everything, in less than ten minutes on two cores
 
 proof: setup $(VENV)/.test ## every full-size figure that the documents promise, as one table
 	@$(BIN)/python -m bench.proof
-	$(BIN)/python -m pytest -q -s -m proof tests
+	$(BIN)/python -m pytest -q -s -m "proof or hypothesis" --full-size tests
 
 bench: setup $(VENV)/.test ## what the codec costs a call on both engines, and what the front doors carry
 	@for engine in $(BIN)/python "$${MICROPYTHON:-$(BIN)/micropython} -X heapsize=100wK"; do

@@ -10,10 +10,11 @@ import tempfile
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from sim.firmware_build import BUILDS
-from tests import ports
+from tests import ports, sizes
 from tests.database import end_shared_cluster
 
 ENDING_S = 120.0
@@ -38,14 +39,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Shares:
     return Shares(config, log)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full-size", action="store_true", help="properties with all their examples, drawn anew")
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("house")
     ports.keep_to_own_share()
     if BUILDS not in os.environ:
         # Inherited by workers and by every process of a test.
         os.environ[BUILDS] = config.stash[_builds] = tempfile.mkdtemp(prefix="livlina-builds-")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.option.full_size:
+        sizes.lessen(items)
+
     def place(item: pytest.Item) -> int:
         folder = item.nodeid.split("/")[1]
         return FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet.store.embedded_postgres import EmbeddedPostgres
 from sim.house import House, Ports
 
 
@@ -20,6 +21,17 @@ def data_folder() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def running_database(data_folder: Path) -> Iterator[Path]:
+    """The data folder, with its PostgreSQL running: a command shares it, and need not start and stop one of its own."""
+    postgres = EmbeddedPostgres(data_folder)
+    postgres.start()
+    try:
+        yield data_folder
+    finally:
+        postgres.stop()
 
 
 @asynccontextmanager

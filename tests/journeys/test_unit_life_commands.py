@@ -11,11 +11,11 @@ from tests.journeys.test_command_line import CommandLine
 
 
 @pytest.fixture
-def installed(data_folder: Path) -> CommandLine:
+def installed(running_database: Path) -> CommandLine:
     """An installation with a unit 00000001."""
-    livlina = CommandLine(data_folder)
+    livlina = CommandLine(running_database, here=True)
     livlina.json("municipality", "add", "1290", "Kristianstad")
-    livlina.json("unit", "add", "--municipality", "1290", "--flash", str(data_folder / "flash"))
+    livlina.json("unit", "add", "--municipality", "1290", "--flash", str(running_database / "flash"))
     return livlina
 
 
