@@ -1,4 +1,5 @@
-"""What is shipped on a unit: these files, compiled by mpy-cross, and nothing else. Read by builders, not shipped."""
+"""What is shipped on a unit: these files, linked into `GROUPS` and compiled by mpy-cross, and nothing else. Read by
+builders, not shipped."""
 
 _WIRE = ("cbor", "ccm", "seal", "messages", "coap", "coap_client", "mqtt", "mqtt_client", "courier")
 _CORE = (
@@ -81,3 +82,22 @@ FILES = (
     + tuple(["firmware/modem/" + name + ".py" for name in _MODEM])
     + ("firmware/ports/uart.py",)
 )
+
+GROUPS = {
+    "firmware.main": ("firmware.main", "firmware.ports.sensors"),
+    "firmware.rest": ("firmware.repose",),
+    "firmware.pendants": ("firmware.core.pendants", "firmware.ports.ble"),
+    "firmware.coap": ("protocols.wire.coap_client", "firmware.ports.udp"),
+    "firmware.mqtt": ("protocols.wire.mqtt_client", "firmware.ports.mqtt", "firmware.ports.tls"),
+    "firmware.cellular": ("firmware.core.sim_choice", "firmware.modem.bearer", "firmware.ports.uart"),
+    "firmware.stream": ("firmware.modem.stream",),
+    "firmware.sms": ("firmware.modem.sms",),
+    "firmware.dialect": ("firmware.modem.dialect",),
+    "firmware.bg95": ("firmware.modem.bg95",),
+    "firmware.sim7080g": ("firmware.modem.sim7080g",),
+    "firmware.gm02s": ("firmware.modem.gm02s",),
+}
+"""What is loaded together, by the name of the module that it becomes (provisioning/linking.py): whatever these files
+import at their top, and no group before theirs holds. A unit loads the groups that it uses."""
+PUBLIC = (("firmware.main", "run"),)
+"""What is called from outside by its name."""

@@ -1,15 +1,23 @@
 """Edits of a source text that keep its lines where they are, and a check that they did what they were meant to.
 
-Statements go and names give way to literals; everything else stays byte for byte, so a traceback's line numbers are
-those of the source. The same edits are made on the syntax tree, and both must come out alike.
+Statements go or become others, expressions and names give way to others; everything else stays byte for byte, so a
+traceback's line numbers are those of the source. The same edits are made on the syntax tree, and both must come out
+alike.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from typing import Any
 
 Literal = int | bool | str | bytes | tuple | None  # type: ignore[type-arg]
+Named = (
+    ast.Name | ast.Attribute | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.arg | ast.keyword
+)
+"""Nodes of which the name alone can be changed."""
+_FIELD = {ast.Name: "id", ast.Attribute: "attr", ast.arg: "arg", ast.keyword: "arg"}
+_DEFINED = re.compile(rb"(?:async\s+def|def|class)\s+")
 
 
 class RewriteError(Exception):
@@ -26,18 +34,27 @@ class Edits:
         for line in self._data.splitlines(keepends=True):
             self._starts.append(self._starts[-1] + len(line))
         self._spans: list[tuple[int, int, bytes]] = []
-        self._literals: dict[int, Literal] = {}
-        self._dropped: dict[int, list[ast.alias]] = {}
+        self._expressions: dict[int, str] = {}
+        self._statements: dict[int, str] = {}
+        self._names: dict[int, str] = {}
 
     def replace(self, node: ast.expr, value: Literal) -> None:
         """Write a literal where this expression stands."""
-        self._literals[id(node)] = value
-        self._edit(node, _literal(value))
+        self.put(node, _literal(value))
+
+    def put(self, node: ast.expr, text: str) -> None:
+        """Write another expression where this one stands."""
+        self._expressions[id(node)] = text
+        self._edit(node, text)
 
     def drop(self, statement: ast.stmt) -> None:
         """Take a statement away."""
-        self._dropped[id(statement)] = []
-        self._edit(statement, "pass")
+        self.become(statement, "pass")
+
+    def become(self, statement: ast.stmt, text: str) -> None:
+        """Write other statements, on one line, where this one stands."""
+        self._statements[id(statement)] = text
+        self._edit(statement, text)
 
     def drop_names(self, statement: ast.Import | ast.ImportFrom, names: set[str]) -> None:
         """Take names away that an import binds, and the import with the last of them."""
@@ -45,16 +62,34 @@ class Edits:
         if not left:
             self.drop(statement)
             return
-        self._dropped[id(statement)] = left
         listed = ", ".join(one.name + (f" as {one.asname}" if one.asname else "") for one in left)
         front = f"from {statement.module} import " if isinstance(statement, ast.ImportFrom) else "import "
-        self._edit(statement, front + listed)
+        self.become(statement, front + listed)
+
+    def rename(self, node: Named, new: str) -> None:
+        """Give this node another name: what it reads, sets, defines or passes."""
+        self._names[id(node)] = new
+        old = getattr(node, _FIELD.get(type(node), "name")).encode()
+        if isinstance(node, ast.Attribute):
+            end = self._at(node.end_lineno, node.end_col_offset)
+            start = end - len(old)
+        else:
+            start = self._at(node.lineno, node.col_offset)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                defined = _DEFINED.match(self._data, start)
+                start = start if defined is None else defined.end()
+            end = start + len(old)
+        if self._data[start:end] != old:
+            raise RewriteError(f"line {node.lineno}: {old.decode()} does not stand where it should")
+        self._spans.append((start, end, new.encode()))
+
+    def _at(self, line: int | None, column: int | None) -> int:
+        assert line is not None and column is not None
+        return self._starts[line - 1] + column
 
     def _edit(self, node: ast.stmt | ast.expr, new: str) -> None:
-        assert node.end_lineno is not None and node.end_col_offset is not None
-        start = self._starts[node.lineno - 1] + node.col_offset
-        end = self._starts[node.end_lineno - 1] + node.end_col_offset
-        self._spans.append((start, end, new.encode()))
+        start = self._at(node.lineno, node.col_offset)
+        self._spans.append((start, self._at(node.end_lineno, node.end_col_offset), new.encode()))
 
     def text(self) -> str:
         """The edited text. Raises RewriteError if it is not what the edits make of the tree."""
@@ -78,7 +113,7 @@ class Edits:
         return b"\n" * lost if self._data[end : end + 1] in (b"\n", b"") else b" \\\n" * lost
 
     def _verify(self, text: str) -> None:
-        expected = _Editor(self._literals, self._dropped).visit(self._tree)
+        expected = _Editor(self._expressions, self._statements, self._names).visit(self._tree)
         if ast.dump(ast.parse(text)) != ast.dump(expected):
             raise RewriteError("the edited text means something else than the edits")
         if text.count("\n") != self._data.count(b"\n"):
@@ -88,21 +123,24 @@ class Edits:
 class _Editor(ast.NodeTransformer):
     """The same edits on the tree."""
 
-    def __init__(self, literals: dict[int, Literal], dropped: dict[int, list[ast.alias]]) -> None:
-        self._literals = literals
-        self._dropped = dropped
+    def __init__(self, expressions: dict[int, str], statements: dict[int, str], names: dict[int, str]) -> None:
+        self._expressions = expressions
+        self._statements = statements
+        self._names = names
 
     def visit(self, node: ast.AST) -> Any:
-        if id(node) in self._literals:
-            return ast.parse(_literal(self._literals[id(node)]), mode="eval").body
-        if id(node) in self._dropped:
-            left = self._dropped[id(node)]
-            if not left:
-                return ast.Pass()
-            if isinstance(node, ast.ImportFrom):
-                return ast.ImportFrom(node.module, left, node.level)
-            return ast.Import(left)
-        return self.generic_visit(node)
+        if id(node) in self._expressions:
+            made = ast.parse(self._expressions[id(node)], mode="eval").body
+            if isinstance(made, ast.Name | ast.Attribute) and isinstance(node, ast.Name | ast.Attribute):
+                made.ctx = node.ctx
+            return made
+        if id(node) in self._statements:
+            return ast.parse(self._statements[id(node)]).body
+        new = self._names.get(id(node))
+        node = self.generic_visit(node)
+        if new is not None:
+            setattr(node, _FIELD.get(type(node), "name"), new)
+        return node
 
 
 def _literal(value: Literal) -> str:

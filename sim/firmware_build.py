@@ -1,10 +1,11 @@
 """Builds the firmware and its protocols as they are shipped: the bytes that run in the sim are the shipped bytes.
 
-`build_firmware(target)` gives a folder with `firmware/` and `protocols/wire/` as listed in firmware/manifest.py, and
-`shims/` with the simulated board; constants are folded first (provisioning.folding). `IMAGE` in it is all of that as a
-ROMFS image. `command` runs code with that image in place of a board's flash, on a unit's heap (sim/romfs.py).
+`build_firmware(target)` gives a folder with the groups of firmware/manifest.py in `firmware/`, and `shims/` with the
+simulated board; constants are folded first (provisioning.folding), names shortened (provisioning.shortening) and the
+modules of a group linked into one (provisioning.linking). `IMAGE` in it is all of that as a ROMFS image. `command` runs
+code with that image in place of a board's flash, on a unit's heap (sim/romfs.py).
 
-Tests put modules of their own `beside` the firmware: they are folded with it, and never change its bytes. Sources go
+Tests put modules of their own `beside` the firmware: they are changed with it, and never change its bytes. Sources go
 into the image instead of bytecode when the interpreter reads another .mpy version than the cross compiler writes.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -20,20 +22,25 @@ import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from firmware.manifest import FILES
+from firmware.manifest import FILES, GROUPS, PUBLIC
 from provisioning.folding import FoldError, fold
+from provisioning.linking import LinkError, link
 from provisioning.romfs import image
+from provisioning.shortening import ShortenError, shorten
 from sim import romfs
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIMS = Path(__file__).resolve().parent / "shims"
+_STEPS = ("folding", "linking", "module_names", "rewriting", "romfs", "scopes", "shortening")
 _TOOLS = (
     Path(__file__),
-    *(ROOT / "provisioning" / f"{name}.py" for name in ("folding", "module_names", "rewriting", "romfs")),
+    *(ROOT / "provisioning" / f"{name}.py" for name in _STEPS),
 )
 IMAGE = "image.romfs"
 BUILDS = "LIVLINA_BUILDS"
 """The environment variable that names one folder for the builds of many programs, in place of each one's own."""
+LINES = "lines.json"
+"""Where the lines of a linked module come from, for `python -m provisioning.where`."""
 HEAP_KB = 150
 """A unit's heap. On a machine with longer words the same objects take as much more, and so much more is given."""
 SOURCES_KB = 4096
@@ -95,18 +102,25 @@ def _sources(beside: Collection[Path], instead: Mapping[str, str]) -> list[dict[
     return [shipped, shims, {_guest(path): path.read_text() for path in sorted(beside)}]
 
 
-def _folded(sources: list[dict[str, str]], variables: Collection[tuple[str, str]]) -> dict[str, str]:
-    """Folded texts by their path in the build, without suffix."""
+def _linked(
+    sources: list[dict[str, str]], variables: Collection[tuple[str, str]]
+) -> tuple[dict[str, str], dict[str, list[tuple[int, str]]]]:
+    """Folded and linked texts by their path in the build, without suffix; where the lines of the groups come from."""
     shipped, shims, guests = sources
     try:
         made = fold(shipped, {**{f"shims.{name}": text for name, text in shims.items()}, **guests}, (), variables)
-        guests = {name: made[name] for name in guests}
-        board = fold({name: made[f"shims.{name}"] for name in shims}, guests, public=_OPEN)
-    except FoldError as error:
+        program = shorten(
+            {name: made[name] for name in shipped}, {name: made[name] for name in guests}, shims.values()
+        )
+        beside = {name: program.pop(name) for name in guests}
+        linked = link(program, GROUPS, PUBLIC, beside)
+        board = fold({name: made[f"shims.{name}"] for name in shims}, linked.companions, public=_OPEN)
+    except (FoldError, LinkError, ShortenError) as error:
         raise BuildError(str(error)) from error
-    texts = {name.replace(".", "/"): made[name] for name in shipped}
+    texts = {name.replace(".", "/"): text for name, text in linked.groups.items()}
     texts |= {f"shims/{name}": board[name] for name in shims}
-    return texts | {name.replace(".", "/") if "." in name else f"beside/{name}": board[name] for name in guests}
+    texts |= {name.replace(".", "/") if "." in name else f"beside/{name}": board[name] for name in guests}
+    return texts, linked.lines
 
 
 def _digest(sources: list[dict[str, str]], kind: str) -> str:
@@ -153,7 +167,7 @@ def build_firmware(
     made = Path(os.environ.get(BUILDS) or target).absolute() / _digest(sources, f"{bytecode} {sorted(variables)}")[:16]
     if made.exists():
         return made
-    texts = _folded(sources, variables)
+    texts, lines = _linked(sources, variables)
     made.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=made.parent, prefix=".new.") as folder:
         new = Path(folder) / "build"
@@ -164,6 +178,7 @@ def build_firmware(
             else:
                 (new / f"{name}.py").write_text(text)
         (new / IMAGE).write_bytes(image(new))
+        (new / LINES).write_text(json.dumps(lines))
         with contextlib.suppress(OSError):
             new.rename(made)
     if not made.exists():
@@ -194,6 +209,11 @@ def environment(build: Path) -> dict[str, str]:
     return {"MICROPYPATH": romfs.SEARCH_PATH, romfs.VARIABLE: str(build / IMAGE)}
 
 
+def group_files() -> list[str]:
+    """The files that the shipped ones become, relative to a build, without suffix."""
+    return [name.replace(".", "/") for name in GROUPS]
+
+
 def shipped_bytes(build: Path) -> int:
     """Bytes of the compiled firmware and protocols in a build, without the simulated board."""
-    return sum((build / name).with_suffix(".mpy").stat().st_size for name in set(FILES))
+    return sum((build / name).with_suffix(".mpy").stat().st_size for name in group_files())

@@ -154,9 +154,11 @@ ENDED = Ended()
 def boot(flash, size, emergency=True):
     """A unit with a ballast of so many bytes, and what its tasks fail with."""
     asyncio.new_event_loop()
-    main.Ballast = lambda: ballast.Ballast(size)
+    # In a linked unit the two names are one.
+    whole = ballast.Ballast
+    main.Ballast = lambda: whole(size)
     driver = main.build(flash, 0)
-    main.Ballast = ballast.Ballast
+    main.Ballast = whole
     if not emergency:
         driver._journal.emergency = lambda boot, seq, kind, code: False
     return driver
