@@ -333,7 +333,9 @@ class _Linker:
             for alias in statement.names:
                 bound = alias.asname or alias.name.partition(".")[0]
                 what: tuple[str, str | None] = (
-                    (statement.module or "", alias.name) if isinstance(statement, ast.ImportFrom) else (alias.name, None)
+                    (statement.module or "", alias.name)
+                    if isinstance(statement, ast.ImportFrom)
+                    else (alias.name, None)
                 )
                 found = self._follow(what, 1, ())
                 if found is None:

@@ -12,9 +12,7 @@ import re
 from typing import Any
 
 Literal = int | bool | str | bytes | tuple | None  # type: ignore[type-arg]
-Named = (
-    ast.Name | ast.Attribute | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.arg | ast.keyword
-)
+Named = ast.Name | ast.Attribute | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.arg | ast.keyword
 """Nodes of which the name alone can be changed."""
 _FIELD = {ast.Name: "id", ast.Attribute: "attr", ast.arg: "arg", ast.keyword: "arg"}
 _DEFINED = re.compile(rb"(?:async\s+def|def|class)\s+")

@@ -254,4 +254,9 @@ def _arguments(one: ast.arguments) -> Iterator[ast.arg]:
 
 
 def _is_false(test: ast.expr) -> bool:
-    return isinstance(test, ast.Constant) and test.value is False or isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
+    return (
+        isinstance(test, ast.Constant)
+        and test.value is False
+        or isinstance(test, ast.Name)
+        and test.id == "TYPE_CHECKING"
+    )

@@ -75,8 +75,7 @@ def shorten(
     for name, module in modules.items():
         attributes.apply(edits[name], module)
     for name, module in guests.items():
-        attributes.check(name, module)
-        attributes.apply(edits[name], module)
+        attributes.apply(edits[name], module, attributes.check(name, module))
     _Parameters(modules).apply(edits)
     return {name: edit.text() for name, edit in edits.items()}
 
@@ -181,37 +180,51 @@ class _Attributes:
                 used[one].add(new[name])
         return new
 
-    def check(self, name: str, module: _Module) -> None:
-        """Raises ShortenError for a companion that could not be changed."""
+    def check(self, name: str, module: _Module) -> set[str]:
+        """The names that a companion keeps. Raises ShortenError for one that could not be changed."""
         scopes = module.scopes
         spelled = scopes.texts & self._new.keys()
         if spelled:
-            raise ShortenError(f"{name} names {min(spelled)} by a text: give it no underscore, or take it as an attribute")
+            raise ShortenError(
+                f"{name} names {min(spelled)} by a text: give it no underscore, or take it as an attribute"
+            )
         mine: dict[Scope, set[str]] = {scope: set(scope.bound) for scope in scopes.every if scope.kind == "class"}
         for attribute, scope in scopes.selves:
             mine[scope].add(attribute.attr)
+        own = {id(attribute) for attribute, _ in scopes.selves}
+        shared = {one.attr for one in scopes.attributes if id(one) not in own}
+        kept: set[str] = set()
+        for names in mine.values():
+            if self._collides(names, kept):
+                # Its own affair, as long as nobody takes them of anything else.
+                kept |= names - shared
         for scope, names in mine.items():
-            if len({self._new.get(one, one) for one in names}) < len(names):
+            if self._collides(names, kept):
                 assert isinstance(scope.node, ast.ClassDef)
                 raise ShortenError(f"{name}: two attributes of {scope.node.name} would be one; call one otherwise")
         for attribute in scopes.attributes:
-            if attribute.attr in self._new and id(attribute) in scopes.loose:
+            if attribute.attr in self._new.keys() - kept and id(attribute) in scopes.loose:
                 raise ShortenError(f"{name}, line {attribute.lineno}: read {attribute.attr} outside of the f-string")
+        return kept
 
-    def apply(self, edits: Edits, module: _Module) -> None:
-        """Give what a module uses and binds its new name."""
+    def _collides(self, names: set[str], kept: set[str]) -> bool:
+        return len({one if one in kept else self._new.get(one, one) for one in names}) < len(names)
+
+    def apply(self, edits: Edits, module: _Module, kept: Collection[str] = ()) -> None:
+        """Give what a module uses and binds its new name, but for what is kept."""
+        new = {old: name for old, name in self._new.items() if old not in kept}
         for attribute in module.scopes.attributes:
-            if attribute.attr in self._new:
-                edits.rename(attribute, self._new[attribute.attr])
+            if attribute.attr in new:
+                edits.rename(attribute, new[attribute.attr])
         for scope in module.scopes.every:
             for name, binders in scope.bound.items() if scope.kind == "class" else ():
-                for node in binders if name in self._new else ():
+                for node in binders if name in new else ():
                     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                        edits.rename(node, self._new[name])
+                        edits.rename(node, new[name])
         for use in module.scopes.uses:
             owner = use.scope.owner(use.name)
-            if owner is not None and owner.kind == "class" and use.name in self._new:
-                edits.rename(use.parts[0], self._new[use.name])
+            if owner is not None and owner.kind == "class" and use.name in new:
+                edits.rename(use.parts[0], new[use.name])
 
 
 class _Parameters:

@@ -27,6 +27,7 @@ from provisioning.folding import FoldError, fold
 from provisioning.linking import LinkError, link
 from provisioning.romfs import image
 from provisioning.shortening import ShortenError, shorten
+from provisioning.where import LINES
 from sim import romfs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,9 +110,7 @@ def _linked(
     shipped, shims, guests = sources
     try:
         made = fold(shipped, {**{f"shims.{name}": text for name, text in shims.items()}, **guests}, (), variables)
-        program = shorten(
-            {name: made[name] for name in shipped}, {name: made[name] for name in guests}, shims.values()
-        )
+        program = shorten({name: made[name] for name in shipped}, {name: made[name] for name in guests}, shims.values())
         beside = {name: program.pop(name) for name in guests}
         linked = link(program, GROUPS, PUBLIC, beside)
         board = fold({name: made[f"shims.{name}"] for name in shims}, linked.companions, public=_OPEN)

@@ -12,8 +12,8 @@ from board import PINS
 from board_wires import BOARD
 
 BUTTON = PINS["button"]
-LATE = "firmware.core.unit"
-"""One of the last modules that are loaded."""
+LATE = "cryptolib"
+"""A module that the unit imports behind the latch, while it is being loaded."""
 SEEN = []
 KNOWN = builtins.__import__
 
@@ -44,11 +44,11 @@ def loaded():
     BOARD.pins.clear()
     builtins.__import__ = slow_import
     try:
-        found = __import__("firmware.main").main
+        from firmware import main as whole
     finally:
         builtins.__import__ = KNOWN
     assert SEEN == [LATE]
-    return found
+    return whole.build
 
 
 def provisioned():
@@ -65,11 +65,11 @@ def provisioned():
     return flash
 
 
-def presses(unit):
+def presses(build):
     """How many presses the unit has on flash after a moment."""
     from firmware.core import records
 
-    driver = unit.build(provisioned(), 0)
+    driver = build(provisioned(), 0)
 
     async def live():
         task = asyncio.create_task(driver.run())
@@ -91,23 +91,26 @@ def test_a_press_while_the_firmware_is_loaded_is_a_press():
 
 
 def test_negative_control_without_the_latch_it_is_lost():
-    ports = __import__("firmware.ports.pins").ports
+    from firmware.ports import latch as unarmed
+    from firmware.ports.pins import Contact
+
     known = machine.Pin.irq
     machine.Pin.irq = lambda self, handler=None, trigger=0: None
-    ports.latch._armed["button"] = ports.latch.Latch("button")
+    unarmed._armed["button"] = unarmed.Latch("button")
     machine.Pin.irq = known
     tap()
-    assert not ports.pins.Contact().pending()
-    ports.latch._armed["button"] = ports.latch.Latch("button")
+    assert not Contact().pending()
+    unarmed._armed["button"] = unarmed.Latch("button")
     tap()
-    assert ports.pins.Contact().pending()
+    assert Contact().pending()
 
 
 def test_what_the_latch_has_seen_is_handed_over_once():
-    ports = __import__("firmware.ports.latch").ports
-    ports.latch._armed["button"] = ports.latch.Latch("button")
+    from firmware.ports import latch
+
+    latch._armed["button"] = latch.Latch("button")
     tap()
-    first = ports.latch.take("button")
+    first = latch.take("button")
     assert first.written == 2 and first.closed[0] and not first.closed[1]
     assert time.ticks_diff(first.ticks[1], first.ticks[0]) >= 50
-    assert ports.latch.take("button").written == 0
+    assert latch.take("button").written == 0

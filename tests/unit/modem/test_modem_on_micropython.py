@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from unit_build import build_unit, command, modem_files
+from unit_build import build_unit, command, modem_groups
 
 
 def run(unit: Path, name: str) -> subprocess.CompletedProcess[str]:
@@ -30,7 +30,7 @@ def test_the_runner_fails_when_it_must(tmp_path: Path) -> None:
 
 def test_flash_costs(unit: Path) -> None:
     """Print what the modem adds to the unit's flash; a unit carries one of the three dialects."""
-    sizes = {str(name): (unit / name).with_suffix(".mpy").stat().st_size for name in modem_files()}
+    sizes = {name: (unit / name).with_suffix(".mpy").stat().st_size for name in modem_groups()}
     for name, size in sorted(sizes.items()):
         print(f"{size:6} bytes  {name}")
     print(f"{sum(sizes.values()):6} bytes  together")

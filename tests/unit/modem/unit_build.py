@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from firmware.manifest import FILES
+from firmware.manifest import GROUPS
 from sim import firmware_build
 
 ROOT = firmware_build.ROOT
@@ -16,11 +16,10 @@ IMPATIENT = (("firmware.core.at", "PROBE_MS"), ("firmware.modem.chores", "SMS_AL
 PLAIN = [HERE / f"{name}.py" for name in ("conduct_bench", "test_conduct", "test_dialects")]
 
 
-def modem_files() -> list[Path]:
-    """What a unit with a modem carries besides the others, relative to the repository."""
-    core = tuple(f"firmware/core/{name}.py" for name in ("governor", "registration", "sim_choice"))
-    own = ("firmware/modem/", "firmware/core/at")
-    return sorted(Path(name) for name in FILES if name.startswith(own) or name in (*core, "firmware/ports/uart.py"))
+def modem_groups() -> list[str]:
+    """What a unit with a modem carries besides the others: its linked modules, as files of a build."""
+    own = ("firmware.modem.", "firmware.core.at")
+    return [group.replace(".", "/") for group, roots in GROUPS.items() if any(one.startswith(own) for one in roots)]
 
 
 def build_unit(folder: Path, *more: Path) -> Path:
