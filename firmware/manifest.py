@@ -6,10 +6,12 @@ _CORE = (
     "alarm",
     "book",
     "cancel",
+    "charge",
     "contact",
     "drill",
     "events",
     "heartbeat",
+    "ledger",
     "locate",
     "obey",
     "pendants",
@@ -19,7 +21,6 @@ _CORE = (
     "profiles",
     "reboot",
     "records",
-    "power",
     "rest",
     "stages",
     "unit",
@@ -96,6 +97,8 @@ GROUPS = {
     "firmware.bg95": ("firmware.modem.bg95",),
     "firmware.sim7080g": ("firmware.modem.sim7080g",),
     "firmware.gm02s": ("firmware.modem.gm02s",),
+    # No unit loads it; it is shipped since it was, and tested where it would run.
+    "firmware.power": ("firmware.core.power",),
 }
 """What is loaded together, by the name of the module that it becomes (provisioning/linking.py): whatever these files
 import at their top, and no group before theirs holds. A unit loads the groups that it uses."""

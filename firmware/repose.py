@@ -1,11 +1,11 @@
 """Rest of the whole unit: tells `core.rest` what goes on, and carries out what it decides. Decides nothing itself.
 
 What would be lost in a deep sleep and matters afterwards goes through the processor's own memory (`ports.sleep`): how
-long until the next full status and the next drill, and the energy book (`core.power`). Presses and messages that wait
+long until the next full status and the next drill, and the energy book (`core.ledger`). Presses and messages that wait
 are in the journal anyway, and while one of them does the unit does not sleep.
 """
 
-from firmware.core.power import EnergyBook
+from firmware.core.ledger import EnergyBook
 from firmware.core.rest import Rest
 from firmware.ports.console import say
 

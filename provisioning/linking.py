@@ -195,7 +195,7 @@ class _Linker:
         taken = set(_BUILTINS)
         for module in modules:
             for scope in module.scopes.every:
-                if scope.kind != "module" and scope.kind != "class":
+                if scope.kind not in ("module", "class"):
                     taken |= set(scope.bound)
                 elif scope.kind == "class":
                     # Its functions do not see what a class binds; only its own body does.
@@ -220,8 +220,8 @@ class _Linker:
         pool = self._pool(modules)
         for key, named in sorted(wanted, key=lambda one: not one[1]):
             # A class is called by its name in messages; anything else takes a name that is there already.
-            name = _free(key[1], taken) if named else next((one for one in pool if one not in taken), None)
-            self._names[key] = name or _free(key[1], taken)
+            shared = None if named else next((one for one in pool if one not in taken), None)
+            self._names[key] = shared or _free(key[1], taken)
             taken.add(self._names[key])
         for other in self._order:
             self._aliases[group][other] = _free("_" + other.rpartition(".")[2], taken)
@@ -425,7 +425,7 @@ class _Linker:
         here = f"{module.name}, line {statement.lineno}"
         if isinstance(statement, ast.Import):
             home = self._group.get(alias.name)
-            if home is None or not alias.asname and home != alias.name:
+            if home is None or (not alias.asname and home != alias.name):
                 raise LinkError(f"{here}: write from ... import ...")
             return f"import {alias.name}" if not alias.asname else _import(home, bound)
         found = self._follow((statement.module or "", alias.name), 1, ())

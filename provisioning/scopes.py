@@ -254,9 +254,6 @@ def _arguments(one: ast.arguments) -> Iterator[ast.arg]:
 
 
 def _is_false(test: ast.expr) -> bool:
-    return (
-        isinstance(test, ast.Constant)
-        and test.value is False
-        or isinstance(test, ast.Name)
-        and test.id == "TYPE_CHECKING"
-    )
+    if isinstance(test, ast.Constant):
+        return test.value is False
+    return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"

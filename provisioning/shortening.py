@@ -1,9 +1,9 @@
 """Names that nobody else reads are made few before a unit's modules are compiled: MicroPython keeps every name once.
 
-An attribute that begins with an underscore belongs to its class and the classes derived from it; if the program takes
+An attribute that begins with an underscore belongs to its class and the classes derived from it. If the program takes
 it nowhere but of a method's own object, its name is one of a small set that all families of classes share; it is the
-same new name wherever the old one was used. So is the name of a parameter that nobody passes by name. Whatever is looked up by a text, in any place, keeps its name, and so
-does everything of a class that inherits from a stranger.
+same new name wherever the old one was used. So is the name of a parameter that nobody passes by name. Whatever is
+looked up by a text, in any place, keeps its name, and so does everything of a class that inherits from a stranger.
 
     shortened = shorten({"pkg.mod": text, ...})
 
@@ -113,9 +113,8 @@ class _Attributes:
         for module in self._modules.values():
             own = {id(attribute) for attribute, _ in module.scopes.selves}
             for attribute in module.scopes.attributes:
-                if id(attribute) not in own or id(attribute) in module.scopes.loose:
-                    kept.add(attribute.attr)
-                elif attribute.attr.startswith(fronts) or attribute.attr in texts:
+                seen = id(attribute) not in own or id(attribute) in module.scopes.loose
+                if seen or attribute.attr.startswith(fronts) or attribute.attr in texts:
                     kept.add(attribute.attr)
             for scope in module.scopes.every:
                 if scope.kind == "class":
@@ -133,14 +132,14 @@ class _Attributes:
                 if isinstance(scope.node, ast.ClassDef):
                     family = self._families[scope] = named.setdefault(scope.node.name, _Family())
                     for base in scope.node.bases:
-                        last = base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
+                        last: str = base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
                         pairs.append((family, self._meant(module, last)))
                     family.closed = family.closed and not scope.node.keywords and not scope.node.decorator_list
-        for family, base in pairs:
-            found = named.get(base)
+        for family, meant in pairs:
+            found = named.get(meant)
             if found is not None:
                 family.join(found)
-            elif base not in _BUILTINS:
+            elif meant not in _BUILTINS:
                 family.whole().closed = False
         for scope, family in self._families.items():
             self._families[scope] = family.whole()

@@ -17,7 +17,7 @@ import time
 import machine
 from board import ADCS, PINS
 
-from firmware.core import power, profiles
+from firmware.core import charge, profiles
 from firmware.ports.console import say
 from firmware.ports.latch import SHORT, take
 from protocols.wire import messages
@@ -181,7 +181,7 @@ class Sensors:
     def battery(self) -> "int | None":
         """Percent of the battery that is left, by its chemistry's curve; None without a converter."""
         mv = self.battery_mv()
-        return None if mv is None else power.percent(mv, self._chemistry)
+        return None if mv is None else charge.percent(mv, self._chemistry)
 
     def battery_mv(self) -> "int | None":
         """The battery's voltage in mV."""

@@ -1,6 +1,7 @@
 """The energy ledger and the model of the battery; the same on both engines."""
 
-from firmware.core import power, profiles
+from firmware.core import charge, power, profiles
+from firmware.core.ledger import STATES, EnergyBook, Ledger
 from firmware.core.power import (
     CHEMISTRIES,
     COLD,
@@ -8,9 +9,6 @@ from firmware.core.power import (
     EXCHANGE_SHORT,
     FLOOR_UA,
     LIPO_UA,
-    STATES,
-    EnergyBook,
-    Ledger,
     capacity,
     daily,
     days,
@@ -128,11 +126,11 @@ def test_the_order_of_looking_changes_nothing():
 
 
 def test_the_percentage_of_a_battery_follows_its_curve():
-    assert [power.percent(mv, 0) for mv in (4300, 4100, 3825, 3550, 3325, 3100, 2000, 0)] == [
+    assert [charge.percent(mv, 0) for mv in (4300, 4100, 3825, 3550, 3325, 3100, 2000, 0)] == [
         100, 100, 53, 6, 3, 0, 0, 0
     ]  # fmt: skip
     for chemistry in range(len(CHEMISTRIES)):
-        left = [power.percent(mv, chemistry) for mv in range(1500, 4500, 10)]
+        left = [charge.percent(mv, chemistry) for mv in range(1500, 4500, 10)]
         assert left == sorted(left) and left[0] == 0 and left[-1] == 100
 
 

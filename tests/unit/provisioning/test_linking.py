@@ -1,7 +1,8 @@
-"""A linked program does what its modules do, on CPython and on the unit's interpreter; what cannot be linked is refused."""
+"""A linked program does what its modules do, on CPython and on MicroPython; what cannot be linked is refused."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def put(folder: Path, texts: dict[str, str]) -> None:
 def ran(command: list[str], folder: Path, module: str) -> str:
     """What `value()` of a module is, in a process of its own; an error's last line if it has one."""
     code = f"import sys\nsys.path.insert(0, {str(folder)!r})\nfrom {module} import value\nprint(value())"
-    done = subprocess.run([*command, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run([*command, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -68,7 +69,8 @@ def programs(draw: st.DrawFn) -> dict[str, str]:
                 f"    {shadow or 'pass'}\n    state[0] += 1\n    return ({module!r}, given, beta, TOTAL, state[0])"
             )
         lines.append(
-            "class Thing:\n    alpha = 4\n    def __init__(self, deep):\n        self._deep = deep\n        self.gamma = 1\n"
+            "class Thing:\n    alpha = 4\n    def __init__(self, deep):\n        self._deep = deep\n"
+            "        self.gamma = 1\n"
             "    def _sum(self, other):\n        return self._deep + other.gamma + self.alpha + TOTAL\n"
             "    def gamma_of(self):\n        return [gamma for gamma in (self._sum(self),)], find()\n"
         )
@@ -80,7 +82,8 @@ def programs(draw: st.DrawFn) -> dict[str, str]:
         lines.append(f"def value():\n    return ({tail},)\n")
         texts[f"pkg.{module}"] = "\n".join(lines) + "\n"
     texts["pkg.three"] = texts["pkg.three"].replace("def value", "def own") + (
-        "def value():\n    from pkg.one import value as first\n    from pkg import two\n    return first(), two.value(), own()\n"
+        "def value():\n    from pkg.one import value as first\n    from pkg import two\n"
+        "    return first(), two.value(), own()\n"
     )
     return texts
 
@@ -136,7 +139,8 @@ def test_a_companion_follows_the_names_and_changes_nothing(tmp_path: Path) -> No
         "pkg.two": "from pkg import one\ndef make():\n    return one.make(3)\n",
     }
     guest = {
-        "guest": "from pkg import one, two\ndef value():\n    made = two.make()\n    made._held += 4\n    return made.size(), one.make(1)._held\n"
+        "guest": "from pkg import one, two\ndef value():\n    made = two.make()\n    made._held += 4\n"
+        "    return made.size(), one.make(1)._held\n"
     }
     both = shorten(texts, guest)
     alone = shorten(texts)
@@ -153,7 +157,8 @@ def test_a_companion_follows_the_names_and_changes_nothing(tmp_path: Path) -> No
         ("def value(box):\n    return getattr(box, '_held')\n", "by a text"),
         ("def value(box):\n    return f'{box._held}'\n", "outside of the f-string"),
         (
-            "class Mine:\n    def __init__(self):\n        self._held = self._kept = 1\ndef value(box):\n    return box._held, box._kept\n",
+            "class Mine:\n    def __init__(self):\n        self._held = self._kept = 1\n"
+            "def value(box):\n    return box._held, box._kept\n",
             "would be one",
         ),
     ],
@@ -170,8 +175,10 @@ def test_a_companion_that_cannot_follow_is_refused(body: str, said: str) -> None
 @pytest.mark.parametrize(
     "body",
     [
-        "class Box:\n    def __init__(self):\n        self._held = 1\ndef value():\n    return getattr(Box(), '_held')\n",
-        "class Box:\n    def __init__(self):\n        self._held_now = 1\ndef value():\n    return getattr(Box(), '_held' + '_now')\n",
+        "class Box:\n    def __init__(self):\n        self._held = 1\n"
+        "def value():\n    return getattr(Box(), '_held')\n",
+        "class Box:\n    def __init__(self):\n        self._held_now = 1\n"
+        "def value():\n    return getattr(Box(), '_held' + '_now')\n",
         "import collections\nclass Box(collections.OrderedDict):\n    def _held(self):\n        return 1\n",
     ],
 )
@@ -184,10 +191,10 @@ def test_every_line_of_the_unit_leads_back_to_its_source(tmp_path: Path) -> None
     lines = json.loads((build / where.LINES).read_text())
     assert lines.keys() == GROUPS.keys()
     for group, starts in lines.items():
-        for (first, module), (after, _) in zip(starts, starts[1:], strict=False):
+        for (first, module), (after, _) in itertools.pairwise(starts):
             path = ROOT / (module.replace(".", "/") + ".py")
             assert after - first == path.read_text().count("\n"), f"{module} in {group}"
     told = 'Traceback:\n  File "firmware/main.py", line %d, in run\n  File "beside/it.py", line 3\n'
-    first = dict((module, at) for at, module in lines["firmware.main"])["firmware.driver"]
+    first = {module: at for at, module in lines["firmware.main"]}["firmware.driver"]
     found = where.explained(where.read(build), told % (first + 41))
     assert "[firmware/driver.py:42]" in found and found.endswith('File "beside/it.py", line 3\n')
