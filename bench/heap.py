@@ -1,4 +1,4 @@
-"""What a whole unit with a modem and CoAP takes of its heap while its code is executed in place, as from flash.
+"""What whole units take of their heap while their code is executed in place, as from flash.
 
     python -m bench.heap
 
@@ -29,6 +29,31 @@ from sim.sealed_receiver import Arrival, Books, Receiver
 
 _WORD = sys.maxsize.bit_length() + 1 >> 3
 HOURS_S = 6 * 3600
+HEARTBEAT_S = 300
+BOARD_KB = 100
+"""A board's heap, which units are to fit into."""
+_KEY = bytes(range(16))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A unit to be measured: what it is configured for."""
+
+    name: str
+    profile: int
+    pipes: tuple[str, ...] = ("coap",)
+    dialect: str | None = "bg95"
+    sms: bool = False
+    pendants: int = 0
+
+
+UNITS = (
+    Kind("hub on the board's own network, CoAP and MQTT", 1, ("coap", "mqtt"), None),
+    Kind("hub with modem and CoAP", 1),
+    Kind("worn, with modem, CoAP and SMS", 2, sms=True),
+    Kind("hub with modem, CoAP, MQTT, SMS and 4 pendants", 1, ("coap", "mqtt"), sms=True, pendants=4),
+)
+"""From the emptiest to the fullest."""
 # What stands for the board: on a real one it is part of the interpreter.
 _BOARD = """
 import gc
@@ -65,7 +90,7 @@ def _kib(heapsize: str) -> int:
     return int(heapsize.removesuffix("wK")) * 1024 * _WORD // 4
 
 
-def measure(dialect: str = "bg95") -> Heap:
+def measure(kind: Kind = UNITS[1], hours_s: int = HOURS_S) -> Heap:
     """One unit, in a folder of its own."""
     folder = Path(tempfile.mkdtemp(prefix="livlina-heap-"))
     lows: list[int] = []
@@ -80,32 +105,46 @@ def measure(dialect: str = "bg95") -> Heap:
         share = _boards_share(build)
         whole = _kib(heap(build, CLOCK_KB))
         with LockStep(folder / "build") as world:
-            identity = make_identity(1)
-            authority = CertificateAuthority.open(folder / "ca")
-            books = Books({1: identity})
+            world.flights.refuses_streams = True
+            books = Books({1: make_identity(1)})
             books.on_message = note
             receiver = Receiver(world, books)
-            made = Scenario(dialect=dialect)
-            write_flash(
-                folder / "flash", identity, authority.issue_unit(1), authority.ca_der, profile=1, heartbeat_s=300,
-                pipes=["coap"], coap_addresses=[("127.0.0.1", receiver.port)], modem=configured(made),
-            )  # fmt: skip
-            unit = world.add_unit(1, folder / "flash", rig=Rig(made, world.clock))
-            world.run(HOURS_S)
-            unit.press(seconds=0.2)
-            world.run(86400, lambda: len(lows) > 1)
+            made = None if kind.dialect is None else Scenario(dialect=kind.dialect)
+            _provision(folder, books, kind, receiver.port, made)
+            unit = world.add_unit(1, folder / "flash", rig=None if made is None else Rig(made, world.clock))
+            world.run(hours_s)
+            unit.press(seconds=1)
+            world.run(30)
+            told = len(lows)
+            receiver.order(1, 1, messages.COMMAND_STATUS, {})
+            if not world.run(2 * HEARTBEAT_S, lambda: len(lows) > told):
+                raise RuntimeError(f"{kind.name}: no status, {len(unit.resets)} resets")
             return Heap(whole - min(lows) - share, _WORD, len(unit.resets))
     finally:
         shutil.rmtree(folder)
 
 
+def _provision(folder: Path, books: Books, kind: Kind, port: int, made: Scenario | None) -> None:
+    authority = CertificateAuthority.open(folder / "ca")
+    write_flash(
+        folder / "flash", books.identities[1], authority.issue_unit(1), authority.ca_der,
+        profile=kind.profile, heartbeat_s=HEARTBEAT_S, pipes=list(kind.pipes), coap_addresses=[("127.0.0.1", port)],
+        # The port of nobody: see above.
+        mqtt_address=("127.0.0.1", 9, "localhost") if "mqtt" in kind.pipes else None,
+        modem=None if made is None else configured(made), sms_number="+46123456" if kind.sms else None,
+        pendants=[(16 + number, 7001 + number, _KEY, 3600) for number in range(kind.pendants)],
+    )  # fmt: skip
+
+
 def main() -> None:
-    """Print it."""
-    found = measure()
-    sys.stdout.write(
-        f"{found.used} bytes of heap at most, in words of {found.word}; about {found.on_a_board} in words of 4; "
-        f"{found.resets} resets\n"
-    )
+    """Print them."""
+    room = BOARD_KB * 1024
+    sys.stdout.write(f"{'bytes':>8} {'words of 4':>10} {'left of 100 kB':>14} resets  unit\n")
+    for kind in UNITS:
+        found = measure(kind)
+        left = room - found.on_a_board
+        sys.stdout.write(f"{found.used:8} {found.on_a_board:10} {left:14} {found.resets:6}  {kind.name}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ BUILDS = "LIVLINA_BUILDS"
 LINES = "lines.json"
 """Where the lines of a linked module come from, for `python -m provisioning.where`."""
 HEAP_KB = 150
+HEAP_KB = 128
 """A unit's heap. On a machine with longer words the same objects take as much more, and so much more is given."""
 SOURCES_KB = 4096
 """For an interpreter that has to compile the sources into its heap; what a board has is not shown then."""

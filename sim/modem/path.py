@@ -43,9 +43,11 @@ class Loop(Protocol):
 
 class Flights:
     """Datagrams that have left one socket of this process and not come out of another: while there are any, no time may
-    pass. Counted by the address that they go to; what goes to an address that nobody here has opened is not counted."""
+    pass. Counted by the address that they go to; what goes to an address that nobody here has opened is not counted.
+    Attribute: `refuses_streams`, whether a stream, which cannot be counted, is refused by its peer or is an error."""
 
     def __init__(self) -> None:
+        self.refuses_streams = False
         self._open: dict[Address, int] = {}
 
     def opened(self, address: Address) -> None:
@@ -238,18 +240,25 @@ class TcpEndpoint(Endpoint):
         opened: Callable[[int], None],
     ) -> None:
         super().__init__(path, changed, ended)
-        if path.flights is not None:
+        if path.flights is not None and not path.flights.refuses_streams:
             raise NotImplementedError("a stream's bytes are not counted: it cannot be used in lock step")
         self._buffer = b""
         self._out = b""
         self._opened = opened
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setblocking(False)
+        if path.flights is not None:
+            self._loop.call_soon(self._refused)
+            return
         code = self._socket.connect_ex((host, port))
         if code not in (0, *_PENDING):
             self._loop.call_soon(self._connected, code)
         else:
             self._loop.add_writer(self._socket, self._connected)
+
+    def _refused(self) -> None:
+        self.close()
+        self._opened(errno.ECONNREFUSED)
 
     def _connected(self, code: int | None = None) -> None:
         if not self.open:
