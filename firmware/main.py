@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 VERSION = "0.2.0"
 WAKE_MS = 1000
 """From the contact that wakes the board to its first look: longer than any debouncing, and part of the hold."""
+COLLECT = 16384
+"""After so many bytes the heap is tidied: what lives stays together, and the large piece that a press may need is there
+(tests/both/test_book.py)."""
 _ECB = 1
 _KEPT = ("command", "drill", "heartbeat", "pendants", "policy")
 
@@ -117,6 +120,7 @@ def _after_sleep(sleep: Sleep) -> "list[int] | None":
 
 def build(flash: Flash, spread: int) -> Driver:
     """The whole unit, ready to run. Raises IdentityError if provisioning's files are not usable."""
+    gc.threshold(COLLECT)  # type: ignore[attr-defined]
     clock = Clock()
     sleep = Sleep(clock.board)
     me = identity.Identity(flash)

@@ -40,9 +40,6 @@ _TOOLS = (
 IMAGE = "image.romfs"
 BUILDS = "LIVLINA_BUILDS"
 """The environment variable that names one folder for the builds of many programs, in place of each one's own."""
-LINES = "lines.json"
-"""Where the lines of a linked module come from, for `python -m provisioning.where`."""
-HEAP_KB = 150
 HEAP_KB = 128
 """A unit's heap. On a machine with longer words the same objects take as much more, and so much more is given."""
 SOURCES_KB = 4096

@@ -4,7 +4,11 @@ One line per test; 1 when a test fails, when the file has none, or when a module
 named in the second argument, so that the bytes under test are the bytes meant.
 """
 
+import gc
 import sys
+
+COLLECT = 16384
+"""As firmware.main."""
 
 
 def run(name: str) -> "tuple[int, int]":
@@ -39,6 +43,7 @@ def strangers(place: str) -> "list[str]":
 
 def main(name: str, place: str) -> int:
     """Return the exit code for one test file."""
+    gc.threshold(COLLECT)  # type: ignore[attr-defined]
     passed, failed = run(name)
     wrong = strangers(place)
     for line in wrong:
