@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from firmware.core import power, profiles
+from firmware.core import ledger, power, profiles
 from livlina.hardware.board import Board
 
 _CHEMISTRY = {"li-ion": profiles.LI_ION, "li-mno2": profiles.LI_MNO2}
@@ -18,7 +18,7 @@ CONSUMERS = ("cpu", "modem", "ble", "gnss", "signal")
 
 def model_figures() -> dict[str, int]:
     """power.csv as the firmware's own constants would have it, in uA, the exchange in uWh."""
-    figures = {name: state[0] for name, state in power.STATES.items()}
+    figures = {name: state[0] for name, state in ledger.STATES.items()}
     own = {"floor": power.FLOOR_UA, "sim": power.SIM_UA, "exchange": power.EXCHANGE_ACTIVE // power.UWH}
     return figures | own
 
