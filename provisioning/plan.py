@@ -81,13 +81,13 @@ def plan(order: Order, kind: BoardKind) -> tuple[Step, ...]:
         Step("identity", "Make number, secret, key and certificate on the station"),
         Step("images", "Make partition table, NVS, firmware and file system"),
         Step("register", "Tell the fleet of the unit"),
-        Step("flash", "Write the flash", "Leave the cable alone."),
+        Step("flash", "Write the flash, all but the partition table, without which no board starts", "Leave the cable alone."),
         Step("verify", "Read the flash again"),
     ]
     if order.production:
         steps.append(Step("efuses", "Burn the digest of the secure boot key", "Leave the cable alone.", for_good=True))
     steps += [
-        Step("start", "Let the board start from its flash"),
+        Step("start", "Write the partition table and wait for the first heartbeat", "Leave the cable alone."),
         Step("label", "Make the label", "Put the label on the board."),
         Step("ledger", "Write the board into the ledger", "Take the board off."),
     ]

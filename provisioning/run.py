@@ -3,8 +3,9 @@
 The ledger's row is the commit. Before it, nothing that exists counts: `verify` refuses a board without one. Every step
 may be done again, and the journal says which need not be. Two things must never happen, and so:
 
-- A secret is never used with its counters at 0 twice. Once a board may have started with an identity (`start` has
-  begun), its flash is not written with that identity again: the board goes on, or the identity is taken back.
+- A secret is never used with its counters at 0 twice. Until `start` the board has no partition table and so cannot
+  start, whoever gives it power; once it may have started, its flash is not written with that identity again: the board
+  goes on, or the identity is taken back.
 - No identity is left behind. `take_back` makes the fleet forget it and the ledger say so, under a number never reused.
 
 It decides no order of steps (`plan`) and does no work of its own: flash, eFuses, fleet and start are its arguments.
@@ -27,7 +28,7 @@ from provisioning.flash_esptool import Port
 from provisioning.identity import write_flash
 from provisioning.journal import Journal
 from provisioning.ledger import ENDS, Ledger, Row
-from provisioning.partition_table import TABLE_OFFSET, layout, to_binary
+from provisioning.partition_table import SECTOR, TABLE_OFFSET, layout, to_binary
 from provisioning.plan import PROFILES, BoardKind, Order, Step, plan
 from provisioning.station import Made, Station
 
@@ -52,7 +53,7 @@ class Fleet(Protocol):
 
 @dataclass(frozen=True)
 class Bench:
-    """What stands around the board. `start(mac, unit)` resets it and gives what it said of itself, or raises RunError;
+    """What stands around the board. `start(mac, unit)` waits for what it says of itself after its reset, or raises RunError;
     `label(unit)` the label's PDF; `clock` the time for ledger rows; `romfs` the firmware; `boot_digest` of the signing
     key, for production boards; `progress` hears each step's name and "begin", "done" or "kept"."""
 
@@ -232,14 +233,18 @@ class _Run:
         if self._journal.has_begun("start"):
             raise RunError("this board may have started with its identity: take it back and begin anew")
 
+    def _unstartable(self) -> dict[int, bytes]:
+        """All pieces, with an erased sector where the table goes: its bootloader finds nothing to start."""
+        return {**self._pieces, TABLE_OFFSET: b"\xff" * SECTOR}
+
     def _flash(self) -> dict[str, object]:
         self._not_started()
-        self._port.write(self._pieces)
+        self._port.write(self._unstartable())
         return {}
 
     def _verify(self) -> dict[str, object]:
         self._not_started()
-        if not self._port.matches(self._pieces):
+        if not self._port.matches(self._unstartable()):
             raise RunError(
                 "the flash does not hold what was written: try another cable; if it stays so, scrap the board"
             )
@@ -253,6 +258,8 @@ class _Run:
         return {"boot_digest": wanted.hex()}
 
     def _start(self) -> dict[str, object]:
+        # May be done again: it touches no counter.
+        self._port.write({TABLE_OFFSET: self._pieces[TABLE_OFFSET]})
         return {"said": dict(self._bench.start(self._mac, self._unit))}
 
     def _label(self) -> dict[str, object]:

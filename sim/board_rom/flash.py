@@ -31,7 +31,8 @@ class Flash:
             path.write_bytes(b"\xff" * size)
         if path.stat().st_size != size:
             raise FlashError(f"{path} has {path.stat().st_size} bytes and the board {size}: make the board anew")
-        self._file = path.open("r+b")
+        # Nothing is kept in this process: a started board writes the same file from another one.
+        self._file = path.open("r+b", buffering=0)
 
     def close(self) -> None:
         """Let go of the file."""
