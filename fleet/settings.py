@@ -19,6 +19,13 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
     return int(text)
 
 
+def _flag(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name) or "0"
+    if text not in ("0", "1"):
+        raise SettingsError(f"{name}={text!r} is neither 0 nor 1")
+    return text == "1"
+
+
 def _gateway(environment: Mapping[str, str], name: str) -> str | None:
     text = environment.get(name) or None
     if text is not None and "{to}" not in text:
@@ -36,6 +43,7 @@ class Settings:
     ``listen`` says otherwise. ``hooks_port`` opens the SMS gateways' door; None leaves it shut.
     ``sip_port`` and ``sip_tls_port`` open the door at which centres report by SCAIP.
     ``heads_url`` and ``heads_mail`` are where signed heads of the record are sent besides their file.
+    ``production`` says that people rely on this fleet: it takes no development boards.
     Passwords inside the URLs are never printed: use ``repr`` freely.
     """
 
@@ -57,6 +65,7 @@ class Settings:
     mail_gateway: str | None = field(default=None, repr=False)
     heads_url: str | None = field(default=None, repr=False)
     heads_mail: str | None = field(default=None, repr=False)
+    production: bool = False
 
     @property
     def tls_folder(self) -> Path:
@@ -106,4 +115,5 @@ class Settings:
             sip_port=_port(env, "LIVLINA_SIP_PORT", 0) if env.get("LIVLINA_SIP_PORT") else None,
             sip_tls_port=_port(env, "LIVLINA_SIP_TLS_PORT", 0) if env.get("LIVLINA_SIP_TLS_PORT") else None,
             sip_listen=env.get("LIVLINA_SIP_LISTEN", "127.0.0.1"),
+            production=_flag(env, "LIVLINA_PRODUCTION"),
         )

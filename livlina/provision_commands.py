@@ -9,7 +9,10 @@ from typing import Annotated
 
 import typer
 
+from livlina import provision_station_commands
+
 provision_app = typer.Typer(no_args_is_help=True, help="Making boards units.")
+provision_station_commands.register(provision_app)
 Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")]
 
 
@@ -80,7 +83,7 @@ def demo_command(
     boards: Annotated[int, typer.Option(min=1, max=64, help="How many virtual boards.")] = 3,
     as_json: Json = False,
 ) -> None:
-    """Virtual boards made units by the real tools, side by side, each until its first heartbeat is heard."""
+    """Virtual boards made units by the real tools, several at once, each until an operator has taken its press."""
     from livlina.checkout import enter_checkout
     from livlina.cli import one_sentence, show
 
@@ -91,8 +94,15 @@ def demo_command(
     def say(text: str) -> None:
         typer.echo(text, err=True)
 
-    with tempfile.TemporaryDirectory(prefix="livlina-provision-") as folder:
-        document = run_demo(boards, Path(folder), say)
+    from fleet.store.embedded_postgres import EmbeddedPostgres
+
+    with tempfile.TemporaryDirectory(prefix="livlina-provision-") as name, one_sentence():
+        folder = Path(name)
+        folder.chmod(0o755)  # PostgreSQL's own user must be able to enter it
+        try:
+            document = run_demo(boards, folder, say)
+        finally:
+            EmbeddedPostgres(folder / "house").destroy()
     if as_json:
         show(document, True)
     else:

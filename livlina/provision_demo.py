@@ -1,129 +1,197 @@
-"""``livlina provision demo``: virtual boards made units by the real tools, side by side, each until it is heard.
+"""``livlina provision demo``: virtual boards made units by the real tools, several at once, each until an operator has
+taken its first press.
 
-The fleet of this demo is a list in memory, and its ear a UDP socket that opens what the boards seal; the server, the
-centre and the bench's page are not in it. MicroPython's image is a stand-in, named so in the result.
+The boards stand on a bench of their own; the fleet is a real server on PostgreSQL with an alarm centre and an operator
+behind it (sim.house). MicroPython's image is a stand-in, named so in the result, and real MicroPython runs in its place
+out of the flash that esptool has written.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fleet.registry.label import label_of, qr_of
+from fleet.registry.label import LabelError, label_of, unit_of
+from livlina.installation import open_secret_box
+from livlina.provision_fleet import RegistryFleet
+from livlina.provision_label import DEFAULT_SIZE, checked_label
 from provisioning.ca import CertificateAuthority
 from provisioning.firmware_image import FirmwareImage, load
 from provisioning.flash_esptool import Port
-from provisioning.labels import label_pdf
+from provisioning.label_reading import LabelUnreadableError, read_back
 from provisioning.ledger import Ledger, verified
 from provisioning.partition_table import layout
 from provisioning.plan import BoardKind, Order
 from provisioning.romfs import image
 from provisioning.run import Bench, RunError, run
-from provisioning.station import Made, Station
+from provisioning.station import Station
 from provisioning.tool import ToolError
 from provisioning.verify import verify
+from sim.board_rom.bench import VirtualBench
+from sim.board_rom.board import make_board
+from sim.board_rom.chip import CHIPS
+from sim.board_rom.power import PowerError, Processor
+from sim.board_rom.stand_in import NAME, stand_in
+from sim.firmware_build import ROOT, build_firmware, heap
+from sim.house import LOGIN, MUNICIPALITY, House, Ports, centre_references
+from sim.operator import Operator
 
 KIND = BoardKind("virtual board", "esp32s3", 4 << 20, 0, True)
 AT_ONCE = 4
 """Boards under work at the same time."""
 HANDS_S = 60
 """What a person needs for one board: cable on, label on, board off."""
+TAKEN_S = 90.0
+LABELS = "labels"
+Say = Callable[[str], None]
 
 
-class DemoFleet:
-    """Whom the fleet knows."""
+@dataclass(frozen=True)
+class _Shop:
+    """What all boards of the demo share."""
 
-    def __init__(self) -> None:
-        self.known: dict[int, Made] = {}
+    station: Station
+    ledger: Ledger
+    fleet: RegistryFleet
+    firmware: FirmwareImage
+    romfs: bytes
+    order: Order
+    bench: VirtualBench
+    labels: Path
+    say: Say
 
-    def register(self, unit: int, made: Made, order: Order) -> None:
-        """See provisioning.run.Fleet."""
-        self.known[unit] = made
 
-    def withdraw(self, unit: int) -> None:
-        """See provisioning.run.Fleet."""
-        self.known.pop(unit, None)
+def run_demo(boards: int, folder: Path, say: Say) -> dict[str, Any]:
+    """Everything, below `folder`. The document of ``--json``; `passed` only if every board passes every check."""
+    return asyncio.run(_in_a_house(boards, folder, say))
 
 
-def run_demo(boards: int, folder: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """Everything, below `folder`. The document of ``--json``; `passed` only if every board passes."""
-    from sim.board_rom.bench import VirtualBench
-    from sim.board_rom.board import make_board
-    from sim.board_rom.first_heartbeat import FirstHeartbeat
-    from sim.board_rom.stand_in import NAME
-    from sim.firmware_build import ROOT, build_firmware, heap
-
-    build = build_firmware(ROOT / "build/firmware")
-    shipped = folder / "firmware"
-    for name in ("firmware", "protocols"):
-        shutil.copytree(build / name, shipped / name)
-    station = Station(folder / "station", CertificateAuthority.open(folder / "authority"))
-    ledger, fleet = Ledger(folder / "ledger"), DemoFleet()
-    made = [
-        make_board(folder / f"board{n}", KIND.chip, b"\x02\0\0\0" + n.to_bytes(2, "big")) for n in range(1, boards + 1)
-    ]
+async def _in_a_house(boards: int, folder: Path, say: Say) -> dict[str, Any]:
+    house = House(folder / "house", 0, Ports.free())
+    house.folder.mkdir(mode=0o755)
     began = time.monotonic()
-    with VirtualBench(made) as bench:
-        places = {board.mac.hex(":"): board.folder for board in bench.boards}
-        rom, firmware = image(shipped), _stand_in(folder)
-
-        def one(number: int) -> dict[str, Any]:
-            ear = FirstHeartbeat(build / "shims", heap(build, 100))
-            order = Order("DEMO", boards, 1, "social", True, 300, ("coap",), (ear.address,))
-            work = Bench(
-                station, ledger, fleet, firmware, rom,
-                start=lambda mac, unit: ear.start(places[mac], station.identity(mac).identity),
-                label=lambda unit: label_pdf(qr_of(unit), label_of(unit), ("social", order.number)),
-                clock=lambda: datetime.now(UTC),
-                boot_digest=hashlib.sha256(b"demo").digest(),
-                progress=lambda mac, step, state: say(f"{mac}  {step}") if state == "begin" else None,
-            )  # fmt: skip
-            port = Port(bench.addresses[number], KIND.chip)
-            try:
-                row = run(work, port, order, KIND)
-                spent = bench.boards[number].spent_s
-                verdict = verify(port, ledger)
-            except (RunError, ToolError) as error:
-                say(str(error))
-                return {"board": number + 1, "passed": False, "reason": str(error)}
-            finally:
-                ear.close()
-            return {
-                "board": number + 1, "mac": row.mac, "unit": f"{row.unit:08x}", "label": label_of(row.unit),
-                "passed": verdict.passes, "reason": "; ".join(verdict.faults), "board_seconds": round(spent, 1),
-                "heard": row.facts["said"]["heard"],
-            }  # fmt: skip
-
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            results = list(pool.map(one, range(boards)))
-    rows = verified(ledger.export(), ledger.public_key)
-    good = [result for result in results if result["passed"]]
-    slowest = max((result["board_seconds"] for result in good), default=0.0)
-    checks = [
-        {"name": "boards that pass", "value": len(good), "limit": boards, "ok": len(good) == boards},
-        {"name": "rows of the ledger", "value": len(rows), "limit": boards, "ok": len(rows) == boards},
-        _orphans(fleet, {row.unit for row in rows if row.kind == "provisioned"}),
-        _throughput(slowest),
-    ]
+    try:
+        await house.start()
+        operator = Operator(house.url, LOGIN, house.password(), take_after=0.0, close_after=1.0)
+        working = asyncio.create_task(operator.run())
+        say(f"a fleet server, an alarm centre and an operator are there after {time.monotonic() - began:.1f} s")
+        try:
+            results, ledger, fleet = await asyncio.to_thread(_work, boards, folder, house, say)
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+        checks = await asyncio.to_thread(_checks, boards, results, ledger, fleet, house, folder / LABELS)
+    finally:
+        await house.stop()
     return {
         "passed": all(check["ok"] for check in checks),
         "micropython": NAME,
+        "interpreter": ", ".join(sorted({one["interpreter"] for one in results if one["passed"]})),
         "seconds": round(time.monotonic() - began, 1),
         "checks": checks,
         "boards": results,
     }
 
 
-def _orphans(fleet: DemoFleet, units: set[int]) -> dict[str, Any]:
-    orphans = len(set(fleet.known) ^ units)
-    return {"name": "identities without a board", "value": orphans, "limit": 0, "ok": not orphans}
+def _work(boards: int, folder: Path, house: House, say: Say) -> tuple[list[dict[str, Any]], Ledger, RegistryFleet]:
+    build = build_firmware(ROOT / "build/firmware")
+    made = [
+        make_board(folder / f"board{n}", KIND.chip, b"\x02\0\0\0" + n.to_bytes(2, "big")) for n in range(1, boards + 1)
+    ]
+    with VirtualBench(made, Processor(build / "shims", heap(build, 100))) as bench:
+        shop = _Shop(
+            Station(folder / "station", CertificateAuthority.open(house.settings.authority_folder)),
+            Ledger(folder / "ledger"),
+            RegistryFleet(house.postgres.app_url, open_secret_box(house.settings), KIND.name, production=True),
+            _stand_in(folder),
+            firmware_rom(build, folder / "firmware"),
+            Order("DEMO", boards, MUNICIPALITY, "social", True, 300, ("coap",), (("127.0.0.1", house.ports.coap),)),
+            bench,
+            folder / LABELS,
+            say,
+        )
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(lambda number: _one(shop, number), range(boards))), shop.ledger, shop.fleet
+
+
+def firmware_rom(build: Path, folder: Path) -> bytes:
+    """A firmware build as the image of the `romfs` partition: what is shipped and nothing of the sim."""
+    for name in ("firmware", "protocols"):
+        shutil.copytree(build / name, folder / name)
+    return image(folder)
+
+
+def _one(shop: _Shop, number: int) -> dict[str, Any]:
+    """One board, from bare to taken. Its part of the document."""
+    port = Port(shop.bench.addresses[number], KIND.chip)
+    began = time.monotonic()
+
+    def start(mac: str, unit: int) -> dict[str, object]:
+        said = shop.fleet.heard(unit)
+        if said is None:
+            raise RunError(f"the fleet has not heard unit {unit:08x}: {shop.bench.powered[number].words()}")
+        return said
+
+    work = Bench(
+        shop.station, shop.ledger, shop.fleet, shop.firmware, shop.romfs, start,
+        label=lambda unit: checked_label(unit, (shop.order.profile, shop.order.number), DEFAULT_SIZE, shop.labels),
+        clock=lambda: datetime.now(UTC),
+        boot_digest=hashlib.sha256(b"demo").digest(),
+        progress=lambda mac, step, state: shop.say(f"{mac}  {step}") if state == "begin" else None,
+    )  # fmt: skip
+    try:
+        row = run(work, port, shop.order, KIND)
+        spent = shop.bench.boards[number].spent_s
+        shop.bench.press(number)
+        shop.bench.wait_lamp(number, "taken", TAKEN_S)
+        shop.say(f"{row.mac}  pressed, and taken by the operator")
+        verdict = verify(port, shop.ledger)
+    except (RunError, ToolError, PowerError) as error:
+        shop.say(str(error))
+        return {"board": number + 1, "passed": False, "reason": str(error)}
+    return {
+        "board": number + 1, "mac": row.mac, "unit": f"{row.unit:08x}", "label": label_of(row.unit),
+        "passed": verdict.passes, "reason": "; ".join(verdict.faults), "board_seconds": round(spent, 1),
+        "seconds": round(time.monotonic() - began, 1), "heard": row.facts["said"]["heard"],
+        "lamp": shop.bench.powered[number].seen, "interpreter": shop.bench.powered[number].interpreter,
+    }  # fmt: skip
+
+
+def _checks(
+    boards: int, results: list[dict[str, Any]], ledger: Ledger, fleet: RegistryFleet, house: House, labels: Path
+) -> list[dict[str, Any]]:
+    good = [result for result in results if result["passed"]]
+    rows = verified(ledger.export(), ledger.public_key)
+    units = {row.unit for row in rows if row.kind == "provisioned"}
+    centre = {int(reference.split("-")[0], 16) for reference in centre_references(house.centre_log)}
+    slowest = max((result["board_seconds"] for result in good), default=0.0)
+    counted = [
+        ("boards that pass", len(good), boards),
+        ("units whose first heartbeat the fleet has", sum(fleet.heard(unit, 0) is not None for unit in units), boards),
+        ("units whose press the alarm centre has", len(centre & units), boards),
+        ("labels read back by a QR decoder", sum(_label_says(labels, unit) for unit in units), boards),
+        ("rows of the ledger, verified", len(rows), boards),
+        ("identities without a board", len(fleet.known() ^ units), 0),
+    ]
+    return [*({"name": name, "value": value, "limit": limit, "ok": value == limit} for name, value, limit in counted),
+            _throughput(slowest)]  # fmt: skip
+
+
+def _label_says(labels: Path, unit: int) -> bool:
+    """Whether the paper that this unit's label would be says this unit."""
+    try:
+        return unit_of(read_back((labels / f"{label_of(unit)}.pdf").read_bytes())) == unit
+    except (OSError, LabelUnreadableError, LabelError):
+        return False
 
 
 def _throughput(slowest_s: float) -> dict[str, Any]:
@@ -134,9 +202,6 @@ def _throughput(slowest_s: float) -> dict[str, Any]:
 
 
 def _stand_in(folder: Path) -> FirmwareImage:
-    from sim.board_rom.chip import CHIPS
-    from sim.board_rom.stand_in import NAME, stand_in
-
     path, manifest = folder / "stand-in.bin", folder / "manifest.json"
     path.write_bytes(stand_in(CHIPS[KIND.chip]))
     entry = {

@@ -19,6 +19,11 @@ _DETAILS = {
     "mac": re.compile(r"MAC:\s+([0-9a-f:]{17})\s*$", re.MULTILINE),
     "flash": re.compile(r"Detected flash size:\s+(\d+)([KM])B"),
 }
+_SILENCES = (
+    "no response", "Failed to connect", "No serial data received", "Serial data stream stopped", "stopped responding",
+    "Timed out waiting",
+)  # fmt: skip
+"""esptool's words for a line on which something was lost; a port that is not there is none of them."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,15 @@ class ChipFacts:
 
 @dataclass(frozen=True)
 class Port:
-    """`url` as esptool takes it (/dev/ttyUSB0, COM3, socket://host:port); `chip` as its --chip; `baud` for writing."""
+    """`url` as esptool takes it (/dev/ttyUSB0, COM3, socket://host:port); `chip` as its --chip; `baud` for writing.
+
+    What got no answer is tried again, `tries` times in all: every method may be done twice.
+    """
 
     url: str
     chip: str
     baud: int = 921_600
+    tries: int = 3
 
     def facts(self) -> ChipFacts:
         """Ask the board. Raises ToolError also when the answer lacks something."""
@@ -89,4 +98,11 @@ class Port:
         return words
 
     def _run(self, *words: str | Path) -> str:
-        return tool.run("esptool", "--chip", self.chip, "--port", self.url, "--baud", str(self.baud), *words)
+        command = ("--chip", self.chip, "--port", self.url, "--baud", str(self.baud), *words)
+        for _ in range(self.tries - 1):
+            try:
+                return tool.run("esptool", *command)
+            except tool.ToolError as error:
+                if not any(silence in error.words for silence in _SILENCES):
+                    raise
+        return tool.run("esptool", *command)

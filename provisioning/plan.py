@@ -81,7 +81,11 @@ def plan(order: Order, kind: BoardKind) -> tuple[Step, ...]:
         Step("identity", "Make number, secret, key and certificate on the station"),
         Step("images", "Make partition table, NVS, firmware and file system"),
         Step("register", "Tell the fleet of the unit"),
-        Step("flash", "Write the flash, all but the partition table, without which no board starts", "Leave the cable alone."),
+        Step(
+            "flash",
+            "Write the flash, all but the partition table, without which no board starts",
+            "Leave the cable alone.",
+        ),
         Step("verify", "Read the flash again"),
     ]
     if order.production:

@@ -52,10 +52,20 @@ class Fleet(Protocol):
 
 
 @dataclass(frozen=True)
+class Office:
+    """What a board that is taken back needs; no cable."""
+
+    station: Station
+    ledger: Ledger
+    fleet: Fleet
+    clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True)
 class Bench:
-    """What stands around the board. `start(mac, unit)` waits for what it says of itself after its reset, or raises RunError;
-    `label(unit)` the label's PDF; `clock` the time for ledger rows; `romfs` the firmware; `boot_digest` of the signing
-    key, for production boards; `progress` hears each step's name and "begin", "done" or "kept"."""
+    """What stands around the board. `start(mac, unit)` waits for what it says of itself after its reset, or raises
+    RunError; `label(unit)` the PDF; `clock` the time for ledger rows; `romfs` the firmware; `boot_digest` of the
+    signing key, for production boards; `progress` hears each step's name and "begin", "done" or "kept"."""
 
     station: Station
     ledger: Ledger
@@ -68,6 +78,11 @@ class Bench:
     boot_digest: bytes | None = None
     progress: Callable[[str, str, str], None] = lambda mac, step, state: None
 
+    @property
+    def office(self) -> Office:
+        """The part of it that outlives a board's stay."""
+        return Office(self.station, self.ledger, self.fleet, self.clock)
+
 
 def run(bench: Bench, port: Port, order: Order, kind: BoardKind) -> Row:
     """All steps for the board on this port, from where it stands. Its ledger row. Raises RunError, ToolError."""
@@ -78,12 +93,12 @@ def run(bench: Bench, port: Port, order: Order, kind: BoardKind) -> Row:
     mac = facts.mac
     last = bench.ledger.last_of_board(mac)
     unit = bench.station.number_of(mac)
-    if unit is not None and _is_going_back(bench, mac, unit):
-        take_back(bench, mac, port)
+    if unit is not None and _is_going_back(bench.office, mac, unit):
+        take_back(bench.office, mac, port)
         unit = None
     if last is not None and last.kind not in ENDS:
         if unit == last.unit:
-            _finish(bench, mac, last.unit)
+            _finish(bench.office, mac, last.unit)
             return last
         raise RunError(f"this board is unit {last.unit:08x} already: return or scrap it first, or take it to verify")
     journal = bench.station.journal(mac)
@@ -94,50 +109,50 @@ def run(bench: Bench, port: Port, order: Order, kind: BoardKind) -> Row:
         journal.close()
 
 
-def take_back(bench: Bench, mac: str, port: Port | None = None) -> int | None:
+def take_back(office: Office, mac: str, port: Port | None = None) -> int | None:
     """End an unfinished board: erase it if it is on `port`, make the fleet forget it, say so in the ledger.
 
     Gives the number that ended, None if there was none. Safe to repeat after a crash anywhere in it.
     """
-    unit = bench.station.number_of(mac)
+    unit = office.station.number_of(mac)
     if unit is None:
         return None
-    rows = bench.ledger.of_unit(unit)
+    rows = office.ledger.of_unit(unit)
     if any(row.kind == "provisioned" for row in rows):
-        _finish(bench, mac, unit)
+        _finish(office, mac, unit)
         return None
-    _note_going_back(bench, mac)
+    _note_going_back(office, mac)
     if port is not None:
         port.erase()
-    bench.fleet.withdraw(unit)
+    office.fleet.withdraw(unit)
     if not rows:
-        bench.ledger.append("abandoned", unit, mac, {"erased": port is not None}, bench.clock())
-    _finish(bench, mac, unit)
+        office.ledger.append("abandoned", unit, mac, {"erased": port is not None}, office.clock())
+    _finish(office, mac, unit)
     return unit
 
 
-def _note_going_back(bench: Bench, mac: str) -> None:
-    journal = bench.station.journal(mac)
+def _note_going_back(office: Office, mac: str) -> None:
+    journal = office.station.journal(mac)
     try:
         journal.begin("take_back")
     finally:
         journal.close()
 
 
-def _is_going_back(bench: Bench, mac: str, unit: int) -> bool:
+def _is_going_back(office: Office, mac: str, unit: int) -> bool:
     """Whether somebody has begun to take this board's identity back: that is not undone."""
-    journal = bench.station.journal(mac)
+    journal = office.station.journal(mac)
     try:
         begun = journal.has_begun("take_back")
     finally:
         journal.close()
-    return begun or any(row.kind == "abandoned" for row in bench.ledger.of_unit(unit))
+    return begun or any(row.kind == "abandoned" for row in office.ledger.of_unit(unit))
 
 
-def _finish(bench: Bench, mac: str, unit: int) -> None:
+def _finish(office: Office, mac: str, unit: int) -> None:
     # The number is closed last: until then a crash leaves a board that is found and finished again.
-    bench.station.forget(mac)
-    bench.station.close_number(unit)
+    office.station.forget(mac)
+    office.station.close_number(unit)
 
 
 def _check_same_order(journal: Journal, order: Order) -> None:
@@ -175,7 +190,7 @@ class _Run:
                 self._bench.progress(self._mac, step.name, "kept")
         row = self._bench.ledger.last_of_board(self._mac)
         assert row is not None
-        _finish(self._bench, self._mac, row.unit)
+        _finish(self._bench.office, self._mac, row.unit)
         return row
 
     @property
@@ -281,6 +296,7 @@ class _Run:
             "pieces": {at: [len(self._pieces[int(at, 16)]), pieces[at]] for at in pieces if at != vfs},
             "boot_digest": self._journal.facts("efuses").get("boot_digest"),
             "said": self._journal.facts("start").get("said"),
+            "label": self._journal.facts("label"),
         }
         self._bench.ledger.append("provisioned", self._unit, self._mac, facts, self._bench.clock())
         return {}

@@ -83,4 +83,4 @@ class Workshop:
     def on_the_cable(self) -> Iterator[tuple[VirtualBench, Port]]:
         """The board on its port."""
         with VirtualBench([self.board]) as bench:
-            yield bench, Port(bench.addresses[0], bench.boards[0].chip.name)
+            yield bench, Port(bench.addresses[0], bench.boards[0].chip.name, tries=1)

@@ -89,6 +89,12 @@ async def is_known(connection: Connection, unit: int) -> bool:
     return bool(await fetch_all(connection, SQL["known"], {"unit_id": unit}))
 
 
+async def life_of(connection: Connection, unit: int) -> str | None:
+    """Where a unit is in its life; None for an unknown one. It stays so until the caller's transaction ends."""
+    rows = await fetch_all(connection, SQL["lock_unit"], {"unit_id": unit})
+    return str(rows[0]["life"]) if rows else None
+
+
 async def is_relied_on(connection: Connection, unit: int) -> bool:
     """Whether somebody relies on the unit now; it stays so until the caller's transaction ends."""
     rows = await fetch_all(connection, SQL["lock_unit"], {"unit_id": unit})

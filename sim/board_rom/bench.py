@@ -1,43 +1,86 @@
 """Several virtual boards on one bench, each on a port of its own, served by a thread: tools run beside it as processes.
 
-`port(n)` gives a board's `TerminalPort`; touch its `pull_after` only while no tool is on that cable.
+Touch a port's `pull_after` only while no tool is on that cable. With a `Processor`, boards start from their flash when
+a tool lets go of them, and stop when one takes them again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
+from typing import Any, TypeVar
 
 from sim.board_rom.board import VirtualBoard
+from sim.board_rom.power import PoweredBoard, Processor
 from sim.board_rom.terminal import TerminalPort
+
+Result = TypeVar("Result")
 
 
 class VirtualBench:
     """A context manager; `addresses` are the boards' ports in the order of their folders."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    def __init__(self, folders: Sequence[Path], processor: Processor | None = None) -> None:
         self.boards = [VirtualBoard(folder) for folder in folders]
-        self.ports = [TerminalPort(board) for board in self.boards]
+        self.powered: list[PoweredBoard] = []
+        self.ports: list[TerminalPort] = []
+        for number, board in enumerate(self.boards, 1):
+            if processor is None:
+                self.ports.append(TerminalPort(board))
+                continue
+            powered = PoweredBoard(board, number, processor)
+            self.powered.append(powered)
+            self.ports.append(TerminalPort(board, partial(_on, powered), partial(_off, powered)))
         self.addresses: list[str] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="virtual-bench", daemon=True)
 
     def __enter__(self) -> VirtualBench:
         self._thread.start()
+        self._do(self._lay_wires())
         for port in self.ports:
-            self.addresses.append(asyncio.run_coroutine_threadsafe(port.open(), self._loop).result())
+            self.addresses.append(self._do(port.open()))
         return self
+
+    def press(self, board: int) -> None:
+        """A finger on the button of the board with this index. Raises PowerError."""
+        self._do(self.powered[board].press())
+
+    def wait_lamp(self, board: int, stage: str, timeout_s: float) -> None:
+        """Until its lamp has shown this stage. Raises PowerError."""
+        self._do(self.powered[board].wait_lamp(stage, timeout_s))
+
+    def _do(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _lay_wires(self) -> None:
+        for powered in self.powered:
+            powered.open()
+
+    async def _power_off(self) -> None:
+        for powered in self.powered:
+            powered.close()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for port in self.ports:
-            asyncio.run_coroutine_threadsafe(port.close(), self._loop).result()
+            self._do(port.close())
+        self._do(self._power_off())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
         for board in self.boards:
             board.close()
+
+
+def _on(powered: PoweredBoard, _board: VirtualBoard) -> None:
+    powered.on()
+
+
+def _off(powered: PoweredBoard, _board: VirtualBoard) -> None:
+    powered.off()

@@ -1,13 +1,11 @@
-"""A board's NOR flash as a file: erasing sets bits, programming clears them, and both end on the disk.
+"""A board's NOR flash as a file: erasing sets bits, programming clears them, and both end in the file at once.
 
-What is written is synced when a loader's command that ends a write is done, so a cable that is pulled leaves what it
-would leave on a board: a prefix.
+So a cable that is pulled leaves what it would leave on a board: a prefix.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 SECTOR = 4096
@@ -64,9 +62,8 @@ class Flash:
         self.busy_s += -(-len(data) // PAGE) * PROGRAM_PAGE_S
 
     def sync(self) -> None:
-        """What is written survives the host."""
+        """What is written outlives this process. Not the host's power: a full disk's queue would stall all boards."""
         self._file.flush()
-        os.fsync(self._file.fileno())
 
     def md5(self, offset: int, length: int) -> bytes:
         """16 bytes, as the loaders give them; no protection."""

@@ -2,7 +2,8 @@
 
 A cable that is plugged in is a connection; the board is then in download mode. A cable that is pulled is a reset: what
 the tool had begun stays as far as it came, RAM and baud rate are forgotten, and `on_reset` may start what is in the
-flash. One cable at a time: a second connection is refused. Over TCP no DTR and RTS reach the board.
+flash; `on_download` ends it when a cable comes again. One cable at a time: a second connection is refused. Over TCP no
+DTR and RTS reach the board.
 """
 
 from __future__ import annotations
@@ -18,11 +19,17 @@ _PIECE = 1 << 16
 class BoardPort:
     """`pull_after`, if set, pulls the cable once that many bytes have come from the tool: a fault for tests."""
 
-    def __init__(self, board: VirtualBoard, on_reset: Callable[[VirtualBoard], None] | None = None) -> None:
+    def __init__(
+        self,
+        board: VirtualBoard,
+        on_reset: Callable[[VirtualBoard], None] | None = None,
+        on_download: Callable[[VirtualBoard], None] | None = None,
+    ) -> None:
         self.board = board
         self.pull_after: int | None = None
         self.heard = 0
         self._on_reset = on_reset
+        self._on_download = on_download
         self._busy = False
         self._server: asyncio.Server | None = None
         self._cables: set[asyncio.Task[None]] = set()
@@ -47,6 +54,8 @@ class BoardPort:
             return
         self._busy = True
         self._cables.add(task)
+        if self._on_download is not None:
+            self._on_download(self.board)
         self.board.loader.reset()
         try:
             await self._talk(reader, writer)

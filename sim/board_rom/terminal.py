@@ -23,11 +23,17 @@ _LOOK_S = 0.02
 class TerminalPort:
     """`pull_after` and `heard` as in `BoardPort`. A pulled cable stays silent until the tool has gone."""
 
-    def __init__(self, board: VirtualBoard, on_reset: Callable[[VirtualBoard], None] | None = None) -> None:
+    def __init__(
+        self,
+        board: VirtualBoard,
+        on_reset: Callable[[VirtualBoard], None] | None = None,
+        on_download: Callable[[VirtualBoard], None] | None = None,
+    ) -> None:
         self.board = board
         self.pull_after: int | None = None
         self.heard = 0
         self._on_reset = on_reset
+        self._on_download = on_download
         self._out = bytearray()
         self._pulled = False
         self._look: asyncio.TimerHandle | None = None
@@ -59,6 +65,8 @@ class TerminalPort:
             return
         self._look = None
         self._pulled = False
+        if self._on_download is not None:
+            self._on_download(self.board)
         self.board.loader.reset()
         self._loop.add_reader(self._master, self._readable)
 

@@ -1,4 +1,4 @@
-"""`livlina provision demo`: a virtual board becomes a unit by the real tools and is heard."""
+"""`livlina provision demo`: a virtual board becomes a unit by the real tools, is heard, and its press is taken."""
 
 from __future__ import annotations
 
@@ -14,5 +14,6 @@ def test_a_board_becomes_a_unit() -> None:
     document = json.loads(done.stdout)
     assert document["passed"]
     (board,) = document["boards"]
-    assert board["passed"] and board["heard"] == "Heartbeat"
+    assert board["passed"] and board["heard"] == "Heartbeat" and board["lamp"][-1] == "taken"
+    assert "MicroPython" in document["interpreter"]
     assert "stand-in" in document["micropython"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioning import labels, littlefs_image, nvs_image
@@ -49,6 +49,7 @@ def test_a_chip_that_cannot_be_closed_gets_no_production_order() -> None:
         plan(dataclasses.replace(ORDER, production=True), dataclasses.replace(KIND, secure_boot=False))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 400))
 def test_a_journal_cut_at_any_byte_holds_a_prefix(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     path = tmp_path_factory.mktemp("j") / "journal"
@@ -179,6 +180,7 @@ def test_partitions_that_overlap_are_refused(offset: int) -> None:
         to_binary((first, Partition("more", 1, 2, offset, 0x1000)))
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["a", "b.cbor", "folder/c"]), st.binary(max_size=9000)))
 def test_files_come_back_from_an_image(files: dict[str, bytes]) -> None:
     image = littlefs_image.build(files, 64 * 4096)

@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.board_rom import slip
@@ -77,6 +77,7 @@ def test_a_frame_without_end_takes_no_more_than_the_longest() -> None:
     assert reader.refused == 1
 
 
+@settings(deadline=None)  # It writes files.
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_loader(tmp_path_factory: pytest.TempPathFactory, noise: bytes) -> None:
     made = VirtualBoard(make_board(tmp_path_factory.mktemp("board") / "b", "esp32s3", MAC, 1 << 20))

@@ -1,0 +1,223 @@
+"""``livlina provision run`` and what a workshop does to boards later: back, repair, return, scrap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")]
+StationFolder = Annotated[Path, typer.Option("--station", help="The station's folder: numbers, journals, ledger.")]
+Chip = Annotated[str, typer.Option(help="The chip, as esptool names it.")]
+Why = Annotated[str, typer.Option(help="The reason, for the ledger.")]
+MaybePort = Annotated[str | None, typer.Option(help="The board's port, if it still answers: its flash is erased.")]
+
+
+@contextmanager
+def _fleet(board: str) -> Iterator[object]:
+    """The fleet's registry as the settings say, as long as it is used."""
+    from fleet.settings import Settings
+    from livlina.installation import migrate_database, open_database, open_secret_box
+    from livlina.provision_fleet import RegistryFleet
+
+    settings = Settings.from_environment()
+    with open_database(settings) as database:
+        migrate_database(database)
+        yield RegistryFleet(
+            database.app_url, open_secret_box(settings), board, production=settings.production
+        )  # fmt: skip
+
+
+def run_command(
+    order: Annotated[Path, typer.Argument(help="The order, a TOML file.", exists=True, dir_okay=False)],
+    port: Annotated[list[str], typer.Option(help="A board's port; several boards: give it several times.")],
+    station: StationFolder,
+    image: Annotated[Path, typer.Option(help="MicroPython's official image.", exists=True, dir_okay=False)],
+    manifest: Annotated[Path, typer.Option(help="Images that may be used, JSON.", exists=True, dir_okay=False)],
+    firmware: Annotated[Path, typer.Option(help="From `livlina provision firmware`.", exists=True, dir_okay=False)],
+    boot_key: Annotated[Path | None, typer.Option(help="The secure boot key's PEM, for production boards.")] = None,
+    label: Annotated[str, typer.Option(help="The label's size in mm: 25x12, 38x19, 50x25 or 62x29.")] = "38x19",
+    first: Annotated[int, typer.Option(min=1, help="The first unit number of this station.")] = 1,
+    baud: Annotated[int, typer.Option(min=9600, help="Of the cable.")] = 921_600,
+    patience: Annotated[float, typer.Option(min=1, help="Seconds to wait for a first heartbeat.")] = 120.0,
+    as_json: Json = False,
+) -> None:
+    """Makes the boards on these ports units of the fleet. May be given again at any time: it goes on where it was."""
+    from rich.console import Console
+
+    from fleet.settings import Settings
+    from livlina.cli import one_sentence, show
+    from livlina.installation import open_authority
+    from livlina.provision_fleet import RegistryFleet
+    from livlina.provision_order import OrderError, read_order
+    from livlina.provision_run import Materials, Screen, run_order
+    from provisioning.firmware_image import FirmwareError, load
+    from provisioning.flash_esptool import Port
+    from provisioning.ledger import Ledger, LedgerError
+    from provisioning.partition_table import layout
+    from provisioning.plan import PlanError, plan
+    from provisioning.secure_espsecure import key_digest
+    from provisioning.station import Station
+    from provisioning.tool import ToolError
+
+    with one_sentence(OrderError, PlanError, FirmwareError, LedgerError, ToolError):
+        wanted, kind = read_order(order)
+        steps = plan(wanted, kind)
+        python = load(image, manifest, kind.chip, kind.bootloader, layout(kind.flash_bytes))
+        with _fleet(kind.name) as fleet:
+            assert isinstance(fleet, RegistryFleet)
+            materials = Materials(
+                station, Station(station, open_authority(Settings.from_environment()), first),
+                Ledger(station / "ledger"), fleet, python, firmware.read_bytes(),
+                key_digest(boot_key) if boot_key is not None else None, label, patience,
+            )  # fmt: skip
+            screen = Screen(Console(stderr=True, highlight=False), port, steps)
+            try:
+                ports = [Port(url, kind.chip, baud) for url in port]
+                document = run_order(materials, wanted, kind, ports, screen)
+            finally:
+                screen.close()
+    if as_json:
+        show(document, True)
+    else:
+        rows = {str(one["port"]): f"{one['label']} passes" if one["passed"] else one["reason"]
+                for one in document["boards"]}  # fmt: skip
+        show({"order": f"{wanted.number}: {document['made']} of {document['ordered']} made", **rows}, False)
+    if not document["passed"]:
+        raise SystemExit(1)
+
+
+def firmware_command(
+    out: Annotated[Path, typer.Argument(help="The file to write.")],
+    as_json: Json = False,
+) -> None:
+    """The firmware of this checkout as the image that goes onto boards."""
+    import hashlib
+    import tempfile
+
+    from livlina.checkout import enter_checkout
+    from livlina.cli import one_sentence, show
+
+    with one_sentence():
+        enter_checkout()
+        from livlina.provision_demo import firmware_rom
+        from sim.firmware_build import ROOT, build_firmware
+
+        with tempfile.TemporaryDirectory(prefix="livlina-firmware-") as folder:
+            content = firmware_rom(build_firmware(ROOT / "build/firmware"), Path(folder))
+        out.write_bytes(content)
+    show({"file": str(out), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}, as_json)
+
+
+def back_command(
+    mac: Annotated[str, typer.Option(help="The board, as `livlina provision unfinished` names it.")],
+    station: StationFolder,
+    port: MaybePort = None,
+    chip: Chip = "esp32s3",
+    as_json: Json = False,
+) -> None:
+    """Takes back the identity of a board that will not be finished: the fleet forgets it, its number is used up."""
+    from fleet.settings import Settings
+    from livlina.cli import one_sentence, show
+    from livlina.installation import open_authority
+    from livlina.provision_fleet import RegistryFleet
+    from provisioning.flash_esptool import Port
+    from provisioning.journal import JournalError
+    from provisioning.ledger import Ledger, LedgerError
+    from provisioning.run import Office, RunError, take_back
+    from provisioning.station import Station
+    from provisioning.tool import ToolError
+
+    with one_sentence(RunError, ToolError, LedgerError, JournalError), _fleet("") as fleet:
+        assert isinstance(fleet, RegistryFleet)
+        place = Station(station, open_authority(Settings.from_environment()))
+        office = Office(place, Ledger(station / "ledger"), fleet, lambda: datetime.now(UTC))
+        unit = take_back(office, mac, Port(port, chip) if port else None)
+    show({"mac": mac, "unit": None if unit is None else f"{unit:08x}"}, as_json)
+
+
+def unfinished_command(station: StationFolder, as_json: Json = False) -> None:
+    """The boards of this station that were begun and neither finished nor taken back."""
+    from fleet.settings import Settings
+    from livlina.cli import one_sentence, show
+    from livlina.installation import open_authority
+    from provisioning.station import Station
+
+    with one_sentence():
+        boards = Station(station, open_authority(Settings.from_environment())).unfinished()
+    show({"unfinished": boards}, as_json)
+
+
+def return_command(
+    mac: Annotated[str, typer.Option(help="The board's MAC, as the ledger has it.")],
+    station: StationFolder,
+    why: Why,
+    port: MaybePort = None,
+    chip: Chip = "esp32s3",
+    as_json: Json = False,
+) -> None:
+    """A board comes back to the workshop: its unit ends, and the board may be provisioned anew."""
+    _end("returned", mac, station, why, port, chip, as_json)
+
+
+def scrap_command(
+    mac: Annotated[str, typer.Option(help="The board's MAC, as the ledger has it.")],
+    station: StationFolder,
+    why: Why,
+    port: MaybePort = None,
+    chip: Chip = "esp32s3",
+    as_json: Json = False,
+) -> None:
+    """A board ends for good: its unit with it."""
+    _end("scrapped", mac, station, why, port, chip, as_json)
+
+
+def repair_command(
+    port: Annotated[str, typer.Option(help="The board's port.")],
+    station: StationFolder,
+    why: Why,
+    chip: Chip = "esp32s3",
+    as_json: Json = False,
+) -> None:
+    """A board was repaired and is still the unit that it was: it is checked, and the ledger says what was done."""
+    from livlina.cli import one_sentence, show
+    from provisioning.endings import repaired
+    from provisioning.flash_esptool import Port
+    from provisioning.ledger import Ledger, LedgerError
+    from provisioning.run import RunError
+    from provisioning.tool import ToolError
+
+    with one_sentence(RunError, ToolError, LedgerError):
+        row = repaired(Ledger(station / "ledger"), Port(port, chip), why, lambda: datetime.now(UTC))
+    show({"ledger": row.n, "mac": row.mac, "unit": f"{row.unit:08x}", "kind": row.kind}, as_json)
+
+
+def _end(kind: str, mac: str, station: Path, why: str, port: str | None, chip: str, as_json: bool) -> None:
+    from livlina.cli import one_sentence, show
+    from livlina.provision_fleet import RegistryFleet
+    from provisioning.endings import end
+    from provisioning.flash_esptool import Port
+    from provisioning.ledger import Ledger, LedgerError
+    from provisioning.run import RunError
+    from provisioning.tool import ToolError
+
+    with one_sentence(RunError, ToolError, LedgerError), _fleet("") as fleet:
+        assert isinstance(fleet, RegistryFleet)
+        row = end(
+            Ledger(station / "ledger"), fleet, kind, mac, why, lambda: datetime.now(UTC),
+            Port(port, chip) if port else None,
+        )  # fmt: skip
+    show({"ledger": row.n, "mac": row.mac, "unit": f"{row.unit:08x}", "kind": row.kind}, as_json)
+
+
+def register(app: typer.Typer) -> None:
+    """Puts the commands onto ``livlina provision``."""
+    for name, command in (
+        ("run", run_command), ("firmware", firmware_command), ("unfinished", unfinished_command),
+        ("back", back_command), ("repair", repair_command), ("return", return_command), ("scrap", scrap_command),
+    ):  # fmt: skip
+        app.command(name)(command)

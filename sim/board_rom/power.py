@@ -1,0 +1,206 @@
+"""A virtual board out of download mode: its processor starts, and runs real MicroPython out of its own flash.
+
+`PoweredBoard` is what the world does to it and sees of it: power, a finger on the button, an eye on the lamp. It lives
+on one asyncio loop, that of the board's port, and never reaches into the unit (sim/shims/board_wires.py says what goes
+over its wires). A flash without a partition table or with a damaged application starts nothing, as on silicon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+import struct
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from firmware.core import stages
+from sim.board import BUTTON, CAUSE_POWER, CAUSE_RESET, HEADER, Board, pin_order
+from sim.board_rom.board import VirtualBoard
+from sim.board_rom.boot import BootError, bootable
+from sim.board_rom.interpreter import MAIN, command, environment
+from sim.lamp import LampReader
+
+EXIT_RESET = 75
+"""sim/shims/machine.py: the firmware has reset its board."""
+FINGER_S = 0.05
+EDGE_S = 20.0
+_LOOK_S = 0.2
+_LONGEST = 4096
+
+
+class PowerError(Exception):
+    """The board does not do what a started board does; the message has the end of its console."""
+
+
+@dataclass(frozen=True)
+class Processor:
+    """What a board's processor is here: the simulated `machine`'s folder of a firmware build, and the heap of it."""
+
+    shims: Path
+    heap: str
+
+
+class PoweredBoard:
+    """`reason` says why it did not start last, empty if it did; `seen` are the stages that its lamp has shown,
+    `starts` how often it has started, `interpreter` what it says of itself."""
+
+    def __init__(self, board: VirtualBoard, number: int, processor: Processor) -> None:
+        self.reason = "it had no power yet"
+        self.seen: list[str] = []
+        self.starts = 0
+        self.interpreter = ""
+        self._board = board
+        self._processor = processor
+        self._state = Board(number, board.folder)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._look: asyncio.TimerHandle | None = None
+        self._waiting: list[tuple[str, asyncio.Future[None]]] = []
+        self._console = board.folder / "console.log"
+
+    def open(self) -> None:
+        """Lay the wires, on the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._address = f"livlina-{secrets.token_hex(8)}"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(f"\0{self._address}")
+        self._loop.add_reader(self._socket.fileno(), self._hear)
+
+    def close(self) -> None:
+        """Power off, for good."""
+        self.off()
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+
+    def on(self, cause: int = CAUSE_POWER) -> None:
+        """A reset out of download mode."""
+        self.off()
+        try:
+            bootable(self._board.flash)
+        except BootError as error:
+            self.reason = str(error)
+            return
+        self.reason = ""
+        self.starts += 1
+        path = self._board.folder / "flash.bin"
+        wires = {"LIVLINA_BOARD": self._address, "LIVLINA_UNIT": str(self._state.unit)}
+        with self._console.open("ab") as out:
+            self._process = subprocess.Popen(  # noqa: S603 - the interpreter of the units
+                command(path, MAIN, self._processor.heap),
+                env={
+                    **os.environ,
+                    **self._state.environment(cause),
+                    **wires,
+                    **environment(path, self._processor.shims),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._watch()
+
+    def off(self) -> None:
+        """No power, or download mode: what ran runs no more when this returns."""
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        self._state.release()
+
+    async def press(self) -> None:
+        """A finger presses and releases the button. Raises PowerError if the board does not notice."""
+        await self._edge(0)
+        await asyncio.sleep(FINGER_S)
+        await self._edge(1)
+
+    async def wait_lamp(self, stage: str, timeout_s: float) -> None:
+        """Until the lamp has shown this stage since the start of the board. Raises PowerError."""
+        if stage in self.seen:
+            return
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append((stage, future))
+        try:
+            async with asyncio.timeout(timeout_s):
+                await future
+        except TimeoutError:
+            shown = ", ".join(self.seen) or "nothing"
+            raise PowerError(f"the lamp never showed {stage}, but {shown}: {self.words()}") from None
+
+    def words(self) -> str:
+        """The end of what it printed."""
+        text = self._console.read_text(errors="replace") if self._console.exists() else ""
+        return " ".join(text.split())[-400:] or self.reason or "it printed nothing"
+
+    async def _edge(self, level: int) -> None:
+        state = self._state
+        if state.address is None:
+            raise PowerError(f"the board does not run: {self.words()}")
+        state.put(BUTTON, level)
+        state.serial = state.serial + 1 & 0xFF
+        edge: asyncio.Future[None] = self._loop.create_future()
+        state.edges[state.serial] = edge
+        order = pin_order(BUTTON, level)
+        self._socket.sendto(order[:1] + bytes((state.serial,)) + order[2:], state.address)
+        try:
+            async with asyncio.timeout(EDGE_S):
+                await edge
+        except TimeoutError:
+            raise PowerError(f"the board did not notice its button: {self.words()}") from None
+
+    def _watch(self) -> None:
+        """Looks now and then whether the processor still runs; one that has reset itself starts again."""
+        self._look = None
+        if self._process is None:
+            return
+        status = self._process.poll()
+        if status is None:
+            self._look = self._loop.call_later(_LOOK_S, self._watch)
+        elif status == EXIT_RESET:
+            self.on(CAUSE_RESET)
+        else:
+            self.reason = f"its processor ended with status {status}"
+            self.off()
+
+    def _hear(self) -> None:
+        while True:
+            try:
+                data, address = self._socket.recvfrom(_LONGEST)
+            except BlockingIOError:
+                return
+            if len(data) >= 1 + HEADER.size and self._process is not None:
+                self._take(data[:1], HEADER.unpack_from(data, 1)[1], data[1 + HEADER.size :], address)
+
+    def _take(self, kind: bytes, levels: int, rest: bytes, address: bytes) -> None:
+        state = self._state
+        if kind == b"H":
+            state.address = address
+            self.interpreter = rest.decode()
+            state.dark()
+            state.lamp = LampReader(self._loop.call_later, self._shown)
+        elif kind == b"E":
+            edge = state.edges.pop(rest[0], None)
+            if edge is not None and not edge.done():
+                edge.set_result(None)
+        whole = struct.unpack(">I", rest)[0] if kind == b"O" else state.levels & ~0xFF | levels
+        state.levels = whole
+        if state.lamp is not None:
+            state.lamp.levels(whole, time.monotonic())
+
+    def _shown(self, stage: str, _at: float) -> None:
+        if stage != stages.NAMES[stages.OFF]:
+            self.seen.append(stage)
+        for wanted, future in list(self._waiting):
+            if wanted == stage:
+                with contextlib.suppress(ValueError):
+                    self._waiting.remove((wanted, future))
+                if not future.done():
+                    future.set_result(None)

@@ -1,0 +1,158 @@
+"""`livlina provision run` is killed outright, again and again, and given again: every board ends as one unit, no more.
+
+Real esptool on virtual boards that run real MicroPython, a real fleet server on PostgreSQL; the station is a process of
+its own and dies by SIGKILL, its esptools with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from provisioning.ledger import Ledger
+from sim.board_rom.chip import CHIPS
+from sim.board_rom.stand_in import NAME, stand_in
+from sim.house import MUNICIPALITY, House, Ports
+
+ORDER = """
+number = "K-1"
+quantity = {boards}
+municipality = {municipality}
+profile = "social"
+production = false
+heartbeat_s = 300
+pipes = ["coap"]
+coap = ["127.0.0.1:{coap}"]
+
+[board]
+name = "virtual board"
+chip = "esp32s3"
+flash_mib = 4
+bootloader = 0
+secure_boot = true
+"""
+SMALL_APP = 20_000
+LONGEST_S = 200.0
+WHOLE_RUN_S = 25.0
+"""Kills are spread over about as long as a run takes here; a run that ends earlier is not killed."""
+
+
+@dataclass
+class Bench:
+    """A workshop on disk, its fleet, and its boards' ports."""
+
+    folder: Path
+    house: House
+    ports: list[str]
+
+    def start(self) -> subprocess.Popen[str]:
+        """`livlina provision run`, in a process group of its own."""
+        environment = {
+            **os.environ, "LIVLINA_DATA": str(self.house.folder), "LIVLINA_DATABASE_URL": self.house.postgres.app_url,
+            "LIVLINA_OWNER_DATABASE_URL": self.house.postgres.owner_url,
+        }  # fmt: skip
+        command = [
+            sys.executable, "-m", "livlina", "provision", "run", str(self.folder / "order.toml"), "--json",
+            *(word for port in self.ports for word in ("--port", port)), "--station", str(self.folder / "station"),
+            "--image", str(self.folder / "stand-in.bin"), "--manifest", str(self.folder / "manifest.json"),
+            "--firmware", str(self.folder / "firmware.romfs"),
+        ]  # fmt: skip
+        return subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+
+    def killed_after(self, seconds: float) -> bool:
+        """A run that dies after so long; False if it was done before."""
+        process = self.start()
+        try:
+            process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return True
+        return False
+
+    def orphans(self) -> set[int]:
+        """Units that would be listened to and are no board's."""
+        with psycopg.connect(self.house.postgres.owner_url) as connection:
+            known = {row[0] for row in connection.execute("SELECT unit_id FROM units WHERE state = 'active'")}
+        return known ^ {row.unit for row in Ledger(self.folder / "station" / "ledger").rows()
+                        if row.kind == "provisioned"}  # fmt: skip
+
+
+@contextlib.contextmanager
+def workshop(folder: Path, boards: int) -> Iterator[Bench]:
+    folder.chmod(0o755)
+    house = House(folder / "house", 0, Ports.free())
+    house.folder.mkdir(mode=0o755)
+    with asyncio.Runner() as runner:
+        try:
+            runner.run(house.start())
+            image = folder / "stand-in.bin"
+            image.write_bytes(stand_in(CHIPS["esp32s3"], SMALL_APP))
+            digest = hashlib.sha256(image.read_bytes()).hexdigest()
+            entry = {"file": image.name, "sha256": digest, "chip": "esp32s3", "says": NAME}
+            (folder / "manifest.json").write_text(json.dumps({"images": [entry]}))
+            order = ORDER.format(boards=boards, municipality=MUNICIPALITY, coap=house.ports.coap)
+            (folder / "order.toml").write_text(order)
+            subprocess.run(
+                [sys.executable, "-m", "livlina", "provision", "firmware", str(folder / "firmware.romfs")],
+                check=True, capture_output=True, timeout=LONGEST_S,
+            )  # fmt: skip
+            program = [sys.executable, "-m", "sim.board_rom", "--starts"]
+            program += [str(folder / f"board{number}") for number in range(boards)]
+            with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as cables:
+                assert cables.stdin is not None and cables.stdout is not None
+                ports = [json.loads(cables.stdout.readline())["port"] for _ in range(boards)]
+                try:
+                    yield Bench(folder, house, ports)
+                finally:
+                    cables.stdin.close()
+                    cables.wait(timeout=LONGEST_S)
+        finally:
+            runner.run(house.stop())
+            house.postgres.destroy()
+
+
+def killed_and_given_again(folder: Path, boards: int, kills: list[float]) -> None:
+    with workshop(folder, boards) as bench:
+        died = [bench.killed_after(seconds) for seconds in kills]
+        process = bench.start()
+        said, errors = process.communicate(timeout=LONGEST_S)
+        assert any(died), "nothing was killed"
+        assert process.returncode == 0, said + errors
+        document = json.loads(said)
+        assert document["made"] == boards
+        assert bench.orphans() == set()
+        rows = Ledger(folder / "station" / "ledger").rows()
+        assert len({row.mac for row in rows}) == boards
+        assert list((folder / "station").rglob("identity.json")) == []
+        # Given once more it finds nothing to do.
+        assert not bench.killed_after(LONGEST_S)
+        assert Ledger(folder / "station" / "ledger").rows() == rows
+
+
+@pytest.mark.timeout(500)
+def test_a_station_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    killed_and_given_again(tmp_path, 1, [5.0, 11.0])
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("seed", range(10))
+def test_stations_killed_at_any_moment_leave_no_orphans(tmp_path: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    killed_and_given_again(tmp_path, 2, [draw.uniform(1.0, WHOLE_RUN_S) for _ in range(4)])

@@ -1,0 +1,111 @@
+"""A station's fleet on a real PostgreSQL: whom it takes, whom it refuses, and what taking back ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from fleet.registry import store as registry
+from fleet.registry import units
+from fleet.registry.secret_box import SecretBox
+from fleet.store.pool import Connection
+from livlina.provision_fleet import RegistryFleet
+from provisioning.ca import CertificateAuthority
+from provisioning.identity import make_identity
+from provisioning.plan import Order
+from provisioning.run import RunError
+from provisioning.station import Made
+from tests.database import FreshDatabase
+from tests.store.test_technicians import do
+
+PRODUCTION = Order("O-1", 1, 1, "social", True, 300, ("coap",), (("127.0.0.1", 5683),))
+DEVELOPMENT = Order("O-2", 1, 1, "social", False, 300, ("coap",), (("127.0.0.1", 5683),))
+NOWHERE = Order("O-3", 1, 99, "social", True, 300, ("coap",), (("127.0.0.1", 5683),))
+
+
+@pytest.fixture(autouse=True)
+def municipality(database: FreshDatabase) -> None:
+    async def add(connection: Connection) -> None:
+        await registry.add_municipality(connection, 1, "One")
+
+    do(database, add, "registry")
+
+
+def fleet(database: FreshDatabase, *, production: bool = False) -> RegistryFleet:
+    return RegistryFleet(database.app_url, SecretBox(bytes(32)), "virtual board", production=production)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    return Made(make_identity(7), CertificateAuthority.open(tmp_path / "ca").issue_unit(7))
+
+
+def state(database: FreshDatabase, unit: int) -> tuple[str, str, str | None, bool]:
+    """state, life, board, whether a certificate still counts."""
+    with psycopg.connect(database.owner_url) as connection:
+        row = connection.execute(
+            "SELECT u.state, u.life, u.board, bool_or(c.revoked_at IS NULL) FROM units u "
+            "JOIN unit_certificates c USING (unit_id) WHERE u.unit_id = %s GROUP BY 1, 2, 3",
+            [unit],
+        ).fetchone()
+    assert row is not None
+    return row[0], row[1], row[2], row[3]
+
+
+def test_a_unit_is_known_once_however_often_it_is_told(database: FreshDatabase, made: Made) -> None:
+    for _ in range(2):
+        fleet(database).register(7, made, PRODUCTION)
+    assert fleet(database).known() == {7}
+    assert state(database, 7) == ("active", "made", "virtual board", True)
+
+
+def test_another_identity_of_the_same_number_is_refused(database: FreshDatabase, made: Made, tmp_path: Path) -> None:
+    fleet(database).register(7, made, PRODUCTION)
+    other = Made(make_identity(7), CertificateAuthority.open(tmp_path / "ca").issue_unit(7))
+    with pytest.raises(RunError, match="range of its own"):
+        fleet(database).register(7, other, PRODUCTION)
+
+
+def test_a_fleet_that_people_rely_on_takes_no_development_board(database: FreshDatabase, made: Made) -> None:
+    with pytest.raises(RunError, match="development boards"):
+        fleet(database, production=True).register(7, made, DEVELOPMENT)
+    assert fleet(database).known() == set()
+    fleet(database).register(7, made, DEVELOPMENT)  # Another fleet takes it.
+    assert fleet(database).known() == {7}
+
+
+def test_an_unknown_municipality_is_told(database: FreshDatabase, made: Made) -> None:
+    with pytest.raises(RunError, match="municipality 99 is unknown"):
+        fleet(database).register(7, made, NOWHERE)
+
+
+def test_what_is_taken_back_is_revoked_and_again_changes_nothing(database: FreshDatabase, made: Made) -> None:
+    fleet(database).register(7, made, PRODUCTION)
+    for _ in range(2):
+        fleet(database).withdraw(7)
+    fleet(database).withdraw(8)
+    assert fleet(database).known() == set()
+    assert state(database, 7) == ("revoked", "retired", "virtual board", False)
+
+
+def test_a_unit_that_somebody_relies_on_is_not_taken_back(database: FreshDatabase, made: Made) -> None:
+    fleet(database).register(7, made, PRODUCTION)
+    with psycopg.connect(database.owner_url) as connection:
+        connection.execute("UPDATE units SET life = 'active', grounds = 'by_hand' WHERE unit_id = 7")
+    with pytest.raises(RunError, match="cannot end now"):
+        fleet(database).withdraw(7)
+    assert fleet(database).known() == {7}
+
+
+def test_a_unit_that_was_not_heard_is_not_heard(database: FreshDatabase, made: Made) -> None:
+    fleet(database).register(7, made, PRODUCTION)
+    assert fleet(database).heard(7, 0) is None
+
+
+def test_life_of_an_unknown_unit_is_nothing(database: FreshDatabase) -> None:
+    async def ask(connection: Connection) -> str | None:
+        return await units.life_of(connection, 7)
+
+    assert do(database, ask, "registry") is None
