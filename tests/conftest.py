@@ -11,32 +11,20 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
-from xdist.scheduler import LoadScopeScheduling
 
 from sim.firmware_build import BUILDS
-from tests import ports, sizes
+from tests import ports, sharing, sizes
 from tests.database import end_shared_cluster
 
 ENDING_S = 120.0
 """Patience with what runs after the last test."""
-FOLDERS = ("journeys", "faults", "peers", "browser", "store", "on_unit", "both", "unit")
-"""What waits longest comes first, so that no long test begins when the others are done."""
-EACH_ALONE = "tests/journeys/"
-"""Every test of these files brings up a house of its own: side by side they share nothing that a file would keep."""
 _builds = pytest.StashKey[str]()
 
 
-class Shares(LoadScopeScheduling):
-    """A worker gets a whole file at a time, which keeps what its tests share; of journeys it gets one test."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return nodeid if nodeid.startswith(EACH_ALONE) else nodeid.partition("::")[0]
-
-
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Shares:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> sharing.Shares:
     config.option.loadscopereorder = False
-    return Shares(config, log)
+    return sharing.Shares(config, log)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,12 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.option.full_size:
         sizes.lessen(items)
-
-    def place(item: pytest.Item) -> int:
-        folder = item.nodeid.split("/")[1]
-        return FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)
-
-    items.sort(key=place)
+    if hasattr(config, "workerinput"):
+        places = {share: place for place, share in enumerate(sharing.order(item.nodeid for item in items))}
+        items.sort(key=lambda item: places[sharing.share_of(item.nodeid)])
 
 
 def pytest_sessionfinish() -> None:

@@ -241,7 +241,10 @@ class _Run:
             lambda c: keys.add_generation(c, house.box, card.identity.unit, secret, ACTOR, house.now())
         )
         renewed = Card(Identity(card.identity.unit, generation, secret), card.certificate, card.boot, seqs=card.seqs)
-        heard = await self._air.ask(renewed.seal(renewed.beat()))
+        # A unit repeats what nobody answers: the front door may not have been told of its key yet.
+        heard, began = None, time.monotonic()
+        while heard is None and time.monotonic() - began <= REVOKED_S:
+            heard = await self._air.ask(renewed.seal(renewed.beat()), SILENCE_S)
         before = int(house.value("SELECT count(*) FROM presses"))
         for _ in range(20):
             await house.sms(card.seal(card.press()))

@@ -1,0 +1,51 @@
+"""How tests are shared between workers, and in which order they begin.
+
+Many tests wait, for processes or for a modem's own time, others compute: where both kinds run side by side, all cores
+are busy all the time. What is long begins early, so that no core waits for it at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from xdist.scheduler import LoadScopeScheduling
+
+WAITING = ("journeys", "unit/sim", "unit/modem", "faults", "peers", "browser", "store")
+COMPUTING = ("on_unit", "both", "unit")
+"""Folders of tests that mostly wait, and of tests that mostly compute; those with the longest tests first."""
+EACH_ALONE = tuple(f"tests/{folder}/" for folder in ("journeys", "unit/sim", "unit/modem", "on_unit"))
+"""Every test of these folders brings up its own house or unit; its file keeps nothing for the others."""
+
+
+def share_of(nodeid: str) -> str:
+    """What is not divided between workers: a file, whose tests share what is expensive, or one test."""
+    return nodeid if nodeid.startswith(EACH_ALONE) else nodeid.partition("::")[0]
+
+
+def order(nodeids: Iterable[str]) -> list[str]:
+    """The shares of these tests in the order in which they begin: computing ones spread evenly between waiting ones."""
+    waiting: list[tuple[int, str]] = []
+    computing: list[tuple[int, str]] = []
+    for share in dict.fromkeys(map(share_of, nodeids)):
+        place = _place(share, WAITING)
+        if place < len(WAITING):
+            waiting.append((place, share))
+        else:
+            computing.append((_place(share, COMPUTING), share))
+    placed = []
+    for kind in (waiting, computing):
+        kind.sort(key=lambda one: one[0])
+        placed += [((number + 0.5) / len(kind), share) for number, (_, share) in enumerate(kind)]
+    return [share for _, share in sorted(placed, key=lambda one: one[0])]
+
+
+def _place(share: str, folders: tuple[str, ...]) -> int:
+    found = (place for place, folder in enumerate(folders) if share.startswith(f"tests/{folder}/"))
+    return next(found, len(folders))
+
+
+class Shares(LoadScopeScheduling):
+    """A worker gets one share after the other, in the order of the collected tests."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return share_of(nodeid)
