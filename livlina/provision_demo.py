@@ -41,7 +41,7 @@ from sim.board_rom.board import make_board
 from sim.board_rom.chip import CHIPS
 from sim.board_rom.power import PowerError, Processor
 from sim.board_rom.stand_in import NAME, stand_in
-from sim.firmware_build import ROOT, build_firmware, heap
+from sim.firmware_build import ROOT, build_firmware, group_files, heap
 from sim.house import LOGIN, MUNICIPALITY, House, Ports, centre_references
 from sim.operator import Operator
 
@@ -125,8 +125,11 @@ def _work(boards: int, folder: Path, house: House, say: Say) -> tuple[list[dict[
 
 def firmware_rom(build: Path, folder: Path) -> bytes:
     """A firmware build as the image of the `romfs` partition: what is shipped and nothing of the sim."""
-    for name in ("firmware", "protocols"):
-        shutil.copytree(build / name, folder / name)
+    for path in build.rglob("*.mpy"):
+        inside = path.relative_to(build)
+        if inside.with_suffix("").as_posix() in group_files():
+            (folder / inside).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / inside)
     return image(folder)
 
 
