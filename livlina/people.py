@@ -168,17 +168,13 @@ def add_centre(settings: Settings, name: str, door: str | None) -> dict[str, Any
     """An alarm centre with people at consoles; ``door`` names the `livlina centre` that its alarms are sent to."""
 
     async def work(connection: Connection) -> int:
-        await connection.execute(store.SQL["add_alarm_centre"], {"name": plain_name(name)})
-        found = await fetch_all(connection, store.SQL["alarm_centre_of_name"], {"name": name})
-        number = int(found[0]["alarm_centre_id"])
+        number = await store.add_alarm_centre(
+            connection, plain_name(name), actor=LOCAL.name, at=now(), door=door is not None
+        )
         if door is not None:
             values = {"alarm_centre_id": number, "door": door}
             if not await fetch_all(connection, store.SQL["open_door"], values):
                 raise LookupError(f"there is no centre {door!a} that alarms are sent to: see `livlina centre list`")
-        await record(
-            connection, actor=LOCAL.name, action="alarm_centre.set", municipality_id=INSTALLATION,
-            subject=f"alarm_centre:{number}", detail={"door": door is not None}, at=now(),
-        )  # fmt: skip
         return number
 
     return {"alarm_centre": in_registry(settings, work), "name": name}
@@ -205,8 +201,7 @@ def add_district(settings: Settings, municipality: int, name: str) -> None:
 
     async def work(connection: Connection) -> None:
         await _known(connection, municipality)
-        values = {"municipality_id": municipality, "name": plain_name(name)}
-        await connection.execute(store.SQL["add_district"], values)
+        await store.add_district(connection, municipality, plain_name(name), actor=LOCAL.name, at=now())
 
     in_registry(settings, work)
 

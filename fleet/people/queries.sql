@@ -163,5 +163,8 @@ DO UPDATE SET ends_minute = excluded.ends_minute;
 INSERT INTO districts (municipality_id, name) VALUES (%(municipality_id)s, %(name)s)
 ON CONFLICT (municipality_id, name) DO NOTHING;
 
+-- name: district_of_name
+SELECT district_id FROM districts WHERE municipality_id = %(municipality_id)s AND name = %(name)s;
+
 -- name: set_zone
 UPDATE municipalities SET zone = %(zone)s WHERE municipality_id = %(municipality_id)s;

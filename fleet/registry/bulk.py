@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from fleet.evidence.audit import record
 from fleet.registry.bulk_document import PERSON_FIELDS, UNIT_FIELDS, Rows, document_of, written_parts
@@ -20,6 +20,10 @@ from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
 
 SQL = read_statements("fleet.registry", "bulk.sql")
+
+
+class TakenElsewhere(ValueError):
+    """A number that is new to this connection belongs to a unit that it does not see; the message names it."""
 
 
 async def check(connection: Connection, rows: Rows) -> None:
@@ -83,13 +87,30 @@ async def _check_recipients(connection: Connection, rows: Rows) -> None:
             taken[*key, row["type"]] = line
 
 
+STOCK: Final = (None, "made", "in_stock", "assigned")
+"""Lives that a unit may have which comes in by the API: nobody relies on it."""
+
+
+def hold_to_stock(rows: Rows) -> None:
+    """Takes out what only the installation's own import brings in: units in use, on other grounds than a pairing, and
+    persons. For rows that ``check`` has seen."""
+    for line, row in list(rows.units.items()):
+        if row["new"] and (row["life"] not in STOCK or row["grounds"] or row["revoked_at"]):
+            rows.drop(line, "life", "the API brings in units that are made, in_stock or assigned: pairing puts them "
+                      "into use; a fleet that is in use comes in by `livlina fleet import`")  # fmt: skip
+    for line, row in list(rows.recipients.items()):
+        if any(row[name] for name in PERSON_FIELDS):
+            rows.drop(line, "name", "the API takes references only: seal who it is at the recipient, or use "
+                      "`livlina fleet import --persons`")  # fmt: skip
+
+
 async def put(
     connection: Connection, rows: Rows, *, actor: str, at: datetime, grounds: str, box: SecretBox | None = None
 ) -> dict[str, int]:
     """Writes checked rows; returns how many units and recipients were added and changed, and persons sealed.
 
     ``grounds`` is what a unit in use is relied on where its row says nothing. Persons are sealed with ``box``; without
-    one a row that holds a person is a fault of the caller: ValueError.
+    one a row that holds a person is a fault of the caller: ValueError. Raises TakenElsewhere.
     """
     recipients, units = list(rows.recipients.values()), list(rows.units.values())
     persons = [row for row in recipients if row["name"]]
@@ -130,6 +151,10 @@ async def _put_units(
     written = await fetch_all(connection, SQL["put_units"], _columns(full, names))
     added = sum(row["added"] for row in written)
     fresh = [row for row in full if row["new"]]
+    there = await fetch_all(connection, SQL["known_units"], {"units": [row["unit"] for row in fresh]})
+    hidden = {row["unit"] for row in fresh} - {row["unit_id"] for row in there}
+    if hidden:
+        raise TakenElsewhere(f"unit {min(hidden):08x} is another municipality's: take its row out, or ask there")
     await connection.execute(
         SQL["put_life_log"],
         {**_columns(fresh, ("unit", "municipality", "life", "life_until")), "at": at, "actor": actor},

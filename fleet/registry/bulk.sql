@@ -1,4 +1,5 @@
--- Units and recipients many at a time. Runs as livlina_registry.
+-- Units and recipients many at a time. Runs as livlina_registry; without persons as livlina_web too, which row level
+-- security keeps to its municipalities and to units that nobody relies on.
 
 -- name: municipalities
 SELECT municipality_id FROM municipalities WHERE municipality_id > 0;

@@ -54,12 +54,30 @@ async def start_search(
     return int(row["search_id"])
 
 
-async def end_search(connection: Connection, search: int, actor: str, at: datetime) -> None:
-    """Ends a search. Raises LookupError for one that is not running, or not for this actor."""
+async def end_search(
+    connection: Connection, search: int, actor: str, at: datetime, *, delete_now: bool = False
+) -> None:
+    """Ends a search; its positions go within the hour, or now. Raises LookupError for one that is not running, or not
+    for this actor."""
+    if delete_now:
+        # First, because they are not visible to anybody afterwards. One that comes meanwhile goes with the purge.
+        await connection.execute(SQL["purge"], {"search_id": search})
     rows = await fetch_all(connection, SQL["end"], {"search_id": search, "actor": actor, "at": at})
     if not rows:
         raise LookupError(f"search {search} is not running")
-    await _record(connection, actor, "search.ended", rows[0]["municipality_id"], search, {}, at)
+    await _record(connection, actor, "search.ended", rows[0]["municipality_id"], search, {"deleted": delete_now}, at)
+
+
+async def listed(
+    connection: Connection, *, running: bool, at: datetime, before: int | None, most: int
+) -> list[dict[str, Any]]:
+    """Searches that the connection sees, newest first, without positions; those that run now, or all."""
+    return await fetch_all(connection, SQL["listed"], {"running": running, "at": at, "before": before, "most": most})
+
+
+async def candidates(connection: Connection, most: int = 100) -> list[dict[str, Any]]:
+    """Open cases of trackers without a running search: case_id, unit_id, opened_at."""
+    return await fetch_all(connection, SQL["candidates"], {"most": most})
 
 
 async def positions(

@@ -36,3 +36,17 @@ UPDATE search_sessions SET purged_at = %(at)s WHERE search_id = %(search_id)s;
 -- name: searches
 SELECT search_id, unit_id, case_id, reason, consent, started_by, started_at, ends_at, ended_at, ended_by, purged_at
 FROM search_sessions WHERE unit_id = %(unit_id)s ORDER BY search_id DESC LIMIT 20;
+
+-- name: listed
+SELECT s.search_id, s.municipality_id, s.unit_id, s.case_id, s.reason, s.consent, s.started_by, s.started_at, s.ends_at,
+       s.ended_at, s.ended_by, s.purged_at, s.ended_at IS NULL AND s.ends_at > %(at)s AS running
+FROM search_sessions s
+WHERE (%(before)s::bigint IS NULL OR s.search_id < %(before)s)
+  AND (NOT %(running)s OR s.ended_at IS NULL AND s.ends_at > %(at)s)
+ORDER BY s.search_id DESC LIMIT %(most)s;
+
+-- name: candidates
+SELECT c.case_id, c.unit_id, c.opened_at FROM cases c
+WHERE c.state <> 'closed' AND c.unit_type = 'tracker' AND NOT c.test
+  AND NOT EXISTS (SELECT 1 FROM search_sessions s WHERE s.unit_id = c.unit_id AND s.ended_at IS NULL)
+ORDER BY c.case_id DESC LIMIT %(most)s;

@@ -95,6 +95,14 @@ async def life_of(connection: Connection, unit: int) -> str | None:
     return str(rows[0]["life"]) if rows else None
 
 
+async def municipality_of(connection: Connection, unit: int) -> int:
+    """Whose unit it is. Raises LookupError for one that is not there for this actor."""
+    rows = await fetch_all(connection, SQL["lock_unit"], {"unit_id": unit})
+    if not rows:
+        raise LookupError(f"unit {unit:08x} is unknown")
+    return int(rows[0]["municipality_id"])
+
+
 async def is_relied_on(connection: Connection, unit: int) -> bool:
     """Whether somebody relies on the unit now; it stays so until the caller's transaction ends."""
     rows = await fetch_all(connection, SQL["lock_unit"], {"unit_id": unit})

@@ -36,6 +36,9 @@ LEFT JOIN centre_health h USING (centre_id) ORDER BY r.rank;
 -- name: recipients
 SELECT recipient_id, municipality_id, name, channel, address, centre_id, language FROM recipients;
 
+-- name: recipients_without_addresses
+SELECT recipient_id, municipality_id, name, channel, centre_id, language FROM recipients;
+
 -- name: roles
 SELECT role_id, municipality_id, name, zone FROM roles;
 
@@ -52,9 +55,10 @@ SELECT centre_id, name, reports_taken FROM centres;
 SELECT municipality_id FROM municipalities;
 
 -- name: add_recipient
+-- The address as a parameter: excluded.address would be a read, and pages may not read one.
 INSERT INTO recipients (municipality_id, name, channel, address, centre_id, language)
 VALUES (%(municipality_id)s, %(name)s, %(channel)s, %(address)s, %(centre_id)s, %(language)s)
-ON CONFLICT (municipality_id, name) DO UPDATE SET channel = excluded.channel, address = excluded.address,
+ON CONFLICT (municipality_id, name) DO UPDATE SET channel = excluded.channel, address = %(address)s,
     centre_id = excluded.centre_id, language = excluded.language;
 
 -- name: add_role

@@ -133,9 +133,13 @@ async def units_by_subject(connection: Connection) -> dict[tuple[int, str], int]
 # Writing ---------------------------------------------------------------------------------------------------------
 
 
-async def changes_of(connection: Connection, entries: Sequence[Entry], at: datetime) -> list[Change]:
-    """What a document changes. Raises ValueError for what may not be changed, LookupError for what it names in vain."""
-    existing = await _existing(connection)
+async def changes_of(
+    connection: Connection, entries: Sequence[Entry], at: datetime, *, addresses: bool = True
+) -> list[Change]:
+    """What a document changes. Without ``addresses``, for a connection that may not read them, a known recipient counts
+    as changed whatever its address was. Raises ValueError for what may not be changed, LookupError for what it names in
+    vain."""
+    existing = await _existing(connection, addresses)
     roles = {(key[0], key[1]) for kind, key in existing if kind == "role"}
     check_roles(entries, roles)
     numbers = {row["municipality_id"] for row in await fetch_all(connection, SQL["municipality_numbers"])}
@@ -162,7 +166,7 @@ async def changes_of(connection: Connection, entries: Sequence[Entry], at: datet
 
 
 async def apply(connection: Connection, changes: Sequence[Change], at: datetime) -> None:
-    """Writes the rows, in the caller's transaction, as the registry duty."""
+    """Writes the rows, in the caller's transaction."""
     centres = {row["name"]: row["centre_id"] for row in await fetch_all(connection, SQL["centre_names"])}
     for change in changes:
         name, values = _statement(change, centres, at)
@@ -197,7 +201,7 @@ def _statement(change: Change, centres: Mapping[str, int], at: datetime) -> tupl
     }  # fmt: skip
 
 
-async def _existing(connection: Connection) -> dict[tuple[str, tuple[Any, ...]], Mapping[str, Any]]:
+async def _existing(connection: Connection, addresses: bool) -> dict[tuple[str, tuple[Any, ...]], Mapping[str, Any]]:
     found: dict[tuple[str, tuple[Any, ...]], Mapping[str, Any]] = {}
     centres = {}
     for row in await fetch_all(connection, SQL["centre_names"]):
@@ -205,16 +209,17 @@ async def _existing(connection: Connection) -> dict[tuple[str, tuple[Any, ...]],
         found["centre", (row["name"],)] = {"reports_taken": row["reports_taken"]}
     recipients = {}
     key: tuple[Any, ...]
-    for row in await fetch_all(connection, SQL["recipients"]):
+    for row in await fetch_all(connection, SQL["recipients" if addresses else "recipients_without_addresses"]):
         key = (row["municipality_id"], row["name"])
         recipients[row["recipient_id"]] = key
-        found["recipient", key] = {name: row[name] for name in ("channel", "address", "language")}
+        found["recipient", key] = {name: row[name] for name in ("channel", "address", "language") if name in row}
     roles = {}
     for row in await fetch_all(connection, SQL["roles"]):
         roles[row["role_id"]] = (row["municipality_id"], row["name"])
         found["role", roles[row["role_id"]]] = {"zone": row["zone"]}
     for row in await fetch_all(connection, SQL["holder_rows"]):
-        municipality, name = recipients[row["recipient_id"]]
+        # Who is another municipality's is not seen by everybody: then it is nobody that a document could name.
+        municipality, name = recipients.get(row["recipient_id"], (-1, ""))
         found["holder", (*roles[row["role_id"]], row["valid_from"], row["starts_minute"], row["place"])] = {
             "ends": row["ends_minute"], "recipient": name, "recipient_municipality": municipality,
         }  # fmt: skip
@@ -225,7 +230,7 @@ async def _existing(connection: Connection) -> dict[tuple[str, tuple[Any, ...]],
         found["office_hours", key] = {"ends": row["ends_minute"]}
     for row in await fetch_all(connection, SQL["route_rows"]):
         key = (row["municipality_id"], row["unit_type"], row["rank"], row["valid_from"])
-        found["route", key] = {"centre": centres[row["centre_id"]]}
+        found["route", key] = {"centre": centres.get(row["centre_id"])}
     for row in await fetch_all(connection, SQL["routines"], place):
         key = (
             row["municipality_id"], row["unit_type"], row["priority"], row["hours"], row["starts_minute"],

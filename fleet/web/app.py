@@ -34,6 +34,8 @@ from fleet.web import (
     record,
     reports,
     routines,
+    searches,
+    services,
     technicians,
     tokens,
     unit_life,
@@ -42,6 +44,7 @@ from fleet.web import (
 )
 from fleet.web.access import open_to_all
 from fleet.web.api.app import PREFIX, make_api
+from fleet.web.api.fleet import LARGEST_IMPORT
 from fleet.web.edge import Edge
 from fleet.web.follower import LogFollower
 from fleet.web.model import Timings
@@ -137,7 +140,7 @@ def make_app(
     )
     app.state.broken = broken
     app.mount(PREFIX, make_api(app.state.web, box))
-    app.add_middleware(Edge, body_bytes=limits.body_bytes)
+    app.add_middleware(Edge, body_bytes=limits.body_bytes, larger={f"{PREFIX}/fleet/import": LARGEST_IMPORT})
     app.include_router(login.router)
     pages = (
         oidc,
@@ -157,7 +160,7 @@ def make_app(
         routines,
         webhooks,
     )
-    for part in (*pages, recipient_edits, pairing):
+    for part in (*pages, recipient_edits, pairing, searches, services):
         app.include_router(part.router)
     app.add_api_route("/healthz", _healthz, dependencies=[Depends(open_to_all("it says nothing but that we run"))])
     static = resources.files("fleet.web").joinpath("static")

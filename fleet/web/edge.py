@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,9 +43,11 @@ class Edge:
     cookie's SameSite=Strict, is the defence against cross-site request forgery.
     """
 
-    def __init__(self, app: ASGIApp, body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, body_bytes: int, larger: Mapping[str, int] | None = None) -> None:
+        """``larger``: paths whose bodies may be so large, from whoever shows that he may have signed in."""
         self._app = app
         self._body_bytes = body_bytes
+        self._larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry."""
@@ -63,9 +66,10 @@ class Edge:
         if reads_only:
             await self._app(scope, receive, dressed)
             return
-        body = await self._body(receive)
+        most = self._most(scope["path"], headers)
+        body = await self._body(receive, most)
         if body is None:
-            answer = problem(413, f"the body must come at once and have at most {self._body_bytes} bytes")
+            answer = problem(413, f"the body must come at once and have at most {most} bytes")
             await answer(scope, receive, dressed)
             return
         await self._app(scope, _replay(body, receive), dressed)
@@ -78,9 +82,14 @@ class Edge:
         answer = problem(403, "this request came from another site's page: open ours and try again there")
         await answer(scope, receive, _dress(scope, send))
 
-    async def _body(self, receive: Receive) -> bytes | None:
+    def _most(self, path: str, headers: Headers) -> int:
+        if "authorization" in headers or "cookie" in headers:
+            return self._larger.get(path, self._body_bytes)
+        return self._body_bytes
+
+    async def _body(self, receive: Receive, most: int) -> bytes | None:
         """The whole body; None where it is too large, too slow or was broken off."""
-        body: bytes = b""
+        body = bytearray()
         try:
             async with asyncio.timeout(_BODY_PATIENCE_S):
                 while True:
@@ -88,10 +97,10 @@ class Edge:
                     if message["type"] != "http.request":
                         return None
                     body += bytes(message.get("body", b""))
-                    if len(body) > self._body_bytes:
+                    if len(body) > most:
                         return None
                     if not message.get("more_body", False):
-                        return body
+                        return bytes(body)
         except TimeoutError:
             return None
 

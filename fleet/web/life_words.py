@@ -1,4 +1,4 @@
-"""The words of a unit's life and of recipients."""
+"""The words of a unit's life, of recipients, and of services."""
 
 from __future__ import annotations
 
@@ -37,3 +37,20 @@ BY_HAND = ("receive", "unassign", "come_back", "return", "clean", "restock", "re
 LINKS: Table = {"planned": N_("prepared"), "responsible": N_("in use"), "former": N_("before")}
 OPENINGS: Table = {"case": N_("for a case"), "break_glass": N_("break-glass"), "write": N_("changed")}
 PAIRINGS: Table = {"open": N_("not yet active"), "active": N_("proven"), "abandoned": N_("given up")}
+SERVICES: Table = {
+    "alarm_reception": N_("Receives alarms"),
+    "camera_supervision": N_("Supervision by camera"),
+    "technicians": N_("Technicians"),
+    "on_call": N_("People on call"),
+    "search": N_("Searches"),
+}
+HOURS: Table = {"any": N_("always"), "office": N_("office hours"), "on_call": N_("outside office hours")}
+DAYS: Table = {
+    0: N_("Monday"),
+    1: N_("Tuesday"),
+    2: N_("Wednesday"),
+    3: N_("Thursday"),
+    4: N_("Friday"),
+    5: N_("Saturday"),
+    6: N_("Sunday"),
+}

@@ -95,10 +95,10 @@ def make_templates(language: str) -> Environment:
 
 
 @asynccontextmanager
-async def answering() -> AsyncIterator[None]:
-    """Turns a database that is away, or too slow, into Away."""
+async def answering(patience: float = _ANSWER_PATIENCE_S) -> AsyncIterator[None]:
+    """Turns a database that is away, or slower than ``patience`` seconds, into Away."""
     try:
-        async with asyncio.timeout(_ANSWER_PATIENCE_S):
+        async with asyncio.timeout(patience):
             yield
     except LOST_DATABASE as error:
         raise Away from error

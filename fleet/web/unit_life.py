@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from fleet.pairing.store import pairings_of
 from fleet.people.model import Actor
+from fleet.registry import recipients
 from fleet.registry import units as registry
 from fleet.registry.label import label_of
 from fleet.registry.life import Event, Life, Moved, move
@@ -49,6 +50,32 @@ async def change(
     return RedirectResponse(f"/units/{unit_id}", status_code=303)
 
 
+@router.post("/units/{unit_id}/assign")
+async def assign(
+    request: Request, actor: Writes, unit_id: str, reference: Annotated[str, Form(max_length=40)]
+) -> Response:
+    """Prepares a unit for a recipient of its municipality, by reference; pairing proves it later."""
+    if not _UNIT.fullmatch(unit_id):
+        return page(request, "error.html", status=404, problem="no_unit")
+    number = int(unit_id, 16)
+    try:
+        async with answering(), as_actor(Web.of(request).pool, actor) as connection:
+            place = await registry.municipality_of(connection, number)
+            found = [
+                row for row in await recipients.by_reference(connection, reference) if row["municipality_id"] == place
+            ]
+            if not found:
+                raise registry.LifeError("there is no such recipient of the unit's municipality")
+            await registry.change_life(
+                connection, number, "assign", actor.name, datetime.now(UTC), recipient=found[0]["recipient_id"]
+            )
+    except LookupError:
+        return page(request, "error.html", status=404, problem="no_unit")
+    except ValueError:  # no reference, nobody's, or a unit that is not in stock
+        return RedirectResponse(f"/units/{unit_id}?refused=1", status_code=303)
+    return RedirectResponse(f"/units/{unit_id}", status_code=303)
+
+
 @router.post("/units/{unit_id}/revoke")
 async def revoke(request: Request, actor: Revokes, unit_id: str) -> Response:
     """Ends the unit's keys on every way in; for whoever has just shown who they are."""
@@ -77,6 +104,7 @@ async def life_of(connection: Connection, row: dict[str, Any]) -> dict[str, Any]
         "pairings": [_times(one) for one in await pairings_of(connection, unit)],
         "events": [one for one in BY_HAND if isinstance(move(now, cast(Event, one), at), Moved)],
         "may_leave": row["life"] in ("active", "absent"),
+        "may_assign": isinstance(move(now, "assign", at), Moved),
     }
 
 

@@ -28,6 +28,7 @@ from fleet.web.api import (
     reports,
     routines,
     searches,
+    services,
     tasks,
     units,
     webhooks,
@@ -52,7 +53,7 @@ PREFIX = "/api/v1"
 ROUTERS = (
     cases.router, units.router, commands.router, recipients.router, pairings.router, searches.router,
     routines.router, centres.router, tasks.router, people.router, audit.router, reports.router, fleet.router,
-    webhooks.router,
+    webhooks.router, services.router,
 )  # fmt: skip
 
 _PROBLEM = {

@@ -44,20 +44,25 @@ Work = Callable[[Connection], Awaitable[object]]
 
 
 @asynccontextmanager
-async def reading(request: Request, actor: Actor) -> AsyncIterator[Connection]:
-    """A transaction that sees the actor's municipalities; a database that is away becomes 503."""
-    async with answering(), as_actor(Web.of(request).pool, actor) as connection:
+async def reading(request: Request, actor: Actor, patience: float | None = None) -> AsyncIterator[Connection]:
+    """A transaction that sees the actor's municipalities; a database that is away becomes 503, or one that takes longer
+    than ``patience`` seconds."""
+    async with (
+        answering() if patience is None else answering(patience),
+        as_actor(Web.of(request).pool, actor) as connection,
+    ):
         yield connection
 
 
 async def write(
-    request: Request, actor: Actor, work: Work, *, key: str | None = None, status: int = 200, keep: bool = True
-) -> Response:
+    request: Request, actor: Actor, work: Work, *, key: str | None = None, status: int = 200, keep: bool = True,
+    patience: float | None = None,
+) -> Response:  # fmt: skip
     """Does the work in one transaction and answers with what it returns (None: 204).
 
     ``keep`` False never stores the answer, because it holds what must not lie about; the key is not taken then.
     """
-    async with reading(request, actor) as connection:
+    async with reading(request, actor, patience) as connection:
         if key is None or not keep:
             found = await work(connection)
             return answer(found, status)

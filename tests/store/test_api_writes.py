@@ -1,0 +1,207 @@
+"""What the API writes beside what pages write: a fleet, routines, services, districts, identity providers, searches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from fleet.store.embedded_postgres import EmbeddedPostgres
+from tests.api_callers import sign_in
+from tests.api_town import FOREIGN, FOREIGN_UNIT, OWN, TRACKER, ApiTown, api_town
+from tests.database import fresh_database
+
+
+@pytest.fixture(scope="module")
+def town(postgres: EmbeddedPostgres) -> Iterator[ApiTown]:
+    with fresh_database(postgres) as database, api_town(database) as made:
+        yield made
+
+
+def fleet(*units: dict[str, Any], recipients: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
+    return {"format": "livlina-fleet-1", "units": list(units), "recipients": list(recipients)}
+
+
+def unit(number: int, **more: Any) -> dict[str, Any]:
+    return {"unit": f"{number:08x}", "municipality": OWN, "type": "social", "life": "in_stock", **more}
+
+
+def person(number: int, **more: Any) -> dict[str, Any]:
+    return {"municipality": OWN, "reference": f"IMP-{number}", "priority": 3, "district": "Ny", **more}
+
+
+def test_an_import_is_looked_at_first_and_says_what_is_wrong_in_which_row(town: ApiTown) -> None:
+    document = fleet(
+        unit(0x700), unit(0x701, life="active", grounds="import:x"), unit(0x702, municipality=FOREIGN),
+        recipients=(person(1), person(2, name="Någon", address="Gatan 1")),
+    )  # fmt: skip
+    with town.client("fleet_owner") as owner:
+        looked = owner.post("/fleet/import?dry_run=true", json=document)
+        assert looked.status_code == 200, looked.text
+        told = looked.json()
+        assert (told["written"], told["dry_run"], told["rows_wrong"]) == (False, True, 3)
+        assert {(one["line"], one["field"]) for one in told["faults"]} == {
+            (2, "name"), (4, "life"), (5, "municipality")
+        }  # fmt: skip
+        whole = owner.post("/fleet/import", json=document).json()
+        assert not whole["written"], "one wrong row keeps all from being written"
+        assert owner.get("/units/00000700").status_code == 404
+        partly = owner.post("/fleet/import?partial=true", json=document, headers={"Idempotency-Key": "i-1"})
+        assert (partly.json()["units_added"], partly.json()["recipients_added"]) == (1, 1)
+        again = owner.post("/fleet/import?partial=true", json=document, headers={"Idempotency-Key": "i-1"})
+        assert again.headers["idempotent-replayed"] == "true"
+        assert owner.get("/units/00000700").json()["life"] == "in_stock"
+        export = owner.get("/fleet/export").json()
+        same = owner.post("/fleet/import", json=export)
+        assert same.status_code == 200, same.text
+        assert (same.json()["faults"], same.json()["units_added"], same.json()["units_changed"]) == ([], 0, 0)
+        assert owner.post("/fleet/import", json={"format": "another"}).status_code == 422
+    with town.client("technician") as technician:
+        assert technician.post("/fleet/import", json=document).status_code == 403
+
+
+def test_a_unit_of_somebody_else_is_not_taken_over_by_an_import(town: ApiTown) -> None:
+    with town.client("fleet_owner") as owner:
+        taken = owner.post("/fleet/import", json=fleet(unit(FOREIGN_UNIT)))
+        assert taken.status_code == 409 and "00c0ffee" in taken.json()["detail"], taken.text
+        assert owner.post("/fleet/import", json=fleet(unit(FOREIGN_UNIT, owner="we"))).status_code == 409
+    assert town.sql("SELECT count(*) FROM unit_life_log WHERE unit_id = %s AND event = 'import'", FOREIGN_UNIT) == [
+        (0,)
+    ]
+    assert town.sql("SELECT municipality_id FROM units WHERE unit_id = %s", FOREIGN_UNIT) == [(FOREIGN,)]
+
+
+def test_the_database_itself_lets_no_page_bring_a_unit_into_use(town: ApiTown) -> None:
+    columns = "unit_id, municipality_id, unit_type, life, grounds"
+    statement = f"INSERT INTO units ({columns}) VALUES (1793, 1, 'social', 'active', 'x')"
+    with psycopg.connect(town.database.app_url) as connection:
+        connection.execute("SET ROLE livlina_web")
+        connection.execute("SELECT set_config('livlina.municipalities', '1', true)")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+            connection.execute(statement)  # type: ignore[call-overload]
+
+
+def test_a_large_body_is_taken_by_the_import_alone_and_from_nobody_unknown(town: ApiTown) -> None:
+    body = fleet(*(unit(0x10000 + n) for n in range(400)))
+    with town.client("fleet_owner") as owner:
+        assert owner.post("/fleet/import?dry_run=true", json=body).json()["units_added"] == 400
+        assert owner.post("/recipients", json=body).status_code == 413
+    with httpx.Client(base_url=f"{town.base}/api/v1") as nobody:
+        assert nobody.post("/fleet/import", json=body).status_code == 413
+
+
+def test_a_district_is_a_row_that_recipients_stand_in(town: ApiTown) -> None:
+    with town.client("administrator") as administrator, town.client("fleet_owner") as owner:
+        made = administrator.post("/districts", json={"municipality": OWN, "name": "Öster"}).json()
+        assert administrator.post("/districts", json={"municipality": OWN, "name": "Öster"}).json() == made
+        body = {"municipality": OWN, "reference": "DIS-1", "priority": 2, "district": "Öster"}
+        assert owner.post("/recipients", json=body).status_code == 201
+        body |= {"reference": "DIS-2", "district": "Aldrig nämnt"}
+        assert owner.post("/recipients", json=body).status_code == 201
+        found = {one["name"]: one for one in owner.get("/districts?limit=200").json()["items"]}
+        assert found["Öster"] == {**made, "recipients": 1} and found["Aldrig nämnt"]["recipients"] == 1
+        assert "Gula buren" not in found
+        assert owner.post("/districts", json={"municipality": OWN, "name": "X"}).status_code == 403
+        assert administrator.post("/districts", json={"municipality": FOREIGN, "name": "X"}).status_code == 404
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        town.sql("DELETE FROM districts WHERE name = 'Öster'")
+
+
+def test_routines_are_written_as_a_document_and_never_another_municipalitys(town: ApiTown) -> None:
+    since = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    document = {
+        "recipient": [{"municipality": OWN, "name": "Guard", "channel": "sms", "address": "+46700000009"}],
+        "role": [{"municipality": OWN, "name": "guard"}],
+        "holder": [{"municipality": OWN, "role": "guard", "recipient": "Guard", "valid_from": since}],
+    }
+    with town.client("fleet_owner") as owner:
+        looked = owner.post("/routines?dry_run=true", json=document)
+        assert looked.status_code == 200, looked.text
+        assert looked.json()["rows"] == 3 and "+46700000009" not in looked.text
+        assert town.sql("SELECT count(*) FROM roles WHERE name = 'guard'") == [(0,)]
+        assert owner.post("/routines", json=document).json()["rows"] == 3
+        assert town.sql("SELECT address FROM recipients WHERE name = 'Guard'") == [("+46700000009",)]
+        again = owner.post("/routines", json=document).json()
+        assert [one["kind"] for one in again["changes"]] == ["recipient"], "its address is not read, so it is written"
+        for wrong, status in (
+            ({"role": [{"municipality": FOREIGN, "name": "guard"}]}, 409),
+            ({"role": [{"municipality": 0, "name": "guard"}]}, 409),
+            ({"role": [{"municipality": OWN, "nam": "guard"}]}, 422),
+            ({"centre": [{"name": "A", "reports_taken": "no"}]}, 422),
+            ({"route": [{"municipality": OWN, "rank": 1, "centre": "Nobody", "valid_from": since}]}, 409),
+        ):
+            refused = owner.post("/routines", json=wrong)
+            assert refused.status_code == status, refused.text
+    with town.client("operator") as operator:
+        assert operator.post("/routines", json=document).status_code == 403
+    actions = town.sql("SELECT action FROM audit_records WHERE action = 'routine.set'")
+    assert len(actions) >= 2
+
+
+def test_services_are_chosen_by_administrators_of_centres_that_they_see(town: ApiTown) -> None:
+    with town.client("administrator") as administrator:
+        assert administrator.post("/alarm-centres", json={"name": "Ny central"}).status_code == 403
+        body = {"municipality": OWN, "service": "alarm_reception", "centre": "Ny central"}
+        assert administrator.post("/services", json=body).status_code == 409
+        town.sql("INSERT INTO alarm_centres (name) VALUES ('Ny central')")
+        town.sql(
+            "INSERT INTO services (municipality_id, service, valid_from, alarm_centre_id) "
+            "SELECT 1, 'on_call', now(), alarm_centre_id FROM alarm_centres WHERE name = 'Ny central'"
+        )
+        chosen = administrator.post("/services", json={**body, "hours": "office"})
+        assert chosen.status_code == 201, chosen.text
+        past = {**body, "valid_from": "2020-01-01T00:00:00Z"}
+        assert administrator.post("/services", json=past).status_code == 409
+        assert administrator.post("/services", json={**body, "municipality": FOREIGN}).status_code == 404
+        listed = administrator.get("/services?municipality=1").json()["items"]
+        assert ("alarm_reception", "Ny central", "office", True) in [
+            (one["service"], one["centre"], one["hours"], one["now"]) for one in listed
+        ]
+        assert "Ny central" in [one["name"] for one in administrator.get("/alarm-centres").json()["items"]]
+
+
+def test_an_identity_provider_is_a_persons_to_add_and_its_secret_is_shown_to_nobody(town: ApiTown) -> None:
+    body = {
+        "municipality": OWN, "name": "Kommunen", "issuer": "https://id.example", "client_id": "livlina",
+        "client_secret": "mycket-hemligt",
+    }  # fmt: skip
+    cookies = sign_in(town)
+    with town.client("administrator") as token:
+        assert token.post("/identity-providers", json=body).status_code == 403, "no token can"
+    origin = {"Origin": town.base}
+    with httpx.Client(
+        base_url=f"{town.base}/api/v1", cookies=cookies["administrator"], headers=origin
+    ) as administrator:
+        made = administrator.post("/identity-providers", json=body)
+        assert made.status_code == 201, made.text
+        listed = administrator.get("/identity-providers")
+        assert "hemligt" not in made.text + listed.text and "https://id.example" in listed.text
+        [(sealed,)] = town.sql("SELECT client_secret FROM identity_providers WHERE name = 'Kommunen'")
+        assert sealed is not None and b"hemligt" not in bytes(sealed)
+        ended = administrator.post(f"/identity-providers/{made.json()['id']}/end", json={})
+        assert ended.status_code == 204
+        assert administrator.post(f"/identity-providers/{made.json()['id']}/end", json={}).status_code == 404
+
+
+def test_a_search_is_listed_without_positions_and_ended_with_them_deleted(town: ApiTown) -> None:
+    case = town.ids[f"case:{TRACKER:08x}"]
+    with town.client("operator") as operator:
+        body = {"case": case, "reason": "borta sedan i morse", "consent": "dottern", "minutes": 30}
+        begun = operator.post("/searches", json=body)
+        assert begun.status_code in (201, 409), begun.text
+        running = operator.get("/searches?running=true").json()["items"]
+        (search,) = [one["id"] for one in running if one["unit"] == f"{TRACKER:08x}"]
+        town.sql(
+            "INSERT INTO search_positions (unit_id, boot, seq, municipality_id, search_id, received_at, data) "
+            "VALUES (%s, 9, 9, 1, %s, now(), 'x')", TRACKER, search,
+        )  # fmt: skip
+        assert operator.post(f"/searches/{search}/end", json={"delete_now": True}).status_code == 204
+        assert town.sql("SELECT count(*) FROM search_positions WHERE search_id = %s", search) == [(0,)]
+        assert operator.get("/searches?running=true").json()["items"] == []
+        assert search in [one["id"] for one in operator.get("/searches").json()["items"]]
+    with town.client("technician") as technician:
+        assert technician.get("/searches").status_code == 403
