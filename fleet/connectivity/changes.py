@@ -7,7 +7,7 @@ their next heartbeat, so a stage takes as long as its slowest unit, or until ``w
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -45,14 +45,17 @@ OrderPolicy = Callable[[Connection, int, Mapping[int, Any], str, datetime, datet
 async def begin(
     connection: Connection, document: Mapping[str, Any], *, stages: Sequence[int], soak_s: int, most_failed: int,
     within_s: int, seed: int, actor: str, at: datetime, municipality: int | None = None,
+    only: Collection[int] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Plans a change for every active unit that has the preferred SIM and is in no other change. Nothing is ordered
-    yet. Raises PolicyError."""
+    """Plans a change for every active unit that has the preferred SIM and is in no other change, or for those of
+    ``only`` among them. Nothing is ordered yet. Raises PolicyError."""
     policy = read_policy(document)
     wire_arguments(policy)
     shares = checked_stages(stages)
     values = {"municipality": municipality, "slot": policy.preferred}
     units = [row["unit_id"] for row in await fetch_all(connection, SQL["candidates"], values)]
+    if only is not None:
+        units = [unit for unit in units if unit in only]
     if not units:
         raise PolicyError("no active unit has that SIM, or all are in another change")
     if soak_s < 0 or most_failed < 0 or within_s <= 0:

@@ -69,9 +69,11 @@ class Scenario:
 
 
 PLACES: dict[str, str] = {
+    "A2": "sim.scenarios.a2_sunset",
     "A3": "sim.scenarios.a3_primary_out",
     "A4": "sim.scenarios.a4_pairing",
     "A5": "sim.scenarios.a5_stuck_button",
+    "A6": "sim.scenarios.a6_battery_weekend",
     "A7": "sim.scenarios.a7_replay",
     "A8": "sim.scenarios.a8_test_flood",
     "A9": "sim.scenarios.a9_guard_change",
