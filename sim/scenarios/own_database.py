@@ -42,10 +42,7 @@ class OwnDatabase:
 
     def fill(self, table: str, columns: str, rows: list[tuple[Any, ...]]) -> None:
         """Many rows of one table."""
-        with psycopg.connect(self.owner_url) as connection, connection.cursor() as cursor:
-            with cursor.copy(f"COPY {table} ({columns}) FROM STDIN".encode()) as copy:
-                for row in rows:
-                    copy.write_row(row)
+        fill(self.owner_url, table, columns, rows)
 
     async def acting(self, duty: Duty, act: Callable[[Connection], Awaitable[T]]) -> T:
         """In one transaction of the product's."""
@@ -56,6 +53,14 @@ class OwnDatabase:
                 return await act(connection)
         finally:
             await pool.close()
+
+
+def fill(url: str, table: str, columns: str, rows: list[tuple[Any, ...]]) -> None:
+    """Many rows of one table, by whoever may write them all."""
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        with cursor.copy(f"COPY {table} ({columns}) FROM STDIN".encode()) as copy:
+            for row in rows:
+                copy.write_row(row)
 
 
 @asynccontextmanager

@@ -69,6 +69,7 @@ class Scenario:
 
 
 PLACES: dict[str, str] = {
+    "A1": "sim.scenarios.a1_operator_outage",
     "A2": "sim.scenarios.a2_sunset",
     "A3": "sim.scenarios.a3_primary_out",
     "A4": "sim.scenarios.a4_pairing",

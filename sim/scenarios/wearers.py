@@ -13,7 +13,7 @@ import hashlib
 import itertools
 import random
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as Folder
 from typing import Any, Protocol
@@ -153,9 +153,16 @@ def _put_off_drills(folder: Folder) -> None:
 
 
 class BrainUnit:
-    """The firmware's brain on CPython."""
+    """The firmware's brain on CPython. `bearer` is what it says that it is on, `says` and `status` what its heartbeats
+    say besides (fields of a heartbeat, keys of a status)."""
 
-    def __init__(self, world: World, plan: Plan, seed: int) -> None:
+    def __init__(
+        self, world: World, plan: Plan, seed: int, *, bearer: int = ETHERNET, says: Mapping[str, Any] | None = None,
+        status: Mapping[int, Any] | None = None,
+    ) -> None:  # fmt: skip
+        self.bearer = bearer
+        self.says = dict(says or {})
+        self._status = dict(status or {})
         self.stage = NAMES[0]
         self._world = world
         self._path: Path | None = None
@@ -176,7 +183,7 @@ class BrainUnit:
         if setup.faults:
             raise ValueError(f"unit {plan.unit:08x}: {setup.faults}")
         heard = pendants.Pendants(setup.pendants, sha256, None, 0) if setup.pendants else None
-        means = Means(self._below, self._measure, self._wall, lambda pipe: ETHERNET, lambda key: False)
+        means = Means(self._below, self._measure, self._wall, lambda pipe: self.bearer, lambda key: False)
         self._unit = Unit(
             BOOT, [_PIPE], setup, means, Heartbeat(setup.heartbeat, self._below, SPREAD_MS), 0,
             kept={"drill": drill.EVERY_S}, pendants=heard,
@@ -217,7 +224,8 @@ class BrainUnit:
         return self._chance.randrange(bound)
 
     def _measure(self) -> tuple[dict[str, Any], dict[int, Any]]:
-        return {}, {messages.STATUS_PROFILE: profiles.SOCIAL, messages.STATUS_UPTIME: self._now() // 1000}
+        status = {messages.STATUS_PROFILE: profiles.SOCIAL, messages.STATUS_UPTIME: self._now() // 1000}
+        return dict(self.says), status | self._status
 
     def _feed(self, event: tuple[Any, ...]) -> None:
         self._carry_out(self._unit.handle(event, self._now()))

@@ -1,0 +1,148 @@
+"""The fleet under test with its supervisor, and a crowd of units around those that somebody presses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import psycopg
+from psycopg.rows import dict_row
+
+from fleet.ingest import intake
+from fleet.ingest.run import Ingest
+from fleet.supervision.run import Supervisor
+from sim.scenarios.crowd import Crowd
+from sim.scenarios.evidence import seconds
+from sim.scenarios.fleet_under_test import FleetUnderTest, Part
+from sim.scenarios.path import Path as Datagrams
+from sim.scenarios.world import World
+
+MARK_S = 10.0
+STEP_S = 2.0
+
+
+class Interrupted:
+    """A part of the fleet that may be ended and begun anew, as a restart of the server does it."""
+
+    def __init__(self, made: Callable[[], Part]) -> None:
+        self._made = made
+        self.part: Part | None = None
+
+    async def start(self) -> None:
+        """A new one."""
+        self.part = self._made()
+        await self.part.start()
+
+    async def stop(self) -> None:
+        """Ends it; harmless where it has ended."""
+        if self.part is not None:
+            part, self.part = self.part, None
+            await part.stop()
+
+    async def watch(self) -> None:
+        """Of the first one."""
+        assert self.part is not None
+        await self.part.watch()
+
+
+class SupervisedFleet(FleetUnderTest):
+    """Front doors, forwarding and supervision. `stop_server` and `start_server` are what a restart is made of."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        super().__init__(world, folder)
+        self.crowd: Crowd | None = None
+        self.up = True
+        self._doors = Interrupted(self._make_doors)
+        self._supervisor = Interrupted(lambda: Supervisor(self.postgres.app_url, clock=world.time, stand_by_s=1.0))
+        self._marked = -MARK_S
+        self._mark: psycopg.AsyncConnection[Any] | None = None
+
+    def further_parts(self) -> Sequence[Part]:
+        return [self._supervisor]
+
+    def _parts(self) -> list[Part]:
+        parts = super()._parts()
+        assert self._ingest is not None
+        first = self._ingest
+        made = iter([first])
+        self._doors = Interrupted(lambda: next(made, None) or self._make_doors())
+        return [self._doors, *parts[1:]]
+
+    def _make_doors(self) -> Ingest:
+        settings = replace(self.settings, coap_port=self.door[1])
+        with mock.patch.object(intake, "READINGS_LINGER_S", 0.0):
+            self._ingest = Ingest(settings, self.postgres.app_url, self._box, clock=self.world.time.now)
+        return self._ingest
+
+    async def stop_server(self) -> None:
+        """Nobody listens and nobody supervises."""
+        self.up = False
+        if self.crowd is not None:
+            self.crowd.door_open = False
+        await self._supervisor.stop()
+        await self._doors.stop()
+
+    async def start_server(self) -> None:
+        """The same program again, on the same address."""
+        await self._doors.start()
+        await self._supervisor.start()
+        self.up = True
+        if self.crowd is not None:
+            self.crowd.door_open = True
+
+    async def forward(self, until: float) -> None:
+        """Lets time pass: the crowd beats, the doors say that they listen, the world moves."""
+        world = self.world
+        if self._mark is None:
+            self._mark = await psycopg.AsyncConnection.connect(self.postgres.owner_url, autocommit=True)
+        while world.clock.now() < until:
+            step = min(until, world.clock.now() + STEP_S)
+            if self.crowd is not None:
+                await self.crowd.forward(step)
+            if self.up and step - self._marked >= MARK_S:
+                # The doors' own mark counts on by the machine's clock; here it counts on by the world's.
+                await self._mark.execute("UPDATE database_mark SET mark = mark + 1")
+                self._marked = step
+            world.touch()
+            await world.run_until(step)
+            self.check()
+
+    async def close(self) -> None:
+        """The scenario is over."""
+        if self.crowd is not None:
+            await self.crowd.close()
+        if self._mark is not None:
+            await self._mark.close()
+
+    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+        """What is in the database, past row level security."""
+        with psycopg.connect(self.postgres.owner_url, row_factory=dict_row) as connection:
+            return list(connection.execute(query.encode(), values))
+
+    def incidents(self) -> list[dict[str, Any]]:
+        """All of them, with times in seconds of the scenario."""
+        found = self.rows("SELECT * FROM incidents ORDER BY incident_id")
+        for row in found:
+            for name in ("began_at", "opened_at", "closed_at"):
+                row[name] = None if row[name] is None else seconds(row[name])
+        return found
+
+    def told(self) -> list[int]:
+        """Single units that a person was told about, from the first day on."""
+        rows = self.rows("SELECT unit_id FROM technician_tasks WHERE kind = 'silent' ORDER BY task_id")
+        return [row["unit_id"] for row in rows]
+
+
+class Gate(Datagrams):
+    """A way that may be out: `closed()` says whether nothing gets through now."""
+
+    closed: Callable[[], bool] = staticmethod(lambda: False)
+
+    def _carry(self, arrive: Callable[[], None]) -> None:
+        if self.closed():
+            self.lost += 1
+            return
+        super()._carry(arrive)
