@@ -25,6 +25,7 @@ from fleet.forwarding.run import Forwarding
 from fleet.forwarding.taken_door import TakenDoor
 from fleet.forwarding.taken_sip import TakenSip
 from fleet.ingest.drill_orders import order_test
+from fleet.ingest.probe_orders import order_probe
 from fleet.ingest.run import Ingest
 from fleet.ingest.sim_orders import order_policy
 from fleet.pairing.watch import PairingWatch
@@ -33,6 +34,7 @@ from fleet.settings import Settings
 from fleet.store.pool import make_pool
 from fleet.subscriptions.run import Subscriptions
 from fleet.supervision.run import Supervisor
+from fleet.supervision.steps import Steps
 from fleet.technicians.watch import DrillWatch
 from fleet.web.app import make_app
 
@@ -74,6 +76,7 @@ class FleetServer:
         self._notices = Notices(database_url, self._gateways, clock=clock)
         self._subscriptions = Subscriptions(database_url, box, clock=clock)
         self._supervisor = Supervisor(database_url, clock=clock)
+        self._steps = Steps(database_url, box, order_probe, self._gateways.get("sms"), clock=clock)
         self._heads = HeadsElsewhere(settings.heads_url, settings.heads_mail, self._gateways.get("email"))
         self._evidence = Evidence(
             database_url,
@@ -115,7 +118,8 @@ class FleetServer:
                 stack.callback(gateway.close)
             stack.push_async_callback(self._heads.close)
             parts = (self._links, self._forwarding, self._escalation, self._notices, self._drills, self._pairings,
-                     self._evidence, self._subscriptions, self._supervisor, self._connectivity)  # fmt: skip
+                     self._evidence, self._subscriptions, self._supervisor, self._steps,
+                     self._connectivity)  # fmt: skip
             for part in parts:
                 await part.start()
                 stack.push_async_callback(part.stop)
@@ -136,6 +140,7 @@ class FleetServer:
                 self._evidence.watch(),
                 self._subscriptions.watch(),
                 self._supervisor.watch(),
+                self._steps.watch(),
                 self._connectivity.watch(),
                 _watch_pages(app.state.broken),
             )

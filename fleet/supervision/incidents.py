@@ -147,7 +147,9 @@ class Incident:
             self.dirty.add(unit)
 
     def press(self, press: LatePress) -> None:
-        """Notes a member's press if it came late."""
+        """Notes a member's press if it came late, once however often it is told."""
+        if press in self.late:
+            return
         if press.unit in self.members and press.received_ms - press.pressed_ms > LATE_PRESS_S * SECOND:
             self.late.append(press)
 
@@ -186,6 +188,11 @@ class Incident:
             self.release(unit)
         self.log.append((now_ms, "closed"))
 
+    def battery_until_ms(self) -> int | None:
+        """When the first hub without mains is expected to end, by what hubs' batteries must last; None: none is."""
+        lost = [m.since_ms for m in self.members.values() if m.fate is Fate.ON_BATTERY]
+        return min(lost) + HUB_BATTERY_S * SECOND if lost else None
+
     def reattach_peak(self) -> float:
         """The most members a second that came back, over ten seconds."""
         return max(self._returns.values(), default=0) * SECOND / RETURN_WINDOW_MS
@@ -213,6 +220,7 @@ class Incident:
             "down": self.count(Fate.DOWN),
             "presumed": self.count(Fate.PRESUMED),
             "on_battery": self.count(Fate.ON_BATTERY),
+            "battery_until_ms": self.battery_until_ms(),
             "other_path": self.count(Fate.MOVED),
             "back": self.count(Fate.BACK),
             "without_path": len(self.visits(now_ms)),

@@ -116,12 +116,14 @@ def _presses(night: Night) -> list[Check]:
     early = sum(found is not None and found < 0 for found in delays("single", night.ends))
     twice = sum(len(night.found.presses.get(unit, [])) != 1 for unit in night.pressed)
     return [
-        Check("presses with a second SIM, at the centre (s)", dual, AT_CENTRE_S, dual is not None and dual <= AT_CENTRE_S),
+        Check("presses with a second SIM, at the centre (s)", dual, AT_CENTRE_S,
+              dual is not None and dual <= AT_CENTRE_S),
         Check("presses elsewhere, at the centre (s)", elsewhere, AT_CENTRE_S,
               elsewhere is not None and elsewhere <= AT_CENTRE_S),
         Check("presses without any path: at the centre after the recovery (s)", single, "all of them",
               single is not None and not early),
-        Check("presses without any path: told with their age", ", ".join(f"{a} s" for a in marked), "all, and right", right),
+        Check("presses without any path: told with their age", ", ".join(f"{a} s" for a in marked), "all, and right",
+              right),
         Check("presses that are not in the database exactly once", twice, 0, twice == 0),
     ]  # fmt: skip
 

@@ -39,7 +39,9 @@ SETTLE_S: Final = 2400.0
 PRESSING: Final = {"dual": 5, "single": 3, "elsewhere": 4}
 CHANGE_AT_A_PRESS_S: Final = 20.0
 """A unit that is pressed on a path that is out has changed its SIM so long after (99th percentile, slowest times)."""
-GRAIN_S: Final = 1.0
+GRAIN_S: Final = 5.0
+PROFILE: Final = ("DP2", 1800, 90_000)
+"""What heartbeats every five minutes can keep: a fault is known within half an hour."""
 VISITS_AT_S: Final = 120.0
 
 SABOTAGES: Final = {
@@ -84,6 +86,7 @@ class _Night:
         self.pressed: dict[int, tuple[str, float]] = {}
         self.singles: set[int] = set()
         self._moved: dict[int, float] = {}
+        self._whole: dict[int, BrainUnit] = {}
         self.truth_file = options.folder / "truth.jsonl"
 
     def people(self) -> list[One]:
@@ -121,7 +124,8 @@ class _Night:
 
     async def wearers(self, stack: contextlib.ExitStack) -> list[tuple[float, Callable[[], None]]]:
         """Those that are pressed, and their acts: (at, act)."""
-        first, made = 1_000_001, []
+        first = 1_000_001
+        made: list[tuple[int, str]] = []
         for kind, number in PRESSING.items():
             made += [(first + len(made) + n, kind) for n in range(number)]
         plans = [Plan(make_identity(unit), int(self.options.numbers["heartbeat_s"])) for unit, _ in made]
@@ -137,6 +141,7 @@ class _Night:
             known.append(One(unit, ways, "D00", 3))
             wearer = _Whole(self.world, plan, self.options.seed * 1_000_003 + unit, operator)
             air = Air(loss=self.options.numbers["loss"])
+            self._whole[unit] = wearer
             gate = Gate(self.world, self.fleet.door, air, random.Random(unit), wearer.down)
             gate.closed = partial(self._closed, unit, kind)
             wearer.connect(gate)
@@ -159,6 +164,10 @@ class _Night:
         pressed = self.pressed[unit][1] if unit in self.pressed else None
         if pressed is not None and now >= pressed:
             moved = min(moved, pressed + CHANGE_AT_A_PRESS_S)
+        if now >= moved:
+            # From its next message on it says so; it stays there for the night.
+            self._whole[unit].bearer = SIM_2
+            self._whole[unit].says["operator"] = SPARE
         return now < moved
 
 
@@ -175,6 +184,7 @@ async def _play(night: _Night, stack: contextlib.ExitStack) -> Seen:
     night.crowd = Crowd(fleet.postgres.owner_url, night.people(), int(options.numbers["heartbeat_s"]),
                         options.numbers["loss"], night.chance)  # fmt: skip
     night.crowd.out = night.out
+    fleet.profile(*PROFILE)
     await night.crowd.register(world.clock.now())
     fleet.crowd = night.crowd
     acts = await night.wearers(stack)

@@ -186,14 +186,14 @@ class _Run:
         units = [unit for (unit,) in moved]
         later = at + timedelta(minutes=5)
         self.database.owner(
-            "INSERT INTO unit_bearers (unit_id, slot, operator, radio, municipality_id, first_seen, last_seen, proven_at)"
-            " SELECT u, s, %s, %s, 1480, %s, %s, %s FROM unnest(%s::bigint[]) u, (SELECT DISTINCT slot s, unit_id"
-            " FROM unit_bearers) b WHERE b.unit_id = u ON CONFLICT DO NOTHING",
+            "INSERT INTO unit_bearers (unit_id, slot, operator, radio, municipality_id, first_seen, last_seen,"
+            " proven_at) SELECT u, s, %s, %s, 1480, %s, %s, %s FROM unnest(%s::bigint[]) u,"
+            " (SELECT DISTINCT slot s, unit_id FROM unit_bearers) b WHERE b.unit_id = u ON CONFLICT DO NOTHING",
             TELIA, LTE_M, at, at, later, units,
         )  # fmt: skip
         self.database.owner(
-            "INSERT INTO unit_paths (unit_id, slot, operator, radio, municipality_id, first_seen_at, seen_at, proven_at,"
-            " proof) SELECT u, %s, %s, %s, 1480, %s, %s, %s, 'alarm:1/1' FROM unnest(%s::bigint[]) u"
+            "INSERT INTO unit_paths (unit_id, slot, operator, radio, municipality_id, first_seen_at, seen_at,"
+            " proven_at, proof) SELECT u, %s, %s, %s, 1480, %s, %s, %s, 'alarm:1/1' FROM unnest(%s::bigint[]) u"
             " ON CONFLICT DO NOTHING",
             SIM1, TELIA, LTE_M, at, at, later, units,
         )  # fmt: skip

@@ -18,6 +18,7 @@ from typing import Final
 from unittest import mock
 
 from fleet.supervision import battery, battery_end
+from fleet.supervision.battery_curves import Chemistry
 from fleet.supervision.battery_end import Cell, Score, Stop
 from sim import battery_truth
 from sim.battery_truth import PERSONAL, Truth
@@ -50,7 +51,7 @@ def _applied(sabotage: str | None) -> Iterator[None]:
         yield
 
 
-def _by_voltage_alone(days: object, chemistry: battery.Chemistry, expected: object) -> tuple[object, object]:
+def _by_voltage_alone(days: object, chemistry: Chemistry, expected: object) -> tuple[object, object]:
     """A straight line from full to empty, as percentages are often made."""
     mv = days[-1][1]  # type: ignore[index]
     top, bottom = chemistry.points[0][1], chemistry.points[-1][1]
@@ -125,7 +126,8 @@ async def run(options: Options) -> list[Check]:
     return [
         Check("units that die before Monday 08:00", len(died), "any", True),
         Check("recall", _rate(ours.recall), RECALL, ours.recall is not None and ours.recall >= RECALL),
-        Check("precision", _rate(ours.precision), PRECISION, ours.precision is not None and ours.precision >= PRECISION),
+        Check("precision", _rate(ours.precision), PRECISION,
+              ours.precision is not None and ours.precision >= PRECISION),
         Check("listed", ours.listed, "any", True),
         *_beside(fixed),
         Check("deaths that are not told as battery", wrong, 0, wrong == 0),

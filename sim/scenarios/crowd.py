@@ -27,6 +27,10 @@ LOOKS_BACK_S: Final = (3600.0, 4500.0)
 BURST: Final = 2.0
 RATE_WINDOW_S: Final = 10.0
 DISTRICTS: Final = 12
+NUMBERS: Final = "+46700"
+"""A unit's number is this and its own number."""
+WAKE_S: Final = (3.0, 25.0)
+WAKE_LOST: Final = 0.01
 
 
 class Way(NamedTuple):
@@ -63,7 +67,8 @@ class One:
 
 Out = Callable[[One, Way, float], bool]
 _HEARD = """
-INSERT INTO unit_states AS s (unit_id, municipality_id, seen_at, due_at, boot, seq, transport, bearer, operator, tac, flags)
+INSERT INTO unit_states AS s (unit_id, municipality_id, seen_at, due_at, boot, seq, transport, bearer, operator, tac,
+                              flags)
 SELECT t.unit_id, 1, t.at, t.at + %(interval)s, 1, t.seq, 'coap', t.bearer, t.operator, t.tac, t.flags
 FROM unnest(%(unit_id)s::bigint[], %(at)s::timestamptz[], %(seq)s::bigint[], %(bearer)s::int[], %(operator)s::bigint[],
             %(tac)s::int[], %(flags)s::int[]) AS t(unit_id, at, seq, bearer, operator, tac, flags)
@@ -111,10 +116,18 @@ class Crowd:
         heapify(self._events)
         await self._write()
 
+    def woken(self, unit: int, at: float) -> None:
+        """An SMS is on its way to a unit; one in a hundred is lost."""
+        if unit in self.units and self._chance.random() >= WAKE_LOST:
+            heappush(self._events, (at + self._chance.uniform(*WAKE_S), 3, unit))
+
     def know(self, units: list[One], since: Any) -> None:
         """The registry's part of these: SIM cards, and the person by reference, priority and district."""
         fill(self._url, "unit_sims", "unit_id, slot, municipality_id, iccid, issuer",
-             [(one.unit, slot, 1, f"8946{one.unit:013d}{slot}0", way.issuer)
+             [(one.unit, slot, 1, _iccid(one.unit, slot), way.issuer)
+              for one in units for slot, way in enumerate(one.ways, 1)])  # fmt: skip
+        fill(self._url, "sims", "iccid, municipality_id, msisdn, issuer, state, made_at",
+             [(_iccid(one.unit, slot), 1, f"{NUMBERS[1:]}{one.unit:07d}", way.issuer, "active", since)
               for one in units for slot, way in enumerate(one.ways, 1)])  # fmt: skip
         fill(self._url, "care_recipients", "municipality_id, reference, priority, district, made_at",
              [(1, f"R{one.unit}", one.priority, one.district, since) for one in units])  # fmt: skip
@@ -166,6 +179,8 @@ class Crowd:
                 self._hear(one, at)
             if one.on:
                 heappush(self._events, (at + self._chance.uniform(*LOOKS_BACK_S), 2, unit))
+        elif kind == 3:
+            self._hear(one, at)
         elif one.on:
             if self.out(one, one.ways[0], at):
                 heappush(self._events, (at + self._chance.uniform(*LOOKS_BACK_S), 2, unit))
@@ -211,6 +226,10 @@ class Crowd:
             "interval": timedelta(seconds=self.interval_s),
         }
         await self._connection.execute(_HEARD, values)
+
+
+def _iccid(unit: int, slot: int) -> str:
+    return f"8946{unit:013d}{slot}0"
 
 
 def peak_per_s(rate: Counter[int], since: float, until: float) -> float:

@@ -57,18 +57,25 @@ class OwnDatabase:
 
 def fill(url: str, table: str, columns: str, rows: list[tuple[Any, ...]]) -> None:
     """Many rows of one table, by whoever may write them all."""
-    with psycopg.connect(url) as connection, connection.cursor() as cursor:
-        with cursor.copy(f"COPY {table} ({columns}) FROM STDIN".encode()) as copy:
-            for row in rows:
-                copy.write_row(row)
+    with (
+        psycopg.connect(url) as connection,
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY {table} ({columns}) FROM STDIN".encode()) as copy,
+    ):
+        for row in rows:
+            copy.write_row(row)
+
+
+def _make_folder(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.chmod(0o755)  # PostgreSQL's own user must be able to enter it
+    folder.chmod(0o755)
 
 
 @asynccontextmanager
 async def own_database(folder: Path) -> AsyncIterator[OwnDatabase]:
     """Starts and migrates it; it is gone afterwards. A commit waits for no disk: nobody cuts its power here."""
-    folder.mkdir(parents=True, exist_ok=True)
-    folder.parent.chmod(0o755)  # PostgreSQL's own user must be able to enter it
-    folder.chmod(0o755)
+    await asyncio.to_thread(_make_folder, folder)
     postgres = EmbeddedPostgres(folder)
     try:
         await asyncio.to_thread(postgres.start)

@@ -12,16 +12,18 @@ import psycopg
 from psycopg.rows import dict_row
 
 from fleet.ingest import intake
+from fleet.ingest.probe_orders import order_probe
 from fleet.ingest.run import Ingest
 from fleet.supervision.run import Supervisor
-from sim.scenarios.crowd import Crowd
+from fleet.supervision.steps import Steps
+from sim.scenarios.crowd import NUMBERS, Crowd
 from sim.scenarios.evidence import seconds
 from sim.scenarios.fleet_under_test import FleetUnderTest, Part
 from sim.scenarios.path import Path as Datagrams
 from sim.scenarios.world import World
 
 MARK_S = 10.0
-STEP_S = 2.0
+STEP_S = 5.0
 
 
 class Interrupted:
@@ -48,6 +50,19 @@ class Interrupted:
         await self.part.watch()
 
 
+class _Sms:
+    """A gateway to the units: the crowd's are woken by it."""
+
+    def __init__(self, fleet: SupervisedFleet) -> None:
+        self._fleet = fleet
+
+    async def send(self, address: str, text: str) -> str:
+        """One message."""
+        if self._fleet.crowd is not None:
+            self._fleet.crowd.woken(int(address.removeprefix(NUMBERS)), self._fleet.world.clock.now())
+        return "delivered"
+
+
 class SupervisedFleet(FleetUnderTest):
     """Front doors, forwarding and supervision. `stop_server` and `start_server` are what a restart is made of."""
 
@@ -61,7 +76,10 @@ class SupervisedFleet(FleetUnderTest):
         self._mark: psycopg.AsyncConnection[Any] | None = None
 
     def further_parts(self) -> Sequence[Part]:
-        return [self._supervisor]
+        return [
+            self._supervisor,
+            Steps(self.postgres.app_url, self._box, order_probe, _Sms(self), clock=self.world.time),
+        ]
 
     def _parts(self) -> list[Part]:
         parts = super()._parts()
@@ -109,6 +127,14 @@ class SupervisedFleet(FleetUnderTest):
             world.touch()
             await world.run_until(step)
             self.check()
+
+    def profile(self, name: str, report_s: int, spare_s: int) -> None:
+        """The municipality's own reporting times for social alarms."""
+        with psycopg.connect(self.postgres.owner_url) as connection:
+            connection.execute(
+                "INSERT INTO supervision_profiles (municipality_id, unit_type, name, report_s, spare_s, source, set_by)"
+                " VALUES (1, 'social', %s, %s, %s, 'the scenario', 'scenario')", (name, report_s, spare_s),
+            )  # fmt: skip
 
     async def close(self) -> None:
         """The scenario is over."""
