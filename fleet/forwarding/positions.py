@@ -34,7 +34,9 @@ CHANNEL = "livlina_positions"
 ACTOR = "machine:forwarding"
 CLAIM_MOST = 16
 POLL_S = 2.0
-"""Positions come with a notification; the poll finds the case that a centre has accepted meanwhile."""
+"""While a case has a position: the poll finds the centre that has accepted it meanwhile."""
+QUIET_POLL_S = 15.0
+"""Otherwise: positions come with a notification, and the poll finds one that was missed."""
 WAITS_S = 600.0
 """A position without an open case is waited with for so long: after an outage it may overtake its press."""
 KEPT_S = 86_400.0
@@ -75,15 +77,17 @@ class Positions:
             while True:
                 self.wake.clear()
                 try:
-                    await self._round()
+                    live = await self._round()
                 except AWAY as error:
                     log.warning("the database is away, positions wait: %s", type(error).__name__)
-                await pause(self._clock, POLL_S, self.wake)
+                    live = True
+                await pause(self._clock, POLL_S if live else QUIET_POLL_S, self.wake)
         finally:
             for talk in self._talks.values():
                 talk.cancel()
 
-    async def _round(self) -> None:
+    async def _round(self) -> bool:
+        """Whether any case has a position that a centre may have to be told."""
         for centre, talk in list(self._talks.items()):
             if talk.done():
                 del self._talks[centre]
@@ -95,7 +99,7 @@ class Positions:
         }  # fmt: skip
         async with borrow(self._pool) as connection, connection.transaction():
             if not (await fetch_all(connection, SQL["any_live"]))[0]["live"]:
-                return
+                return False
             for name in ("end_positions", "withdraw_positions", "owe_positions"):
                 await connection.execute(SQL[name], values)
             rows = await fetch_all(connection, SQL["claim_positions"], values)
@@ -104,6 +108,7 @@ class Positions:
             by_centre.setdefault(row["centre_id"], []).append(row)
         for centre, owed in by_centre.items():
             self._talks[centre] = asyncio.create_task(self._talk(self._centres[centre], owed))
+        return True
 
     async def _talk(self, centre: Centre, rows: Sequence[Mapping[str, Any]]) -> None:
         """Tells one centre these, in order, until one gets no answer."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from protocols.wire import messages
-from sim.scenarios.a5_story import LOW_PENDANT, PENDANT, Cast
-from sim.scenarios.evidence import Evidence, Stored, worst
+from sim.scenarios.a5_story import LEAD_S, LOW_PENDANT, PENDANT, Cast, leads_due
+from sim.scenarios.evidence import Evidence, Reported, Stored, worst
 from sim.scenarios.fleet_under_test import LEAD, PRIMARY, SECONDARY
 from sim.scenarios.scenario import Check
 from sim.scenarios.truth import Happened
@@ -19,10 +19,10 @@ WAY_S = 10.0
 """What the way may take from a message or add to it: of two messages that a unit sends 300 s apart, one may be lost at
 first and come some seconds later."""
 SECOND_CENTRE_S = 60.0
-LEAD_S = 180.0
 LATE_S = 10.0
 """Tolerance of a step of escalation, the way to the centre or telephone included."""
-RELEASED_S = QUIET_S + WAY_S
+CLEAR_S = 5.0
+"""A contact that has been open for so long is released (docs/decisions/0014)."""
 OWN = 0
 _EVENTS = {
     "mains lost": (messages.EVENT_MAINS_LOST, None),
@@ -32,19 +32,33 @@ _EVENTS = {
 
 
 class Judge:
-    """`looks` are (unit, which look) -> the case's priority then, as somebody at a console saw it."""
+    """`looks` are (unit, which look) -> the case's priority then, as somebody at a console saw it; `ends` is when the
+    scenario was over."""
 
     def __init__(
-        self, players: Cast, truth: Sequence[Happened], found: Evidence, looks: Mapping[tuple[int, int], int | None]
+        self,
+        players: Cast,
+        truth: Sequence[Happened],
+        found: Evidence,
+        looks: Mapping[tuple[int, int], int | None],
+        ends: float,
     ) -> None:
         self._cast = players
         self._truth = truth
         self._found = found
         self._looks = looks
+        self._ends = ends
 
     def checks(self) -> list[Check]:
         """All of them, stuck contacts first."""
-        return [*self._stuck(), *self._beside(), *self._pressing(), *self._escalation(), *self._reconciled()]
+        return [
+            *self._stuck(),
+            *self._wobbling(),
+            *self._beside(),
+            *self._pressing(),
+            *self._escalation(),
+            *self._reconciled(),
+        ]
 
     # (a) A contact that is stuck ------------------------------------------------------------------------------------
 
@@ -79,18 +93,49 @@ class Judge:
                 "messages of a stuck input in all, above one in 5 min, most", max(spans), "0", max(spans) <= 0
             ),
             _each("technician's tasks for the stuck input, per unit", tasks, 1),
-            _within(
-                "input's last word after its release to flag lifted, worst (s)",
-                worst(self._lifted(unit) for unit in units), RELEASED_S,
-            ),
+            _within("release told after it was due, worst (s)", worst(self._lifted(unit) for unit in units), WAY_S),
         ]  # fmt: skip
 
     def _lifted(self, unit: int) -> float | None:
-        """A release is told once the input has been quiet: a press meanwhile puts it off."""
+        """A release is due when the contact has been open for a while and its last message is five minutes old;
+        presses after it put nothing off."""
         lifted = self._change(unit, "released")
         if lifted is None:
             return None
-        return lifted - max([self._when(unit, "opens"), *(one.at for one in self._own(unit) if one.at < lifted)])
+        due = self._when(unit, "opens") + CLEAR_S
+        return lifted - max([due, *(at + QUIET_S for at in self._of_stuck_input(unit))])
+
+    def _wobbling(self) -> list[Check]:
+        """Nobody has taken the case: every closing counts. Somebody has: it is the fault again, and no press; only the
+        press after a clean release is one, and opens the case again."""
+        counted, made, told, faults, again = 0, 0, 0, [], 0
+        for unit in self._cast.stuck:
+            own = self._own(unit)
+            if unit not in self._cast.answered:
+                counted += _counted(own)
+                made += len(self._happened(unit, "wobbles closed")) + 2  # it has closed, and a finger has pressed
+                continue
+            taken, opens = self._when(unit, "taken"), self._when(unit, "opens")
+            told += sum(taken + WAY_S < one.at < opens for one in own)
+            faults.append(
+                sum(
+                    one.kind == messages.EVENT_INPUT_STUCK and taken < one.at < opens
+                    for one in self._stuck_events(unit)
+                )
+            )
+            again += sum(case["state"] == "open" for case in self._found.cases[unit])
+        checks = [Check("nobody answers: closings in the units' counts", counted, made, counted == made)]
+        if self._cast.answered:
+            most = len(self._cast.answered)
+            checks += [
+                Check("case taken: presses told by the wobbling contact", told, 0, not told),
+                Check("case taken: faults told by the wobbling contact, fewest", min(faults), ">= 1", min(faults) >= 1),
+                Check("case taken: open again by the press after the release", again, most, again == most),
+            ]
+        return checks
+
+    def _stuck_events(self, unit: int) -> list[Reported]:
+        return [one for one in self._found.events[unit] if one.input == OWN]
 
     def _of_stuck_input(self, unit: int) -> list[float]:
         """When anything came from the stuck input, from its flag to its release."""
@@ -155,15 +200,15 @@ class Judge:
         ]  # fmt: skip
 
     def _escalation(self) -> list[Check]:
-        units = (*self._cast.short, *self._cast.long)
-        firsts = {unit: self._when(unit, "finger") for unit in units}
+        units = self._cast.unanswered
+        firsts = {unit: self._when(unit, "closes" if unit in self._cast.stuck else "finger") for unit in units}
         second = [self._told(next(iter(self._own(unit)), None), SECONDARY) for unit in units]
-        leads = [
-            min(
-                (at for at, number, text in self._found.calls if number == LEAD and f"{unit:08x}" in text), default=None
-            )
+        calls = {
+            unit: sorted(at for at, number, text in self._found.calls if number == LEAD and f"{unit:08x}" in text)
             for unit in units
-        ]
+        }
+        leads = [next(iter(calls[unit]), None) for unit in units]
+        off = [self._off_pace(calls[unit], firsts[unit]) for unit in units]
         # A neighbour's press that a person took in time, and one that nobody did: the first goes no further.
         needless = sum(
             bool(self._told(one, SECONDARY)) for unit in self._cast.neighbours for one in self._found.presses[unit]
@@ -172,6 +217,8 @@ class Judge:
         checks = [
             _between("first press to the second centre (s)", _all_after(second, firsts.values()), SECOND_CENTRE_S),
             _between("first press to the shift lead (s)", _all_after(leads, firsts.values()), LEAD_S),
+            _within("shift lead told again: furthest from the pace (s)", worst(off), LATE_S),
+            Check("shift lead told in all, of one case at most", max(len(one) for one in calls.values()), "any", True),
         ]
         if alone:
             checks += [
@@ -179,6 +226,14 @@ class Judge:
                 Check("neighbours' cases taken in time that went to the second centre", needless, 0, not needless),
             ]
         return checks
+
+    def _off_pace(self, calls: Sequence[float], first: float) -> float | None:
+        """How far the messages to the lead are from their times, at worst; None where one is missing or too much."""
+        due = leads_due(self._ends - first - LATE_S)
+        # Whatever falls into the last seconds may have come or not.
+        if not due or not len(due) <= len(calls) <= len(leads_due(self._ends - first + LATE_S)):
+            return None
+        return max(abs(at - first - wanted) for at, wanted in zip(calls, due, strict=False))
 
     def _reconciled(self) -> list[Check]:
         """Both logs against the database."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from unittest import mock
 
@@ -15,7 +16,12 @@ from firmware.core import profiles
 from fleet.alarms.model import Press, StoredPress
 from fleet.alarms.store import SQL as CASES
 from fleet.alarms.store import store_presses
+from fleet.escalation import decide
+from fleet.escalation import store as escalation
+from fleet.escalation.decide import timer_after
+from fleet.escalation.model import Timer, Waiting
 from fleet.ingest import effects, presses
+from fleet.routines.model import Step
 from fleet.store.pool import Connection
 from fleet.technicians import store as technicians
 from sim.firmware_build import ROOT
@@ -25,11 +31,18 @@ SABOTAGES: Mapping[str, str] = {
     "no-stuck-guard": "the unit tells every closing of a contact that is stuck, as often as it wobbles",
     "late-stuck-flag": "the unit takes a contact for stuck after two minutes only",
     "deaf-while-stuck": "the unit hears no pendant while one of its inputs is stuck",
+    "mute-wobbles": "the unit does not count a stuck contact's closings though nobody has taken the case",
+    "wobble-opens-case": "the unit tells a stuck contact's closings as presses though somebody has taken the case",
+    "never-released": "the unit takes a contact that has been stuck for stuck for ever",
+    "release-put-off": "every press after the release puts off that the unit says so",
     "no-stuck-mark": "the fleet keeps the report of a stuck contact and does not flag the case",
     "no-technician-task": "the fleet makes no tasks for technicians",
     "split-cases": "every press opens a case of its own",
     "no-priority-rise": "a repeated press is no more urgent than the first",
     "mute-repeats": "no centre is told of a repeated press",
+    "taken-stays-taken": "a press on a case that somebody has taken does not open it again",
+    "lead-told-once": "the shift lead is told of a case once and never again",
+    "lead-never-slower": "the shift lead is told every five minutes, all night",
     NO_ESCALATION: "nothing happens when nobody takes a case",
     NO_SECOND_CENTRE: "the route has no second centre",
     NO_SHIFT_LEAD: "nobody holds the role of the shift lead",
@@ -45,11 +58,28 @@ _UNITS: Mapping[str, Sequence[tuple[str, str]]] = {
         ("\nBURST = 8\n", f"\nBURST = {_ENDLESS}\n"),
     ),
     "late-stuck-flag": (("\nSTUCK_MS = 30000\n", "\nSTUCK_MS = 120000\n"),),
+    "mute-wobbles": (("if self.stuck and self._taken:", "if self.stuck:"),),
+    "wobble-opens-case": (
+        ("if self.stuck and self._taken:", "if False:"),
+        ("if calm and self.stuck and self._count:", "if False:"),
+    ),
+    "never-released": (("\nCLEAR_MS = 5000\n", f"\nCLEAR_MS = {_ENDLESS}\n"),),
+    "release-put-off": (
+        (
+            "return now if self._flag_at is None else self._flag_at + QUIET_MS",
+            "return now if self._flag_at is None else max(self._flag_at, self._said or 0) + QUIET_MS",
+        ),
+    ),
     "deaf-while-stuck": (('elif name == "press":', 'elif name == "press" and not self.stuck():'),),
 }
 _REPEATS = (
     "WHERE t.centre_id IS NOT NULL AND t.wanted",
     "WHERE t.centre_id IS NOT NULL AND t.wanted AND p.case_id NOT IN (SELECT b.case_id FROM before b)",
+)
+_OPEN_AGAIN = (
+    ("state = CASE WHEN excluded.test AND NOT c.test THEN c.state ELSE 'open' END", "state = c.state"),
+    ("taken_at = CASE WHEN excluded.test AND NOT c.test THEN c.taken_at END", "taken_at = c.taken_at"),
+    ("taken_by = CASE WHEN excluded.test AND NOT c.test THEN c.taken_by END", "taken_by = c.taken_by"),
 )
 _RISE = ("WHEN least(c.priority, excluded.priority) < 4 THEN 1 ELSE 4 END", "ELSE c.priority END")
 
@@ -74,9 +104,15 @@ def applied(sabotage: str | None) -> Iterator[None]:
         if sabotage in _UNITS:
             stack.enter_context(_in_this_process(firmware(sabotage)[CONTACT]))
         elif sabotage == "mute-repeats":
-            stack.enter_context(_statement(*_REPEATS))
+            stack.enter_context(_statement(_REPEATS))
         elif sabotage == "no-priority-rise":
-            stack.enter_context(_statement(*_RISE))
+            stack.enter_context(_statement(_RISE))
+        elif sabotage == "taken-stays-taken":
+            stack.enter_context(_statement(*_OPEN_AGAIN))
+        elif sabotage == "lead-told-once":
+            stack.enter_context(mock.patch.object(escalation, "timer_after", _once))
+        elif sabotage == "lead-never-slower":
+            stack.enter_context(mock.patch.object(decide, "AT_PACE", _ENDLESS))
         elif sabotage == "split-cases":
             stack.enter_context(mock.patch.object(presses, "store_presses", _store_apart))
         elif sabotage == "no-technician-task":
@@ -96,12 +132,19 @@ def _in_this_process(text: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _statement(present: str, instead: str) -> Iterator[None]:
+def _statement(*changes: tuple[str, str]) -> Iterator[None]:
     statement = CASES["store_presses"]
-    if present not in statement:
-        raise LookupError("the statement that stores presses has changed: the sabotage takes nothing out of it")
-    with mock.patch.dict(CASES, {"store_presses": statement.replace(present, instead)}):
+    for present, instead in changes:
+        if present not in statement:
+            raise LookupError("the statement that stores presses has changed: the sabotage takes nothing out of it")
+        statement = statement.replace(present, instead)
+    with mock.patch.dict(CASES, {"store_presses": statement}):
         yield
+
+
+def _once(case: Waiting, step: Step | None, told_anybody: bool, at: datetime, places: int = 1) -> Timer:
+    made = timer_after(case, step, told_anybody, at, places)
+    return Timer(made.place, made.repeats, None) if step is not None and step.next == step.place else made
 
 
 async def _nothing(*_: Any) -> list[int]:

@@ -19,6 +19,16 @@ WOBBLE_S = (0.1, 4.0)
 WOBBLES_EVERY_S = 120.0
 FIRST_WOBBLE_S = 45.0
 """From then on the contact wobbles: it must have been closed without a break to be flagged in time."""
+FIRST_ANSWERED_WOBBLE_S = 120.0
+"""The same where a person has taken the case: by then the unit knows of it."""
+LAST_WOBBLE_S = 10.0
+"""Before the release."""
+TAKEN_AGAIN_S = 30.0
+"""Before the release a person takes again what a pendant has opened meanwhile."""
+LEAD_S = 180.0
+PACE_S = (*[300.0] * 6, 600.0, 1200.0, 2400.0)
+LONGEST_PACE_S = 3600.0
+"""When the shift lead is told of a case that nobody takes, and after which pauses again (docs/decisions/0014)."""
 LEAST_APART_S = 1.5
 FIRST_APART_S = 12.0
 """Between the first two presses of somebody: time to look at the case as it is after the first."""
@@ -40,13 +50,18 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Who plays what. `answered` are those stuck ones whose case a person takes at once; their contact never moves."""
+    """Who plays what. `answered` are those stuck ones whose case a person takes at once; the others nobody answers."""
 
     stuck: tuple[int, ...]
     answered: tuple[int, ...]
     short: tuple[int, ...]
     long: tuple[int, ...]
     neighbours: tuple[int, ...]
+
+    @property
+    def unanswered(self) -> tuple[int, ...]:
+        """Whose case no person ever takes."""
+        return (*(unit for unit in self.stuck if unit not in self.answered), *self.short, *self.long)
 
 
 def cast(units: int) -> Cast:
@@ -91,14 +106,24 @@ def fine_spans(players: Cast, acts: list[Act]) -> list[tuple[float, float]]:
     """When the fleet polls as often as it wants to: after whatever is pressed, and around the steps of escalation.
     What wakes it up does so at any time; elsewhere only its polling is put off."""
     spans: list[tuple[float, float]] = []
-    pressing = {*players.short, *players.long}
+    waiting = {*players.unanswered}
     for act in acts:
         if act.what in ("finger", "closes", "pendant pressed"):
             spans.append((act.at, act.at + 12))
-        if act.what == "finger" and act.unit in pressing:
-            pressing.remove(act.unit)
-            spans += [(act.at + 55, act.at + 70), (act.at + 175, act.at + 190)]
+        if act.what in ("finger", "closes") and act.unit in waiting:
+            waiting.remove(act.unit)
+            spans.append((act.at + 55, act.at + 70))
+            spans += [(act.at + due - 5, act.at + due + 10) for due in leads_due(ends(acts) - act.at)]
     return merged(spans)
+
+
+def leads_due(until: float) -> list[float]:
+    """Seconds after the first press at which the shift lead is told, until then."""
+    found, due, pauses = [], LEAD_S, list(PACE_S)
+    while due < until:
+        found.append(due)
+        due += pauses.pop(0) if pauses else LONGEST_PACE_S
+    return found
 
 
 def _press(unit: int, at: float, chance: random.Random) -> list[Act]:
@@ -130,14 +155,15 @@ def _drawn(
 
 
 def _stuck(unit: int, answered: bool, span_s: float, chance: random.Random) -> list[Act]:
-    """The contact closes and stays closed; meanwhile a pendant is pressed, one runs down, mains go and come."""
+    """The contact closes and stays closed but for its wobbling; meanwhile a pendant is pressed, one runs down, mains go
+    and come. It is released for good, and then pressed by a finger."""
     closed = BEGIN_S + chance.uniform(0, 60)
     released = closed + span_s
     acts = [Act(closed, unit, "closes"), Act(released, unit, "opens")]
     if answered:
-        acts.append(Act(closed + chance.uniform(*ANSWERED_S), unit, "take"))
-    else:
-        acts += _wobbles(unit, closed + FIRST_WOBBLE_S, released - 10, chance)
+        acts += [Act(at, unit, "take") for at in (closed + chance.uniform(*ANSWERED_S), released - TAKEN_AGAIN_S)]
+    first = FIRST_ANSWERED_WOBBLE_S if answered else FIRST_WOBBLE_S
+    acts += _wobbles(unit, closed + first, released - LAST_WOBBLE_S, chance)
     acts += [Act(chance.uniform(closed + 90, released - 60), unit, "pendant pressed") for _ in range(3)]
     acts.append(Act(chance.uniform(closed + 90, released - 60), unit, "pendant low"))
     for part in range(2):
@@ -149,8 +175,9 @@ def _stuck(unit: int, answered: bool, span_s: float, chance: random.Random) -> l
 
 
 def _wobbles(unit: int, since: float, until: float, chance: random.Random) -> list[Act]:
+    """At least one, however short the time is."""
     acts: list[Act] = []
-    at = since + chance.expovariate(1 / WOBBLES_EVERY_S)
+    at = since + min(chance.expovariate(1 / WOBBLES_EVERY_S), (until - since) / 2)
     while at + WOBBLE_S[1] < until:
         again = at + chance.uniform(*WOBBLE_S)
         acts += [Act(at, unit, "wobbles open"), Act(again, unit, "wobbles closed")]

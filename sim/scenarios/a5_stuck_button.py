@@ -149,8 +149,8 @@ async def run(options: Options) -> list[Check]:
             spent = time.monotonic() - began
             logs = {name: fleet.centre_log(name) for name in (PRIMARY, SECONDARY)}
             found = await asyncio.to_thread(gather, fleet.postgres.owner_url, logs, fleet.telephone_log)
-    judge = Judge(players, truth.read(playing.truth_file), found, playing.looks)
     passed = world.clock.now()
+    judge = Judge(players, truth.read(playing.truth_file), found, playing.looks, passed)
     kind = "real firmware in lock step" if options.firmware else "brains on CPython"
     return [
         *judge.checks(),
