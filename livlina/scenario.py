@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -17,6 +18,10 @@ from rich.table import Table
 
 SABOTAGES = "list"
 """The value of ``--sabotage`` that runs nothing and names what can be switched off."""
+
+
+class Ended(RuntimeError):
+    """A SIGTERM has ended the run; nothing of it is left, and there is no verdict."""
 
 
 def read_numbers(given: Sequence[str]) -> dict[str, float]:
@@ -35,7 +40,7 @@ def run_scenario(
 ) -> dict[str, Any]:
     """Runs one scenario in a folder of its own, which is gone afterwards. The document that ``--json`` prints.
 
-    Raises ScenarioError or ValueError for what was typed.
+    Raises ScenarioError or ValueError for what was typed, and Ended when a SIGTERM has ended it.
     """
     from sim.scenarios.scenario import Options, ScenarioError, find
 
@@ -56,6 +61,8 @@ def run_scenario(
             numbers=numbers, folder=Path(folder), say=lambda text: console.print(f"  {text}", style="dim"),
         )  # fmt: skip
         checks = asyncio.run(_run(scenario.run, options))
+        if checks is None:
+            raise Ended
     return {
         "scenario": scenario.name,
         "title": scenario.title,
@@ -72,7 +79,16 @@ def run_scenario(
 
 
 async def _run(run: Any, options: Any) -> Any:
-    return await run(options)
+    """The checks; None where a SIGTERM came. Like a Ctrl-C it lets everything that was started end first."""
+    running = asyncio.ensure_future(run(options))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    try:
+        await asyncio.wait([running])
+    except asyncio.CancelledError:  # a Ctrl-C: asyncio.run says so after this
+        running.cancel()
+        await asyncio.wait([running])
+        raise
+    return None if running.cancelled() else running.result()
 
 
 def print_verdict(document: dict[str, Any]) -> None:
@@ -118,8 +134,11 @@ def scenario(
     if name == SABOTAGES:
         show({one: find(one).title for one in names()}, as_json)
         return
-    with one_sentence(ValueError):
-        document = run_scenario(name, units, seed, firmware, sabotage, numbers or [])
+    try:
+        with one_sentence(ValueError):
+            document = run_scenario(name, units, seed, firmware, sabotage, numbers or [])
+    except Ended:
+        raise SystemExit(128 + signal.SIGTERM) from None
     if as_json:
         show(document, as_json=True)
     else:

@@ -37,6 +37,7 @@ from provisioning.files import create_private
 from provisioning.identity import make_identity, write_config, write_flash
 from sim.cellular import CellularUnits, configured
 from sim.modem.scenario import Scenario
+from sim.to_its_end import to_its_end
 from sim.units import UnitFleet
 
 MUNICIPALITY = 1
@@ -162,8 +163,8 @@ class House:
 
         May be cancelled; what is there already is for ``stop`` to end.
         """
-        await _to_its_end(self.postgres.start)
-        await _to_its_end(lambda: migrate(self.postgres.owner_url, app_login=APP))
+        await to_its_end(self.postgres.start)
+        await to_its_end(lambda: migrate(self.postgres.owner_url, app_login=APP))
         await self._register(await asyncio.to_thread(open_authority, self.settings))
         await self.start_centre()
         await self.start_server()
@@ -339,17 +340,6 @@ def centre_references(log: Path) -> list[str]:
         return []
     entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
     return [entry["reference"] for entry in entries if not entry["duplicate"] and entry["reference"]]
-
-
-async def _to_its_end(work: Callable[[], object]) -> None:
-    """Runs `work` in a thread. A cancellation waits for it, so that nothing is stopped that is still starting."""
-    working = asyncio.create_task(asyncio.to_thread(work))
-    try:
-        await asyncio.shield(working)
-    except asyncio.CancelledError:
-        # How it ended no longer matters: it may well have failed of the same Ctrl-C.
-        await asyncio.gather(working, return_exceptions=True)
-        raise
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -39,6 +39,7 @@ from protocols.wire import coap, messages, mqtt, seal
 from provisioning.ca import UnitCertificate
 from provisioning.identity import Identity, make_identity
 from sim.scenarios.wearers import sha256
+from sim.to_its_end import to_its_end
 
 T = TypeVar("T")
 
@@ -211,9 +212,13 @@ class House:
 
     async def start(self) -> None:
         """Database and doors."""
-        await asyncio.to_thread(self.postgres.start)
-        await asyncio.to_thread(migrate, self.postgres.owner_url, app_login=APP)
-        await self.open_doors()
+        try:
+            await to_its_end(self.postgres.start)
+            await to_its_end(lambda: migrate(self.postgres.owner_url, app_login=APP))
+            await self.open_doors()
+        except BaseException:  # a Ctrl-C too: nobody else stops what has not started
+            await asyncio.to_thread(self.postgres.destroy)
+            raise
 
     async def open_doors(self) -> None:
         """The doors alone."""
@@ -245,9 +250,9 @@ class House:
 
     async def _with_stopped(self, work: Callable[[], None]) -> None:
         await self.ingest.stop()
-        await asyncio.to_thread(self.postgres.stop)
-        await asyncio.to_thread(work)
-        await asyncio.to_thread(self.postgres.start)
+        await to_its_end(self.postgres.stop)
+        await to_its_end(work)
+        await to_its_end(self.postgres.start)
         await self.open_doors()
 
     async def acting(self, act: Callable[[Connection], Awaitable[T]], duty: Any = "registry") -> T:

@@ -43,6 +43,7 @@ from provisioning.ca import CertificateAuthority
 from provisioning.identity import Identity
 from sim.centre import Behaviour, Centre
 from sim.scenarios.world import START, WatchedLink, World
+from sim.to_its_end import to_its_end
 
 MUNICIPALITY = 1
 PRIMARY, SECONDARY = "A", "B"
@@ -231,8 +232,8 @@ class FleetUnderTest:
         self.folder.parent.chmod(0o755)  # PostgreSQL's own user must be able to enter it
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self.postgres.destroy)
-            await asyncio.to_thread(self.postgres.start)
-            await asyncio.to_thread(migrate, self.postgres.owner_url, app_login=APP)
+            await to_its_end(self.postgres.start)
+            await to_its_end(lambda: migrate(self.postgres.owner_url, app_login=APP))
             await asyncio.to_thread(self._hurry)
             ports = {}
             for name in (PRIMARY, SECONDARY):
