@@ -1,4 +1,7 @@
-"""SIPp as an alarm centre that says *taken* by SCAIP: the case is taken and the unit's receipt says so, once."""
+"""SIPp as an alarm centre that says *taken* by SCAIP: the case and its press are taken, once.
+
+That a real unit then has a receipt which says so is in `tests/journeys/test_taken_at_the_centre.py`.
+"""
 
 from __future__ import annotations
 
@@ -22,49 +25,11 @@ from tests.centre_house import OWED, House, forwarding, house
 from tests.centres import scaip_centre
 from tests.database import FreshDatabase
 from tests.ports import free_port
-from tests.sip_programs import no_complaint, server_context, sipp
+from tests.sip_programs import kamailio, no_complaint, server_context
+from tests.taken_reports import further_reply, information, report
 
 REFERENCE = "00000001-1-1"
 NORTH = "North"
-
-REPORT = """  <send retrans="500">
-<![CDATA[
-MESSAGE sip:taken@[remote_ip]:[remote_port] SIP/2.0
-Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
-From: <sip:arc@[local_ip]:[local_port]>;tag=[call_number]
-To: <sip:taken@[remote_ip]:[remote_port]>
-Call-ID: [call_id]
-CSeq: @number@ MESSAGE
-@authentication@Max-Forwards: 70
-Content-Type: application/scaip+xml
-Content-Length: [len]
-
-@body@
-]]>
-  </send>
-"""
-
-
-def scenario(body: str, password: str, *, status: int = 200) -> str:
-    """A report, the challenge, the report again with a password, and its SIP response."""
-    shown = f"[authentication username={NORTH} password={password}]\n"
-    asks = REPORT.replace("@number@", "1").replace("@authentication@", "")
-    again = REPORT.replace("@number@", "2").replace("@authentication@", shown)
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n<scenario name="taken">\n'
-        + asks.replace("@body@", body)
-        + '  <recv response="401" auth="true"/>\n'
-        + again.replace("@body@", body)
-        + f'  <recv response="{status}" timeout="10000"/>\n</scenario>\n'
-    )
-
-
-def information(ref: str, *, stc: int = 5, ite: str = "7", mty: str = "IN") -> str:
-    return f"<mrq><ref>{ref}</ref><mty>{mty}</mty><cid>1</cid><dty>45</dty><stc>{stc}</stc><ite>{ite}</ite></mrq>"
-
-
-def further_reply(ref: str, ste: str = "taken by Anna") -> str:
-    return f"<mrs><ref>{ref}</ref><snu>0</snu><ste>{ste}</ste></mrs>"
 
 
 @asynccontextmanager
@@ -83,12 +48,11 @@ async def told(database: FreshDatabase, folder: Path) -> AsyncIterator[tuple[Hou
             await door.stop()
 
 
-async def say(folder: Path, door: TakenSip, body: str, password: str, *, status: int = 200, name: str = "c") -> int:
+async def say(
+    folder: Path, door: TakenSip, body: str, password: str, *, status: int = 200, name: str = "c", way: str = "udp"
+) -> int:
     """What SIPp ends with: 0 where it met what its scenario expects."""
-    host, port = door.addresses["udp"]
-    written = scenario(body, password, status=status)
-    async with sipp(folder, name, written, free_port(), f"{host}:{port}") as program:
-        return await program.ended()
+    return await report(folder, door.addresses[way], NORTH, body, password, status=status, name=name, way=way)
 
 
 def case(here: House) -> tuple[Any, ...]:
@@ -113,7 +77,7 @@ async def stage(here: House) -> int:
         (further_reply(wire_reference(REFERENCE)), "by Anna"),
     ],
 )
-def test_a_centres_word_takes_the_case_and_the_units_receipt_says_taken(
+def test_a_centres_word_takes_the_case_and_the_press_once(
     database: FreshDatabase, tmp_path: Path, body: str, operator: str
 ) -> None:
     async def run() -> None:
@@ -194,17 +158,43 @@ def test_a_centre_that_reports_otherwise_is_not_believed_by_protocol(database: F
     asyncio.run(run())
 
 
-def test_over_tls_and_tcp_it_listens_too(database: FreshDatabase, tmp_path: Path) -> None:
+def test_over_tcp_the_word_is_the_same(database: FreshDatabase, tmp_path: Path) -> None:
     async def run() -> None:
-        async with house(database, tmp_path) as here:
-            box = open_secret_box(here.settings)
+        async with told(database, tmp_path) as (here, door, token):
+            assert await say(tmp_path, door, information(wire_reference(REFERENCE)), token, way="tcp") == 0
+            assert case(here) == ("taken", f"centre {NORTH} 7")
+
+    asyncio.run(run())
+
+
+def test_over_tls_the_word_is_the_same(database: FreshDatabase, tmp_path: Path) -> None:
+    """SIPp has no TLS: Kamailio, between it and us, verifies our certificate and carries what it says."""
+
+    async def run() -> None:
+        async with told(database, tmp_path) as (here, _, token):
             door = TakenSip(
-                database.app_url, box, here.clock, port=free_port(), tls_port=0, tls=server_context(tmp_path)
+                database.app_url, open_secret_box(here.settings), here.clock, tls_port=0, tls=server_context(tmp_path)
             )
             await door.start()
-            assert set(door.addresses) == {"udp", "tcp", "tls"}
-            await door.stop()
-            shut = TakenSip(database.app_url, box, here.clock)
+            assert set(door.addresses) == {"tls"}
+            host, port = door.addresses["tls"]
+            ours = f"sip:{host}:{port};transport=tls"
+            entry = free_port()
+            try:
+                async with kamailio(tmp_path, entry, free_port(), ours, ours):
+                    body = information(wire_reference(REFERENCE))
+                    assert await report(tmp_path, ("127.0.0.1", entry), NORTH, body, token, user="arc") == 0
+                    assert case(here) == ("taken", f"centre {NORTH} 7")
+            finally:
+                await door.stop()
+
+    asyncio.run(run())
+
+
+def test_without_a_port_the_door_is_shut(database: FreshDatabase, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with house(database, tmp_path) as here:
+            shut = TakenSip(database.app_url, open_secret_box(here.settings), here.clock)
             await shut.start()
             assert shut.addresses == {}
             await shut.stop()
