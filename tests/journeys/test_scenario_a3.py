@@ -5,20 +5,18 @@ One of each is in every run, all are in `make proof`.
 
 from __future__ import annotations
 
-import json
 import random
-from typing import Any
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner
 
 from fleet.alarms.store import SQL as CASES
 from fleet.forwarding import health
-from livlina.cli import app
 from sim.scenarios.a3_primary_out import SCENARIO
 from sim.scenarios.a3_sabotage import SABOTAGES, applied
 from sim.scenarios.a3_story import nights
 from sim.scenarios.scenario import ScenarioError
+from tests.scenario_verdict import failed, run_scenario, show
 
 SMALL = ("--units", "30", "--set", "minutes=22", "--set", "outage_min=6")
 
@@ -35,20 +33,13 @@ NOTICED = {
 QUICK = "no-failover"
 
 
-def _run(*arguments: str) -> tuple[int, dict[str, Any]]:
-    result = CliRunner().invoke(app, ["scenario", "A3", "--json", *arguments])
-    assert result.stdout, result.output
-    return result.exit_code, json.loads(result.stdout)
-
-
-def _failed(document: dict[str, Any]) -> set[str]:
-    return {check["name"] for check in document["checks"] if not check["ok"]}
+_run = partial(run_scenario, "A3")
 
 
 @pytest.mark.parametrize("mode", [1, pytest.param(2, marks=pytest.mark.proof)])
 def test_it_passes(mode: int) -> None:
     status, document = _run(*SMALL, "--set", f"mode={mode}")
-    assert (status, _failed(document), document["passed"]) == (0, set(), True)
+    assert (status, failed(document), document["passed"]) == (0, set(), True)
 
 
 def test_a_check_for_a_sabotage_is_for_one_that_there_is() -> None:
@@ -63,7 +54,7 @@ def test_a_sabotage_is_noticed(sabotage: str) -> None:
     mode, check = NOTICED[sabotage]
     status, document = _run(*SMALL, "--set", f"mode={mode}", "--sabotage", sabotage)
     assert status == 1
-    assert any(name.startswith(check) for name in _failed(document))
+    assert any(name.startswith(check) for name in failed(document))
 
 
 def test_nothing_stays_sabotaged() -> None:
@@ -94,8 +85,6 @@ def test_a_night_without_room_is_refused(units: int, numbers: dict[str, float]) 
 @pytest.mark.timeout(900)
 def test_three_saturdays() -> None:
     status, document = _run()
-    for check in document["checks"]:
-        print(f"{'PASS' if check['ok'] else 'FAIL'}  {check['name']}: {check['value']} (limit {check['limit']})")
-    print(f"A3: {document['seconds']} s of real time")
-    assert (status, _failed(document)) == (0, set())
+    show(document, "A3")
+    assert (status, failed(document)) == (0, set())
     assert document["seconds"] <= 600

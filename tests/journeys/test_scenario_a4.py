@@ -5,19 +5,16 @@ One sabotage is in every run, all are in `make proof`.
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from fleet.pairing import decide, store
-from livlina.cli import app
 from sim.scenarios.a4_pairing import SABOTAGES, SCENARIO, applied
 from sim.scenarios.a4_story import Fault, story
 from sim.scenarios.scenario import ScenarioError
+from tests.scenario_verdict import Verdict, failed, run_scenario, show
 
 SMALL = {"unread": 1, "swapped": 2, "double": 2, "together": 1}
 
@@ -31,21 +28,15 @@ NOTICED = {
 QUICK = "no-swap-check"
 
 
-def _run(*arguments: str, small: bool = True) -> tuple[int, dict[str, Any]]:
+def _run(*arguments: str, small: bool = True) -> Verdict:
     numbers = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")] if small else []
-    result = CliRunner().invoke(app, ["scenario", "A4", "--json", *numbers, *arguments])
-    assert result.stdout, result.output
-    return result.exit_code, json.loads(result.stdout)
-
-
-def _failed(document: dict[str, Any]) -> set[str]:
-    return {check["name"] for check in document["checks"] if not check["ok"]}
+    return run_scenario("A4", *numbers, *arguments)
 
 
 @pytest.mark.parametrize("seed", ["1", pytest.param("7", marks=pytest.mark.proof)])
 def test_it_passes(seed: str) -> None:
     status, document = _run("--units", "16", "--seed", seed)
-    assert (status, _failed(document), document["passed"]) == (0, set(), True)
+    assert (status, failed(document), document["passed"]) == (0, set(), True)
 
 
 def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
@@ -58,7 +49,7 @@ def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
 def test_a_sabotage_is_noticed(sabotage: str) -> None:
     status, document = _run("--units", "16", "--sabotage", sabotage)
     assert status == 1
-    assert NOTICED[sabotage] in _failed(document)
+    assert NOTICED[sabotage] in failed(document)
 
 
 def test_nothing_stays_sabotaged() -> None:
@@ -96,8 +87,6 @@ def test_a_story_is_the_seeds_and_has_every_fault() -> None:
 @pytest.mark.timeout(900)
 def test_the_whole_batch() -> None:
     status, document = _run(small=False)
-    for check in document["checks"]:
-        print(f"{'PASS' if check['ok'] else 'FAIL'}  {check['name']}: {check['value']} (limit {check['limit']})")
-    print(f"A4: {document['seconds']} s of real time")
-    assert (status, _failed(document)) == (0, set())
+    show(document, "A4")
+    assert (status, failed(document)) == (0, set())
     assert document["seconds"] <= 600

@@ -6,24 +6,23 @@ One sabotage is in every run; all of them, and the sizes that the scenario stand
 from __future__ import annotations
 
 import itertools
-import json
 import random
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from firmware.core import presses as inputs
 from firmware.core import profiles
 from fleet.alarms import store as alarms
+from fleet.escalation import decide
+from fleet.escalation import store as escalation
 from fleet.ingest import presses
-from livlina.cli import app
 from sim.scenarios.a5_judge import _counted
 from sim.scenarios.a5_sabotage import SABOTAGES, applied
-from sim.scenarios.a5_story import cast, fine_spans, story
+from sim.scenarios.a5_story import cast, fine_spans, leads_due, story
 from sim.scenarios.a5_stuck_button import SCENARIO
 from sim.scenarios.evidence import Stored
 from sim.scenarios.scenario import ScenarioError
+from tests.scenario_verdict import Verdict, failed, run_scenario, show
 
 SMALL = {"hours": 0.2, "short_presses": 2, "short_min": 2, "long_presses": 3, "long_min": 4}
 
@@ -31,6 +30,13 @@ NOTICED = {
     "no-stuck-guard": "messages of a stuck input within 5 min, most",
     "late-stuck-flag": "contact closed to case flagged stuck, worst (s)",
     "deaf-while-stuck": "pendant pressed meanwhile to database, worst (s)",
+    "mute-wobbles": "nobody answers: closings in the units' counts",
+    "wobble-opens-case": "case taken: presses told by the wobbling contact",
+    "never-released": "button pressed after the release to a centre, worst (s)",
+    "release-put-off": "release told after it was due, worst (s)",
+    "taken-stays-taken": "case taken: open again by the press after the release",
+    "lead-told-once": "shift lead told again: furthest from the pace (s)",
+    "lead-never-slower": "shift lead told again: furthest from the pace (s)",
     "no-stuck-mark": "contact closed to case flagged stuck, worst (s)",
     "no-technician-task": "technician's tasks for the stuck input, per unit",
     "split-cases": "keeps pressing: cases per wearer",
@@ -44,25 +50,19 @@ NOTICED = {
 QUICK = "mute-repeats"
 
 
-def _run(*arguments: str, small: bool = True) -> tuple[int, dict[str, Any]]:
+def _run(*arguments: str, small: bool = True) -> Verdict:
     numbers = [word for name, value in SMALL.items() for word in ("--set", f"{name}={value}")] if small else []
-    result = CliRunner().invoke(app, ["scenario", "A5", "--json", *numbers, *arguments])
-    assert result.stdout, result.output
-    return result.exit_code, json.loads(result.stdout)
-
-
-def _failed(document: dict[str, Any]) -> set[str]:
-    return {check["name"] for check in document["checks"] if not check["ok"]}
+    return run_scenario("A5", *numbers, *arguments)
 
 
 def test_it_passes() -> None:
     status, document = _run("--units", "5", "--seed", "3")
-    assert (status, _failed(document), document["passed"]) == (0, set(), True)
+    assert (status, failed(document), document["passed"]) == (0, set(), True)
 
 
 def test_it_passes_with_real_firmware_in_lock_step() -> None:
     status, document = _run("--units", "3", "--firmware")
-    assert (status, _failed(document)) == (0, set())
+    assert (status, failed(document)) == (0, set())
     values = {check["name"]: check["value"] for check in document["checks"]}
     assert values["units in MicroPython"] == 3
     assert values["clock factor (simulated s in a real s)"] > 0
@@ -76,21 +76,27 @@ def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
     "sabotage", [pytest.param(name, marks=() if name == QUICK else pytest.mark.proof) for name in NOTICED]
 )
 def test_a_sabotage_is_noticed(sabotage: str) -> None:
-    status, document = _run("--units", "3", "--sabotage", sabotage)
+    # Half an hour at one pace comes before a slower one; the others are seen at once.
+    long = ("--set", "hours=0.8") if sabotage == "lead-never-slower" else ()
+    status, document = _run("--units", "4", *long, "--sabotage", sabotage)
     assert status == 1
-    assert NOTICED[sabotage] in _failed(document)
+    assert NOTICED[sabotage] in failed(document)
 
 
 @pytest.mark.proof
 def test_a_sabotage_of_the_firmware_is_noticed_too() -> None:
-    status, document = _run("--units", "3", "--firmware", "--sabotage", "no-stuck-guard")
-    assert status == 1
-    assert NOTICED["no-stuck-guard"] in _failed(document)
+    for sabotage in ("no-stuck-guard", "wobble-opens-case"):
+        status, document = _run("--units", "4", "--firmware", "--sabotage", sabotage)
+        assert status == 1
+        assert NOTICED[sabotage] in failed(document)
 
 
 def test_nothing_stays_sabotaged() -> None:
     def protections() -> tuple[object, ...]:
-        return profiles.Input, inputs.Inputs, alarms.SQL["store_presses"], presses.store_presses  # type: ignore[attr-defined]
+        return (
+            profiles.Input, inputs.Inputs, alarms.SQL["store_presses"], presses.store_presses,  # type: ignore[attr-defined]
+            escalation.timer_after, decide.AT_PACE,  # type: ignore[attr-defined]
+        )  # fmt: skip
 
     before = protections()
     for sabotage in SABOTAGES:
@@ -112,6 +118,12 @@ def test_a_story_is_the_seeds_and_begins_with_every_part() -> None:
     acts = story(cast(6), SCENARIO.numbers, random.Random(1))
     spans = fine_spans(cast(6), acts)
     assert all(earlier[1] < later[0] for earlier, later in itertools.pairwise(spans))
+
+
+def test_the_lead_is_told_sixteen_times_in_a_night_of_eight_hours() -> None:
+    """As docs/decisions/0014 has it, from the first message on."""
+    times = leads_due(180 + 8 * 3600)
+    assert (times[0], len(times)) == (180, 16)
 
 
 @pytest.mark.parametrize(
@@ -138,8 +150,6 @@ def test_counts_of_units_add_up_over_their_runs(counts: list[int], presses_made:
 )
 def test_ten_hours(arguments: tuple[str, ...]) -> None:
     status, document = _run(*arguments, small=False)
-    for check in document["checks"]:
-        print(f"{'PASS' if check['ok'] else 'FAIL'}  {check['name']}: {check['value']} (limit {check['limit']})")
-    print(f"A5 {' '.join(arguments)}: {document['seconds']} s of real time")
-    assert (status, _failed(document)) == (0, set())
+    show(document, f"A5 {' '.join(arguments)}")
+    assert (status, failed(document)) == (0, set())
     assert document["seconds"] <= 600

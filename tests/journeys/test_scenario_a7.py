@@ -5,17 +5,15 @@ The other sabotages and the size that the scenario stands for are in `make proof
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner
 
 from fleet.ingest import commands, notices, presses, readings
 from fleet.pairing import decide
-from livlina.cli import app
 from sim.scenarios.a7_replacement import IN_FIRMWARE
 from sim.scenarios.a7_sabotage import SABOTAGES, applied
+from tests.scenario_verdict import failed, run_scenario
 
 SMALL = ("--units", "3", "--set", "frames=50")
 WITHOUT_A_WHOLE_UNIT = (*SMALL, "--set", "whole=0")
@@ -43,19 +41,12 @@ OF_THE_WHOLE_UNIT = {"active-without-a-press", *IN_FIRMWARE}
 QUICK = "no-counter-check"
 
 
-def _run(*arguments: str) -> tuple[int, dict[str, Any]]:
-    result = CliRunner().invoke(app, ["scenario", "A7", "--json", *arguments])
-    assert result.stdout, result.output
-    return result.exit_code, json.loads(result.stdout)
-
-
-def _failed(document: dict[str, Any]) -> set[str]:
-    return {check["name"] for check in document["checks"] if not check["ok"]}
+_run = partial(run_scenario, "A7")
 
 
 def test_it_passes() -> None:
     status, document = _run(*WITHOUT_A_WHOLE_UNIT, "--seed", "5")
-    assert (status, _failed(document), document["passed"]) == (0, set(), True)
+    assert (status, failed(document), document["passed"]) == (0, set(), True)
 
 
 def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
@@ -84,7 +75,7 @@ def test_a_sabotage_is_noticed(sabotage: str) -> None:
     size = SMALL if sabotage in OF_THE_WHOLE_UNIT else WITHOUT_A_WHOLE_UNIT
     status, document = _run(*size, "--sabotage", sabotage)
     assert status == 1
-    assert NOTICED[sabotage] in _failed(document)
+    assert NOTICED[sabotage] in failed(document)
 
 
 @pytest.mark.proof
@@ -94,5 +85,5 @@ def test_a_thousand_frames(arguments: tuple[str, ...]) -> None:
     status, document = _run(*arguments)
     for check in document["checks"]:
         print(f"{'PASS' if check['ok'] else 'FAIL'}  {check['name']}: {check['value']} (limit {check['limit']})")
-    assert (status, _failed(document)) == (0, set())
+    assert (status, failed(document)) == (0, set())
     assert document["seconds"] <= 600

@@ -5,19 +5,17 @@ One sabotage is in every run, all are in `make proof`.
 
 from __future__ import annotations
 
-import json
 import random
-from typing import Any
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner
 
 from fleet.alarms.store import SQL as CASES
 from fleet.forwarding.store import SQL as OUTBOX
-from livlina.cli import app
 from sim.scenarios.a8_story import Silent, day
 from sim.scenarios.a8_test_flood import SABOTAGES, SCENARIO, applied
 from sim.scenarios.scenario import ScenarioError
+from tests.scenario_verdict import failed, run_scenario, show
 
 SMALL = ("--units", "24", "--set", "hours=0.7")
 
@@ -31,19 +29,12 @@ NOTICED = {
 QUICK = "no-drill-watch"
 
 
-def _run(*arguments: str) -> tuple[int, dict[str, Any]]:
-    result = CliRunner().invoke(app, ["scenario", "A8", "--json", *arguments])
-    assert result.stdout, result.output
-    return result.exit_code, json.loads(result.stdout)
-
-
-def _failed(document: dict[str, Any]) -> set[str]:
-    return {check["name"] for check in document["checks"] if not check["ok"]}
+_run = partial(run_scenario, "A8")
 
 
 def test_it_passes() -> None:
     status, document = _run(*SMALL, "--seed", "3")
-    assert (status, _failed(document), document["passed"]) == (0, set(), True)
+    assert (status, failed(document), document["passed"]) == (0, set(), True)
 
 
 def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
@@ -56,7 +47,7 @@ def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
 def test_a_sabotage_is_noticed(sabotage: str) -> None:
     status, document = _run(*SMALL, "--sabotage", sabotage)
     assert status == 1
-    assert NOTICED[sabotage] in _failed(document)
+    assert NOTICED[sabotage] in failed(document)
 
 
 def test_nothing_stays_sabotaged() -> None:
@@ -92,8 +83,6 @@ def test_a_day_without_room_is_refused(units: int, numbers: dict[str, float]) ->
 @pytest.mark.timeout(900)
 def test_a_whole_fleet_on_one_day() -> None:
     status, document = _run()
-    for check in document["checks"]:
-        print(f"{'PASS' if check['ok'] else 'FAIL'}  {check['name']}: {check['value']} (limit {check['limit']})")
-    print(f"A8: {document['seconds']} s of real time")
-    assert (status, _failed(document)) == (0, set())
+    show(document, "A8")
+    assert (status, failed(document)) == (0, set())
     assert document["seconds"] <= 600

@@ -5,18 +5,16 @@ One sabotage is in every run, all are in `make proof`.
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter
-from typing import Any
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner
 
-from livlina.cli import app
 from sim.scenarios.a9_guard_change import SABOTAGES, SCENARIO
 from sim.scenarios.a9_story import IDLE_S, Part, story
 from sim.scenarios.scenario import ScenarioError
+from tests.scenario_verdict import failed, run_scenario, show
 
 SMALL = ("--units", "14", "--set", "hours=0.5", "--set", "others=6")
 
@@ -30,19 +28,12 @@ NOTICED = {
 QUICK = "no-case-version"
 
 
-def _run(*arguments: str) -> tuple[int, dict[str, Any]]:
-    result = CliRunner().invoke(app, ["scenario", "A9", "--json", *arguments])
-    assert result.stdout, result.output
-    return result.exit_code, json.loads(result.stdout)
-
-
-def _failed(document: dict[str, Any]) -> set[str]:
-    return {check["name"] for check in document["checks"] if not check["ok"]}
+_run = partial(run_scenario, "A9")
 
 
 def test_it_passes() -> None:
     status, document = _run(*SMALL, "--seed", "3")
-    assert (status, _failed(document), document["passed"]) == (0, set(), True)
+    assert (status, failed(document), document["passed"]) == (0, set(), True)
 
 
 def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
@@ -55,7 +46,7 @@ def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
 def test_a_sabotage_is_noticed(sabotage: str) -> None:
     status, document = _run(*SMALL, "--sabotage", sabotage)
     assert status == 1
-    assert NOTICED[sabotage] in _failed(document)
+    assert NOTICED[sabotage] in failed(document)
 
 
 @pytest.mark.parametrize("units", [14, 25, 250, 2000])
@@ -86,8 +77,6 @@ def test_a_story_without_room_is_refused(units: int, numbers: dict[str, float]) 
 @pytest.mark.timeout(900)
 def test_a_thousand_alarms_on_each_side() -> None:
     status, document = _run()
-    for check in document["checks"]:
-        print(f"{'PASS' if check['ok'] else 'FAIL'}  {check['name']}: {check['value']} (limit {check['limit']})")
-    print(f"A9: {document['seconds']} s of real time")
-    assert (status, _failed(document)) == (0, set())
+    show(document, "A9")
+    assert (status, failed(document)) == (0, set())
     assert document["seconds"] <= 600
