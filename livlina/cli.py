@@ -25,6 +25,7 @@ from livlina import (
 )
 from livlina.api_commands import api_app
 from livlina.bulk_commands import fleet_app
+from livlina.ca_commands import ca_app
 from livlina.centre_decode import centre_decode, centre_schema
 from livlina.centre_talk_commands import centre_receive, centre_send
 from livlina.conformance.command import conformance
@@ -49,6 +50,7 @@ app.add_typer(centre_app, name="centre")
 app.add_typer(cost_app, name="cost")
 app.add_typer(fleet_app, name="fleet")
 app.add_typer(api_app, name="api")
+app.add_typer(ca_app, name="ca")
 app.add_typer(evidence_app, name="evidence")
 app.add_typer(hardware_app, name="hardware")
 app.add_typer(people_app, name="people")

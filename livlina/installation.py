@@ -19,8 +19,9 @@ from fleet.settings import Settings, SettingsError
 from fleet.store.embedded_postgres import EmbeddedPostgres
 from fleet.store.migrate import migrate
 from fleet.store.postgres_cluster import APP, DATABASE, OWNER, Passwords
-from provisioning.ca import CertificateAuthority
+from provisioning.ca import AUTHORITY_FILE, AuthorityError, CertificateAuthority
 from provisioning.files import create_private, replace
+from provisioning.issuing import IssuerBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,33 @@ def open_authority(settings: Settings) -> CertificateAuthority:
         else:
             create_private(folder / "server.key", key)
         replace(folder / "server.pem", certificate, mode=0o644)
-    replace(folder / "ca.pem", authority.ca_pem, mode=0o644)
+    publish_trust(settings)
     return authority
+
+
+def open_trust(settings: Settings) -> None:
+    """What a server needs of the authority: all of it where the root's key is, else what was issued before it went.
+
+    Raises AuthorityError where the root is elsewhere and has left no certificate for the front door.
+    """
+    if (settings.authority_folder / AUTHORITY_FILE).exists() or not (settings.authority_folder / "ca.pem").exists():
+        open_authority(settings)
+        return
+    if not (settings.tls_folder / "server.pem").exists():
+        raise AuthorityError(
+            f"{settings.tls_folder} has no certificate for the front door, and the root's key is elsewhere: bring "
+            f"{AUTHORITY_FILE} back into {settings.authority_folder} for one start"
+        )
+    publish_trust(settings)
+
+
+def publish_trust(settings: Settings) -> None:
+    """Tell the front door whom it believes: the root and every station. A running server reads it by itself."""
+    settings.tls_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    wanted = IssuerBook(settings.authority_folder).trust_pem()
+    file = settings.tls_folder / "ca.pem"
+    if not file.exists() or file.read_bytes() != wanted:
+        replace(file, wanted, mode=0o644)
 
 
 def open_secret_box(settings: Settings) -> SecretBox:

@@ -27,6 +27,7 @@ from livlina.provision_label import DEFAULT_SIZE, checked_label
 from provisioning.ca import CertificateAuthority
 from provisioning.firmware_image import FirmwareImage, load
 from provisioning.flash_esptool import Port
+from provisioning.issuing import IssuerBook
 from provisioning.label_reading import LabelUnreadableError, read_back
 from provisioning.ledger import Ledger, verified
 from provisioning.partition_table import layout
@@ -111,7 +112,13 @@ def _work(boards: int, folder: Path, house: House, say: Say) -> tuple[list[dict[
         shop = _Shop(
             Station(folder / "station", CertificateAuthority.open(house.settings.authority_folder)),
             Ledger(folder / "ledger"),
-            RegistryFleet(house.postgres.app_url, open_secret_box(house.settings), KIND.name, production=True),
+            RegistryFleet(
+                house.postgres.app_url,
+                open_secret_box(house.settings),
+                KIND.name,
+                production=True,
+                issuers=IssuerBook(house.settings.authority_folder),
+            ),
             _stand_in(folder),
             firmware_rom(build, folder / "firmware"),
             Order("DEMO", boards, MUNICIPALITY, "social", True, 300, ("coap",), (("127.0.0.1", house.ports.coap),)),

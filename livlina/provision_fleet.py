@@ -20,6 +20,8 @@ from fleet.registry import units
 from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Connection, make_pool
 from livlina.registry_connection import console_actor, note
+from provisioning.ca import AuthorityError
+from provisioning.issuing import IssuerBook
 from provisioning.plan import Order
 from provisioning.run import RunError
 from provisioning.station import Made
@@ -34,20 +36,26 @@ _HEARD = "SELECT boot, seq, transport FROM readings WHERE unit_id = %s ORDER BY 
 class RegistryFleet:
     """provisioning.run.Fleet on a database whose schema is up to date. May be used by several threads."""
 
-    def __init__(self, app_url: str, box: SecretBox, board: str, *, production: bool) -> None:
+    def __init__(self, app_url: str, box: SecretBox, board: str, *, production: bool, issuers: IssuerBook) -> None:
         self._app_url = app_url
         self._box = box
         self._board = board
         self._production = production
+        self._issuers = issuers
 
     def register(self, unit: int, made: Made, order: Order) -> None:
-        """See provisioning.run.Fleet. Raises RunError also for a development board on a production fleet."""
+        """See provisioning.run.Fleet. Raises RunError also for a development board on a production
+        fleet, and for a station that may make no more units."""
         if self._production and not order.production:
             raise RunError(
                 "this fleet is one that people rely on, and the order is for development boards: "
                 "order production boards, or use another fleet"
             )
         certificate, identity = made.certificate, made.identity
+        try:
+            self._issuers.check(certificate, datetime.now(UTC))
+        except AuthorityError as error:
+            raise RunError(str(error)) from error
 
         async def work(connection: Connection) -> None:
             if await registry.unit_of_certificate(connection, certificate.fingerprint_sha256) is not None:

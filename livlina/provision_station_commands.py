@@ -23,12 +23,14 @@ def _fleet(board: str) -> Iterator[object]:
     from fleet.settings import Settings
     from livlina.installation import migrate_database, open_database, open_secret_box
     from livlina.provision_fleet import RegistryFleet
+    from provisioning.issuing import IssuerBook
 
     settings = Settings.from_environment()
     with open_database(settings) as database:
         migrate_database(database)
         yield RegistryFleet(
-            database.app_url, open_secret_box(settings), board, production=settings.production
+            database.app_url, open_secret_box(settings), board,
+            production=settings.production, issuers=IssuerBook(settings.authority_folder),
         )  # fmt: skip
 
 
@@ -40,6 +42,9 @@ def run_command(
     manifest: Annotated[Path, typer.Option(help="Images that may be used, JSON.", exists=True, dir_okay=False)],
     firmware: Annotated[Path, typer.Option(help="From `livlina provision firmware`.", exists=True, dir_okay=False)],
     boot_key: Annotated[Path | None, typer.Option(help="The secure boot key's PEM, for production boards.")] = None,
+    credential: Annotated[
+        Path | None, typer.Option(help="The station's credential, where the root is not here.")
+    ] = None,
     label: Annotated[str, typer.Option(help="The label's size in mm: 25x12, 38x19, 50x25 or 62x29.")] = "38x19",
     first: Annotated[int, typer.Option(min=1, help="The first unit number of this station.")] = 1,
     baud: Annotated[int, typer.Option(min=9600, help="Of the cable.")] = 921_600,
@@ -57,6 +62,7 @@ def run_command(
     from livlina.provision_run import Materials, Screen, run_order
     from provisioning.firmware_image import FirmwareError, load
     from provisioning.flash_esptool import Port
+    from provisioning.issuing import StationCredential
     from provisioning.ledger import Ledger, LedgerError
     from provisioning.partition_table import layout
     from provisioning.plan import PlanError, plan
@@ -67,11 +73,13 @@ def run_command(
     with one_sentence(OrderError, PlanError, FirmwareError, LedgerError, ToolError):
         wanted, kind = read_order(order)
         steps = plan(wanted, kind)
+        signer = (StationCredential(credential, lambda: datetime.now(UTC)) if credential is not None
+                  else open_authority(Settings.from_environment()))  # fmt: skip
         python = load(image, manifest, kind.chip, kind.bootloader, layout(kind.flash_bytes))
         with _fleet(kind.name) as fleet:
             assert isinstance(fleet, RegistryFleet)
             materials = Materials(
-                station, Station(station, open_authority(Settings.from_environment()), first),
+                station, Station(station, signer, first),
                 Ledger(station / "ledger"), fleet, python, firmware.read_bytes(),
                 key_digest(boot_key) if boot_key is not None else None, label, patience,
             )  # fmt: skip
@@ -121,9 +129,7 @@ def back_command(
     as_json: Json = False,
 ) -> None:
     """Takes back the identity of a board that will not be finished: the fleet forgets it, its number is used up."""
-    from fleet.settings import Settings
     from livlina.cli import one_sentence, show
-    from livlina.installation import open_authority
     from livlina.provision_fleet import RegistryFleet
     from provisioning.flash_esptool import Port
     from provisioning.journal import JournalError
@@ -134,21 +140,18 @@ def back_command(
 
     with one_sentence(RunError, ToolError, LedgerError, JournalError), _fleet("") as fleet:
         assert isinstance(fleet, RegistryFleet)
-        place = Station(station, open_authority(Settings.from_environment()))
-        office = Office(place, Ledger(station / "ledger"), fleet, lambda: datetime.now(UTC))
+        office = Office(Station(station, None), Ledger(station / "ledger"), fleet, lambda: datetime.now(UTC))
         unit = take_back(office, mac, Port(port, chip) if port else None)
     show({"mac": mac, "unit": None if unit is None else f"{unit:08x}"}, as_json)
 
 
 def unfinished_command(station: StationFolder, as_json: Json = False) -> None:
     """The boards of this station that were begun and neither finished nor taken back."""
-    from fleet.settings import Settings
     from livlina.cli import one_sentence, show
-    from livlina.installation import open_authority
     from provisioning.station import Station
 
     with one_sentence():
-        boards = Station(station, open_authority(Settings.from_environment())).unfinished()
+        boards = Station(station, None).unfinished()
     show({"unfinished": boards}, as_json)
 
 

@@ -15,7 +15,7 @@ from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings, SettingsError
 from fleet.store.embedded_postgres import EmbeddedPostgres
 from fleet.store.postgres_account import PostgresError
-from livlina.installation import migrate_database, open_authority, open_database, open_secret_box
+from livlina.installation import migrate_database, open_database, open_secret_box, open_trust
 
 log = logging.getLogger("livlina")
 
@@ -31,7 +31,7 @@ def serve(settings: Settings, compose: Callable[[Settings, str, SecretBox], Flee
         applied = migrate_database(database)
         if applied:
             log.info("migrated: %s", ", ".join(applied))
-        open_authority(settings)
+        open_trust(settings)
         box = open_secret_box(settings)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             try:

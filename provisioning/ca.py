@@ -7,12 +7,14 @@ The authority is one folder:
     authority.pem   the private key and the root certificate together, mode 0600; never leaves the folder
     ca.pem, ca.der  the root certificate alone, public, made again from authority.pem when missing
 
-It keeps no list of what it has issued and reads no clock.
+It keeps no list of what it has issued and reads no clock. The root's key may be taken away to a safe; what signs units
+then is `provisioning.issuing`.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 import stat
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +31,8 @@ NOT_BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
 NOT_AFTER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)  # RFC 5280 section 4.1.2.5: no well-defined end
 AUTHORITY_FILE = "authority.pem"
 ROOT_NAME = "Livlina root"
+ISSUER_PREFIX = "Livlina station "
+_ISSUER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
 MAX_COMMON_NAME = 64  # RFC 5280 appendix A, ub-common-name
 
 
@@ -74,30 +78,21 @@ class CertificateAuthority:
     @classmethod
     def load(cls, folder: Path) -> CertificateAuthority:
         """Read the root of `folder`. Raises AuthorityError if it is missing, damaged or readable by others."""
-        path = folder / AUTHORITY_FILE
         try:
-            mode = path.stat().st_mode
-            content = path.read_bytes()
+            key, (certificate, *_) = read_signer(folder / AUTHORITY_FILE)
         except FileNotFoundError:
             raise AuthorityError(f"{folder} holds no authority ({AUTHORITY_FILE} is missing); create one") from None
-        if stat.S_IMODE(mode) & 0o077:
-            raise AuthorityError(
-                f"{path} can be read by other users (mode {stat.S_IMODE(mode):04o}), so its key may be known: "
-                "run chmod 600 on it if you are sure that nobody has read it, else make a new authority"
-            )
-        try:
-            key = serialization.load_pem_private_key(content, password=None)
-            certificate = x509.load_pem_x509_certificate(content)
-        except ValueError as error:
-            raise AuthorityError(f"{path} is damaged ({error}); restore it from your backup") from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
-            raise AuthorityError(f"{path} holds a key that does not belong to its certificate; restore your backup")
         return cls._published(key, certificate, folder)
 
     @classmethod
     def open(cls, folder: Path) -> CertificateAuthority:
         """Load the root of `folder`, or create it there if there is none. Safe when several processes do so at once."""
         if not (folder / AUTHORITY_FILE).exists():
+            if (folder / "ca.pem").exists():
+                raise AuthorityError(
+                    f"the root's key is not in {folder}, and its certificate is: bring {AUTHORITY_FILE} back for this, "
+                    "or use a station's credential; another root would be one that no unit believes"
+                )
             try:
                 return cls.create(folder)
             except AuthorityError:
@@ -125,7 +120,8 @@ class CertificateAuthority:
         alternative = x509.SubjectAlternativeName([_general_name(name) for name in names])
         subject = names[0] if len(names[0]) <= MAX_COMMON_NAME else "Livlina server"
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(key, subject, ExtendedKeyUsageOID.SERVER_AUTH, alternative)
+        builder = _end_entity(key, self._certificate, subject, ExtendedKeyUsageOID.SERVER_AUTH)
+        certificate = builder.add_extension(alternative, critical=False).sign(self._key, hashes.SHA256())
         return _pem(certificate), _key_pem(key)
 
     def issue_unit(self, unit: int) -> UnitCertificate:
@@ -133,15 +129,28 @@ class CertificateAuthority:
 
         Every call gives a new key and serial; which of a unit's certificates still counts is the fleet's to decide.
         """
-        if not 0 < unit < 1 << 32:
-            raise AuthorityError(f"a unit number is 1 to {(1 << 32) - 1}, not {unit}")
+        return unit_certificate(self._key, self._certificate, unit)
+
+    def issue_issuer(self, name: str, begins: datetime, ends: datetime) -> bytes:
+        """Sign a new key that may sign units, and nothing else, from `begins` to `ends`. Its key, its certificate and
+        the root's, PEM, for one file of mode 0600. Raises AuthorityError."""
+        constraints = self._certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+        if not constraints.path_length:
+            raise AuthorityError("this root was made before there were issuing keys and may sign none: make a new one")
+        if not _ISSUER_NAME.fullmatch(name):
+            raise AuthorityError(f"{name!r} is no station's name: letters, digits and dashes, at most 40")
+        if ends <= begins:
+            raise AuthorityError("a station's credential ends after it begins")
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(key, f"{unit:08x}", ExtendedKeyUsageOID.CLIENT_AUTH, None)
-        key_der = key.private_bytes(
-            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        certificate = (
+            _builder(ISSUER_PREFIX + name, key.public_key(), begins, ends)
+            .issuer_name(self._certificate.subject)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(signs_certificates=True), critical=True)
+            .add_extension(_signed_by(self._certificate), critical=False)
+            .sign(self._key, hashes.SHA256())
         )
-        fingerprint = certificate.fingerprint(hashes.SHA256())
-        return UnitCertificate(_der(certificate), key_der, fingerprint, certificate.serial_number)
+        return _key_pem(key) + _pem(certificate) + self.ca_pem
 
     @classmethod
     def _published(
@@ -153,49 +162,82 @@ class CertificateAuthority:
                 replace(path, content, mode=0o644)
         return cls(key, certificate, folder)
 
-    def _sign(
-        self,
-        key: ec.EllipticCurvePrivateKey,
-        common_name: str,
-        purpose: ObjectIdentifier,
-        alternative: x509.SubjectAlternativeName | None,
-    ) -> x509.Certificate:
-        builder = (
-            _builder(common_name, key.public_key())
-            .issuer_name(self._certificate.subject)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
-                    self._certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-                ),
-                critical=False,
-            )
+
+def read_signer(path: Path) -> tuple[ec.EllipticCurvePrivateKey, list[x509.Certificate]]:
+    """A key that signs and its certificates, its own first. Raises AuthorityError, FileNotFoundError."""
+    mode = path.stat().st_mode
+    content = path.read_bytes()
+    if stat.S_IMODE(mode) & 0o077:
+        raise AuthorityError(
+            f"{path} can be read by other users (mode {stat.S_IMODE(mode):04o}), so its key may be known: "
+            "run chmod 600 on it if you are sure that nobody has read it, else make a new authority"
         )
-        if alternative is not None:
-            builder = builder.add_extension(alternative, critical=False)
-        return builder.sign(self._key, hashes.SHA256())
+    try:
+        key = serialization.load_pem_private_key(content, password=None)
+        certificates = x509.load_pem_x509_certificates(content)
+    except ValueError as error:
+        raise AuthorityError(f"{path} is damaged ({error}); restore it from your backup") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificates[0].public_key():
+        raise AuthorityError(f"{path} holds a key that does not belong to its certificate; restore your backup")
+    return key, certificates
+
+
+def unit_certificate(key: ec.EllipticCurvePrivateKey, signer: x509.Certificate, unit: int) -> UnitCertificate:
+    """A new key and certificate of a unit, signed by `key`, which is `signer`'s. Raises AuthorityError."""
+    if not 0 < unit < 1 << 32:
+        raise AuthorityError(f"a unit number is 1 to {(1 << 32) - 1}, not {unit}")
+    own = ec.generate_private_key(ec.SECP256R1())
+    builder = _end_entity(own, signer, f"{unit:08x}", ExtendedKeyUsageOID.CLIENT_AUTH)
+    certificate = builder.sign(key, hashes.SHA256())
+    key_der = own.private_bytes(
+        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    fingerprint = certificate.fingerprint(hashes.SHA256())
+    return UnitCertificate(_der(certificate), key_der, fingerprint, certificate.serial_number)
+
+
+def _end_entity(
+    key: ec.EllipticCurvePrivateKey, signer: x509.Certificate, common_name: str, purpose: ObjectIdentifier
+) -> x509.CertificateBuilder:
+    return (
+        _builder(common_name, key.public_key())
+        .issuer_name(signer.subject)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        .add_extension(_signed_by(signer), critical=False)
+    )
+
+
+def _signed_by(signer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
+        signer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    )
 
 
 def _root_certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
     return (
         _builder(ROOT_NAME, key.public_key())
         .issuer_name(_name(ROOT_NAME))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .sign(key, hashes.SHA256())
     )
 
 
-def _builder(common_name: str, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    common_name: str,
+    public_key: ec.EllipticCurvePublicKey,
+    begins: datetime = NOT_BEFORE,
+    ends: datetime = NOT_AFTER,
+) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
         .subject_name(_name(common_name))
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(NOT_BEFORE)
-        .not_valid_after(NOT_AFTER)
+        .not_valid_before(begins)
+        .not_valid_after(ends)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
     )
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-from provisioning.ca import CertificateAuthority, UnitCertificate
+from provisioning.ca import AuthorityError, UnitCertificate
 from provisioning.files import create_private
 from provisioning.identity import Identity, make_identity
 from provisioning.journal import Journal
@@ -28,12 +29,24 @@ class Made:
     certificate: UnitCertificate = field(repr=False)
 
 
-class Station:
-    """`first` is the lowest number that this station gives; stations of one fleet must have ranges of their own."""
+class Signer(Protocol):
+    """Who signs units: the root (provisioning.ca), or a station's credential (provisioning.issuing)."""
 
-    def __init__(self, folder: Path, authority: CertificateAuthority, first: int = 1) -> None:
+    @property
+    def ca_der(self) -> bytes:
+        """The certificate that units trust."""
+
+    def issue_unit(self, unit: int) -> UnitCertificate:
+        """A new key and certificate for a unit."""
+
+
+class Station:
+    """`signer` None makes no new identities. `first` is the lowest number that this station gives; stations of one
+    fleet must have ranges of their own."""
+
+    def __init__(self, folder: Path, signer: Signer | None, first: int = 1) -> None:
         self.folder = folder
-        self._authority = authority
+        self._signer = signer
         self._first = first
         for name in ("numbers", "boards"):
             (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -41,7 +54,12 @@ class Station:
     @property
     def ca_der(self) -> bytes:
         """The certificate that units trust."""
-        return self._authority.ca_der
+        return self._signing().ca_der
+
+    def _signing(self) -> Signer:
+        if self._signer is None:
+            raise AuthorityError("this needs the root or a station's credential")
+        return self._signer
 
     def journal(self, mac: str) -> Journal:
         """The journal of the board with this MAC."""
@@ -52,7 +70,7 @@ class Station:
         path = self._board(mac) / "identity.json"
         if not path.exists():
             unit = self.number_of(mac) or self._take(mac)
-            made, certificate = make_identity(unit), self._authority.issue_unit(unit)
+            made, certificate = make_identity(unit), self._signing().issue_unit(unit)
             words = {
                 "unit": unit,
                 "generation": made.generation,

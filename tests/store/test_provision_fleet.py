@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -14,6 +15,7 @@ from fleet.store.pool import Connection
 from livlina.provision_fleet import RegistryFleet
 from provisioning.ca import CertificateAuthority
 from provisioning.identity import make_identity
+from provisioning.issuing import IssuerBook, StationCredential
 from provisioning.plan import Order
 from provisioning.run import RunError
 from provisioning.station import Made
@@ -33,13 +35,21 @@ def municipality(database: FreshDatabase) -> None:
     do(database, add, "registry")
 
 
+@pytest.fixture(autouse=True)
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CertificateAuthority:
+    monkeypatch.chdir(tmp_path)
+    return CertificateAuthority.open(Path("ca"))
+
+
 def fleet(database: FreshDatabase, *, production: bool = False) -> RegistryFleet:
-    return RegistryFleet(database.app_url, SecretBox(bytes(32)), "virtual board", production=production)
+    return RegistryFleet(
+        database.app_url, SecretBox(bytes(32)), "virtual board", production=production, issuers=IssuerBook(Path("ca"))
+    )
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Made:
-    return Made(make_identity(7), CertificateAuthority.open(tmp_path / "ca").issue_unit(7))
+def made(authority: CertificateAuthority) -> Made:
+    return Made(make_identity(7), authority.issue_unit(7))
 
 
 def state(database: FreshDatabase, unit: int) -> tuple[str, str, str | None, bool]:
@@ -61,9 +71,11 @@ def test_a_unit_is_known_once_however_often_it_is_told(database: FreshDatabase, 
     assert state(database, 7) == ("active", "made", "virtual board", True)
 
 
-def test_another_identity_of_the_same_number_is_refused(database: FreshDatabase, made: Made, tmp_path: Path) -> None:
+def test_another_identity_of_the_same_number_is_refused(
+    database: FreshDatabase, made: Made, authority: CertificateAuthority
+) -> None:
     fleet(database).register(7, made, PRODUCTION)
-    other = Made(make_identity(7), CertificateAuthority.open(tmp_path / "ca").issue_unit(7))
+    other = Made(make_identity(7), authority.issue_unit(7))
     with pytest.raises(RunError, match="range of its own"):
         fleet(database).register(7, other, PRODUCTION)
 
@@ -74,6 +86,25 @@ def test_a_fleet_that_people_rely_on_takes_no_development_board(database: FreshD
     assert fleet(database).known() == set()
     fleet(database).register(7, made, DEVELOPMENT)  # Another fleet takes it.
     assert fleet(database).known() == {7}
+
+
+def test_a_station_makes_units_while_its_credential_counts(
+    database: FreshDatabase, authority: CertificateAuthority, tmp_path: Path
+) -> None:
+    book, now = IssuerBook(Path("ca")), datetime.now(UTC)
+    file = tmp_path / "station.pem"
+    file.touch(mode=0o600)
+    file.write_bytes(authority.issue_issuer("bench-1", now - timedelta(hours=1), now + timedelta(days=7)))
+    station = StationCredential(file, lambda: now)
+    seven, eight = (Made(make_identity(unit), station.issue_unit(unit)) for unit in (7, 8))
+    with pytest.raises(RunError, match="no station that this fleet knows"):
+        fleet(database).register(7, seven, PRODUCTION)
+    book.accept(station.certificate)
+    fleet(database).register(7, seven, PRODUCTION)
+    book.revoke("bench-1", "the machine was stolen")
+    with pytest.raises(RunError, match="was revoked"):
+        fleet(database).register(8, eight, PRODUCTION)
+    assert fleet(database).known() == {7}  # What it made before goes on.
 
 
 def test_an_unknown_municipality_is_told(database: FreshDatabase, made: Made) -> None:

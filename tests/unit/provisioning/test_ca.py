@@ -25,7 +25,7 @@ def authority(tmp_path: Path) -> CertificateAuthority:
 def test_the_root_says_that_it_may_sign_and_nothing_else(authority: CertificateAuthority) -> None:
     root = x509.load_der_x509_certificate(authority.ca_der)
     basic = root.extensions.get_extension_for_class(x509.BasicConstraints)
-    assert basic.critical and basic.value == x509.BasicConstraints(ca=True, path_length=0)
+    assert basic.critical and basic.value == x509.BasicConstraints(ca=True, path_length=1)
     usage = root.extensions.get_extension_for_class(x509.KeyUsage)
     assert usage.critical and usage.value.key_cert_sign and not usage.value.digital_signature
     assert isinstance(root.public_key(), ec.EllipticCurvePublicKey)

@@ -1,0 +1,117 @@
+"""``livlina ca``: the root, stations' credentials under it, and whom the front door believes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fleet.settings import Settings
+
+ca_app = typer.Typer(no_args_is_help=True, help="The certificate authority and workshops' credentials.")
+Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")]
+Name = Annotated[str, typer.Argument(help="The station's name.")]
+LONGEST_DAYS = 90
+
+
+@ca_app.command("station")
+def station_command(
+    name: Name,
+    out: Annotated[Path, typer.Option(help="The file to write; it goes to the station and nowhere else.")],
+    days: Annotated[int, typer.Option(min=1, max=LONGEST_DAYS, help="How long it makes units.")] = 7,
+    as_json: Json = False,
+) -> None:
+    """Makes a credential for a station, where the root is. Renewal is a new one before the old one ends."""
+    from cryptography import x509
+
+    from livlina.cli import one_sentence, show
+    from livlina.installation import open_authority, publish_trust
+    from provisioning.files import create_private
+    from provisioning.issuing import IssuerBook
+
+    settings = Settings.from_environment()
+    now = datetime.now(UTC).replace(microsecond=0)
+    with one_sentence():
+        content = open_authority(settings).issue_issuer(name, now, now + timedelta(days=days))
+        create_private(out, content)
+        issuer = IssuerBook(settings.authority_folder).accept(x509.load_pem_x509_certificates(content)[0])
+        publish_trust(settings)
+    show({"station": name, "serial": f"{issuer.serial:x}", "ends": issuer.ends.isoformat(), "file": str(out)}, as_json)
+
+
+@ca_app.command("accept")
+def accept_command(
+    certificate: Annotated[Path, typer.Argument(help="A station's certificate, PEM.", exists=True, dir_okay=False)],
+    as_json: Json = False,
+) -> None:
+    """Makes a station known to this fleet, where the root's key is elsewhere. The front door believes it at once."""
+    from cryptography import x509
+
+    from livlina.cli import one_sentence, show
+    from livlina.installation import publish_trust
+    from provisioning.issuing import IssuerBook
+
+    settings = Settings.from_environment()
+    with one_sentence(ValueError):
+        issuer = IssuerBook(settings.authority_folder).accept(x509.load_pem_x509_certificate(certificate.read_bytes()))
+        publish_trust(settings)
+    show({"station": issuer.name, "serial": f"{issuer.serial:x}", "ends": issuer.ends.isoformat()}, as_json)
+
+
+@ca_app.command("stations")
+def stations_command(as_json: Json = False) -> None:
+    """Every credential that this fleet has known."""
+    from livlina.cli import one_sentence, show
+    from provisioning.issuing import IssuerBook
+
+    with one_sentence():
+        issuers = IssuerBook(Settings.from_environment().authority_folder).issuers()
+    now = datetime.now(UTC)
+    rows: list[dict[str, Any]] = [
+        {"station": one.name, "serial": f"{one.serial:x}", "ends": one.ends.isoformat(), "revoked": one.revoked,
+         "makes_units": one.revoked is None and one.begins <= now < one.ends}
+        for one in issuers
+    ]  # fmt: skip
+    if as_json:
+        show({"stations": rows}, True)
+        return
+    show({f"{row['station']} {row['serial'][:8]}": f"revoked: {row['revoked']}" if row["revoked"] else
+          f"until {row['ends']}" for row in rows}, False)  # fmt: skip
+
+
+@ca_app.command("revoke")
+def revoke_command(
+    name: Name,
+    why: Annotated[str, typer.Option(help="The reason, for whoever asks later.")],
+    as_json: Json = False,
+) -> None:
+    """A station makes no more units. Those that it has made go on: `livlina unit revoke` ends one of them at once."""
+    from livlina.cli import one_sentence, show
+    from provisioning.issuing import IssuerBook
+
+    with one_sentence():
+        ended = IssuerBook(Settings.from_environment().authority_folder).revoke(name, why)
+    show({"station": name, "ended": [f"{one.serial:x}" for one in ended]}, as_json)
+
+
+@ca_app.command("take-root")
+def take_root_command(
+    to: Annotated[Path, typer.Argument(help="A folder on the medium that goes to the safe.")],
+    as_json: Json = False,
+) -> None:
+    """Takes the root's key off this machine. Bring authority.pem back into the authority's folder to use it."""
+    from livlina.cli import one_sentence, show
+    from livlina.installation import open_authority
+    from provisioning.ca import AUTHORITY_FILE
+    from provisioning.files import create_private
+
+    settings = Settings.from_environment()
+    with one_sentence():
+        open_authority(settings)  # The front door's certificate is there before the key goes.
+        here = settings.authority_folder / AUTHORITY_FILE
+        to.mkdir(mode=0o700, parents=True, exist_ok=True)
+        create_private(to / AUTHORITY_FILE, here.read_bytes())
+        here.unlink()
+    show({"root": str(to / AUTHORITY_FILE), "left": str(settings.authority_folder / "ca.pem")}, as_json)
