@@ -27,10 +27,11 @@ from tests.sms_gateway import SmsOperator, sms_operator
 
 FLEETS_NUMBER = "+46700000001"
 UNITS_NUMBER = "46700000002"
-SWITCHED_S = 20.0
-BY_SMS_S = 90.0
+PATIENCE_S = 90.0
+"""On a busy machine. That a press is stored in 20 s with SIM 1 dead is judged in `make proof` (bench.stored)."""
+IN_VAIN_S = 30.0
+"""Where there is no way: longer than the way by SMS takes where there is one."""
 HOLD_S = 0.8
-"""SIM 1 dead: a press is stored within this time (issue 3)."""
 
 
 def two_cards(dialect: str) -> Scenario:
@@ -73,7 +74,7 @@ def test_a_press_on_a_card_whose_network_is_gone_is_stored_by_the_other(data_fol
             device.do(Step("network", at_ms=0, name="net4mobility", up=False))
             pressed = time.monotonic()
             await house.fleet.press(1)
-            await house.fleet.wait_lamp(1, "stored", SWITCHED_S)
+            await house.fleet.wait_lamp(1, "stored", PATIENCE_S)
             print(f"{pipe}: pressed to stored in {time.monotonic() - pressed:.1f} s, SIM 1 dead")
             assert ask(house, "SELECT DISTINCT bearer FROM presses") == [(messages.BEARER_SIM2,)]
             # And what it says of itself from now on.
@@ -97,7 +98,7 @@ def test_where_staff_are_follows_their_alarm_to_the_centre(data_folder: Path) ->
             await house.fleet.set_pin(1, "button", 0)
             await asyncio.sleep(HOLD_S)  # a finger
             await house.fleet.set_pin(1, "button", 1)
-            await house.fleet.wait_lamp(1, "accepted", SWITCHED_S)
+            await house.fleet.wait_lamp(1, "accepted", PATIENCE_S)
 
             def fixed(rows: list[tuple[object, ...]]) -> bool:
                 return any(1 in cbor.decode(bytes(row[2])) for row in rows)  # type: ignore[call-overload]
@@ -172,9 +173,9 @@ def test_without_the_way_by_sms_the_same_press_is_stored_nowhere(data_folder: Pa
             device.on_sms = lambda number, payload: sent.append(payload)
             device.do(Step("block", at_ms=0, port=house.ports.coap, up=False))
             await house.fleet.press(1)
-            await house.fleet.wait_lamp(1, "not_delivered", 20)
+            await house.fleet.wait_lamp(1, "not_delivered", 60)
             with pytest.raises(UnitError):
-                await house.fleet.wait_lamp(1, "stored", BY_SMS_S)
+                await house.fleet.wait_lamp(1, "stored", IN_VAIN_S)
             assert not sent and ask(house, "SELECT count(*) FROM presses") == [(0,)]
             # It was still trying all the time.
             device.do(Step("block", at_ms=0, port=house.ports.coap, up=True))
@@ -202,8 +203,8 @@ def test_with_no_data_on_any_card_a_press_is_stored_by_sms_and_its_wearer_sees_i
                 try:
                     device.do(Step("block", at_ms=0, port=house.ports.coap, up=False))
                     await house.fleet.press(1)
-                    await house.fleet.wait_lamp(1, "not_delivered", 20)
-                    await house.fleet.wait_lamp(1, "stored", BY_SMS_S)
+                    await house.fleet.wait_lamp(1, "not_delivered", 60)
+                    await house.fleet.wait_lamp(1, "stored", PATIENCE_S)
                 finally:
                     delivering.cancel()
                     await asyncio.gather(delivering, return_exceptions=True)

@@ -219,7 +219,7 @@ def test_deep_sleep_ends_at_the_button_even_if_it_is_let_go_at_once(on_street):
         fleet = street.fleet
         await fleet.start(street.folders, program(street, SLEEPER))
         for count in (1, 2, 3):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not fleet.asleep(1):
                     await asyncio.sleep(0.01)
             assert fleet.pids() == {}
@@ -242,7 +242,7 @@ def test_a_unit_that_is_killed_in_its_sleep_stays_down(on_street):
     async def scenario(street):
         fleet = street.fleet
         await fleet.start(street.folders, program(street, SLEEPER))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not fleet.asleep(1):
                 await asyncio.sleep(0.01)
         await fleet.kill(1)

@@ -74,7 +74,7 @@ def test_another_interpreter_is_spawned_and_not_forked(on_street, monkeypatch):
         await street.fleet.start(street.folders)
         await asyncio.gather(*[street.fleet.press(unit) for unit in street.folders])
         for unit in street.folders:
-            await street.fleet.wait_lamp(unit, "stored", 20)
+            await street.fleet.wait_lamp(unit, "stored", 60)
         for pid in street.fleet.pids().values():
             assert str(MICROPYTHON) in " ".join(psutil.Process(pid).cmdline())
         assert street.fleet.interpreter.startswith("MicroPython 1.")
@@ -127,7 +127,7 @@ def test_after_three_crashes_only_the_smallest_part_runs_until_it_is_proven(on_s
         await street.coap()
         await fleet.start(street.folders)
         await fleet.press(1)
-        await fleet.wait_lamp(1, "stored", 20)
+        await fleet.wait_lamp(1, "stored", 60)
         assert end.connections == []
         assert far.alarms(1)
         # A receipt alone proves nothing yet: an hour without a crash does (core.reboot), here told by hand.

@@ -24,7 +24,7 @@ def test_a_pendants_press_and_its_test_go_the_whole_way_and_a_replay_does_not(on
         # A hub that reports has its radio on; a pendant would repeat its frame until then.
         await far.until(lambda: far.heartbeats(1))
         await fleet.pendant(1, advertised(1, PRESS))
-        await fleet.wait_lamp(1, "stored", 20)
+        await fleet.wait_lamp(1, "stored", 60)
         await fleet.pendant(1, advertised(1, PRESS))
         await fleet.pendant(1, advertised(2, TEST))
         await far.until(lambda: len({one.seq for one in far.alarms(1)}) == 2)
@@ -54,7 +54,7 @@ def test_a_unit_leaves_room_with_both_pipes(on_street):
         await street.fleet.start(street.folders)
         await street.far.until(lambda: len(street.far.heartbeats(1)) >= 3, timeout=60)
         await street.fleet.press(1)
-        await street.fleet.wait_lamp(1, "stored", 20)
+        await street.fleet.wait_lamp(1, "stored", 60)
         lowest = min(one.status[messages.STATUS_HEAP_LOW] for one in street.far.heartbeats(1) if one.status)
         print(f"heap of {HEAP_KB} wK: low-water mark {lowest}")
         assert lowest > ROOM

@@ -48,8 +48,8 @@ async def delivered_in_safe_mode(street, reason):
     assert first.boot == 4, street.console()
     assert first.status[messages.STATUS_REBOOT] == reason
     await fleet.press(1)
-    await fleet.wait_lamp(1, "stored", 20)
-    (alarm,) = far.alarms(1)
+    await fleet.wait_lamp(1, "stored", 60)
+    alarm = far.alarms(1)[0]
     assert alarm.boot == 4 and alarm.attempt == 1
     kept = unpack((street.folders[1] / "crashes").read_bytes())
     assert len(ended) == 3

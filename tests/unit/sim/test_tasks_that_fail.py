@@ -90,12 +90,12 @@ async def told_and_delivered(street, code, text, reason):
     await booted(street, 4)
     # Right after three resets the governor lets a modem rest; an alarm passes it.
     await fleet.press(1)
-    await fleet.wait_lamp(1, "stored", 30)
+    await fleet.wait_lamp(1, "stored", 60)
     assert {one.boot for one in far.alarms(1)} == {4}, street.console()
-    await far.until(lambda: any(one.status for one in far.heartbeats(1) if one.boot == 4), 30)
+    await far.until(lambda: any(one.status for one in far.heartbeats(1) if one.boot == 4), 60)
     status = next(one.status for one in far.heartbeats(1) if one.boot == 4 and one.status)
     assert status[messages.STATUS_REBOOT] == reason
-    await far.until(lambda: any(one[1] == code and one[2] == 3 for one in faults(far)), 30)
+    await far.until(lambda: any(one[1] == code and one[2] == 3 for one in faults(far)), 60)
     assert any(one[3].startswith(text) for one in faults(far) if one[1] == code), faults(far)
     assert street.ended == [units.EXIT_RESET] * 3
 

@@ -52,13 +52,13 @@ def test_a_unit_on_littlefs_is_killed_after_every_press_and_loses_none(on_street
         await fleet.start(street.folders, env={1: {"LIVLINA_FLASH": str(image)}})
         for count in range(1, boots + 1):
             await fleet.press(1)
-            await fleet.wait_lamp(1, "trying", 20)
+            await fleet.wait_lamp(1, "trying", 60)
             await far.until(lambda count=count: len({(one.boot, one.seq) for one in far.alarms(1)}) == count)
             await fleet.restart(1)
         sent = {(one.boot, one.seq) for one in far.alarms(1)}
         far.stage_of_alarms = messages.STORED
         await far.until(lambda: {(boot, seq) for unit, boot, seq in far.stages if unit == 1} == sent)
-        await fleet.wait_lamp(1, "stored", 20)
+        await fleet.wait_lamp(1, "stored", 60)
         # CoAP repeats a datagram that is not answered in time, byte for byte: one frame, however often it came.
         frames = {(one.kid_context, one.counter, one.ciphertext) for one in far.envelopes}
         counters = [(context, counter) for context, counter, _ in frames]

@@ -115,7 +115,7 @@ def test_a_press_wakes_a_tracker_and_is_taken_before_it_sleeps_again(on_street):
         await fleet.start(street.folders)
         await nights.until(1, 60)
         await fleet.press(1)
-        await fleet.wait_lamp(1, "stored", 30)
+        await fleet.wait_lamp(1, "stored", 60)
         (key,) = {(one.boot, one.seq) for one in far.alarms(1)}
         # Stored is not taken: it stays awake and asks.
         await far.until(lambda: [one for _, one in far.received if isinstance(one, messages.Query)], 60)
