@@ -4,8 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any
+
+AGAIN_S = 10.0
+"""A task that has not ended by then is cancelled again."""
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]], again_s: float = AGAIN_S) -> None:
+    """Cancels tasks until all have ended; what they raised is not raised here.
+
+    Once is not always enough: a task that waits for a connection which comes in the very moment of its cancellation
+    gets the connection and goes on (psycopg_pool's getconn), and who waits for it would wait for ever.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        ended, left = await asyncio.wait(left, timeout=again_s)
+        for task in ended:
+            # Looked at, so that asyncio does not complain that nobody has.
+            _ = task.cancelled() or task.exception()
 
 
 class Loops:
@@ -26,10 +45,7 @@ class Loops:
 
     async def stop(self) -> None:
         """Cancels all and waits for their end."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._tasks)
 
     async def watch(self) -> None:
         """Waits until a loop has ended by a fault of ours, and raises RuntimeError: work would lie here unseen."""

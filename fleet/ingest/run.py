@@ -30,6 +30,7 @@ from fleet.ingest.receipts import Receipts
 from fleet.ingest.sms_door import SmsDoor
 from fleet.ingest.sms_gateways import Gateways
 from fleet.ingest.sms_receipts import SmsReceipts
+from fleet.loops import end
 from fleet.registry.directory import Directory
 from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
@@ -186,9 +187,7 @@ class Ingest:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 await self._intake.drain()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         self._tasks = []
         await self._drops.flush()
         await self._notices.flush()

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from fleet.loops import end
 from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Pool
 from fleet.web import (
@@ -104,10 +105,8 @@ def make_app(
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
             with suppress(asyncio.CancelledError):
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await end(tasks)
 
     app = FastAPI(
         title="Livlina",

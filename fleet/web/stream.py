@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fleet.alarms.store import cases_not_closed, changes_after, last_position
+from fleet.loops import end
 from fleet.store.pool import Pool, tenant_transaction
 from fleet.web.around import around_cases
 from fleet.web.cookies import session_token
@@ -82,9 +83,7 @@ class Stream:
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
         if tasks[2] in done:
             return tasks[2].result()
         ended = next(task for task in tasks if task in done)

@@ -1,0 +1,80 @@
+"""Endless tasks end when they are told to, whatever they were waiting for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from fleet.loops import Loops, end
+
+
+async def forever(swallows: int, begun: asyncio.Event) -> None:
+    """Goes on after so many cancellations, as one that got what it waited for in the very moment."""
+    begun.set()
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if not swallows:
+                raise
+            swallows -= 1
+
+
+async def begun(swallows: int) -> asyncio.Task[None]:
+    has_begun = asyncio.Event()
+    task = asyncio.create_task(forever(swallows, has_begun))
+    await has_begun.wait()
+    return task
+
+
+@pytest.mark.parametrize("swallows", [0, 1, 3])
+def test_a_task_that_goes_on_after_its_cancellation_is_cancelled_again(swallows: int) -> None:
+    async def steps() -> None:
+        tasks = [await begun(swallows), await begun(0)]
+        async with asyncio.timeout(60):
+            await end(tasks, again_s=0.01)
+        assert all(task.cancelled() for task in tasks)
+
+    asyncio.run(steps())
+
+
+def test_negative_control_one_cancellation_is_not_enough() -> None:
+    async def steps() -> None:
+        task = await begun(1)
+        task.cancel()
+        _, left = await asyncio.wait([task], timeout=0.05)
+        assert left == {task}
+        await end([task])
+
+    asyncio.run(steps())
+
+
+def test_what_a_task_raised_is_not_raised_to_who_ends_it() -> None:
+    async def broken() -> None:
+        raise ValueError
+
+    async def steps() -> None:
+        task = asyncio.create_task(broken())
+        with contextlib.suppress(ValueError):
+            await asyncio.shield(task)
+        await end([task])
+        await end([])
+
+    asyncio.run(steps())
+
+
+def test_loops_are_stopped_together_and_one_that_ends_by_itself_is_told() -> None:
+    async def steps() -> None:
+        loops = Loops("test")
+        has_begun = asyncio.Event()
+        loops.start(forever(0, has_begun))
+        await has_begun.wait()
+        await loops.stop()
+        loops.start(asyncio.sleep(0))
+        async with asyncio.timeout(60):
+            with pytest.raises(RuntimeError, match="a loop of test has ended"):
+                await loops.watch()
+
+    asyncio.run(steps())
