@@ -88,10 +88,10 @@ class _Listener(logging.Handler):
 
 
 @contextmanager
-def api_town(database: FreshDatabase) -> Iterator[ApiTown]:
-    """Furnishes the database and serves it from a thread of this process."""
+def api_town(database: FreshDatabase, box: SecretBox | None = None) -> Iterator[ApiTown]:
+    """Furnishes the database, sealed with this box or one of its own, and serves it from a thread of this process."""
     town = ApiTown(database, f"http://127.0.0.1:{free_port()}")
-    box = SecretBox(secrets.token_bytes(32))
+    box = box or SecretBox(secrets.token_bytes(32))
     with ThreadPoolExecutor(1) as apart:  # whoever drives a browser has an event loop in this thread
         apart.submit(lambda: run(_furnish(town, box))).result()
     listener = _Listener(town.logged)

@@ -13,26 +13,32 @@ from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
 
 from reportlab.lib import colors
+from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle, getSampleStyleSheet
 from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from fleet.evidence.report_words import word
 
 _BODY: ParagraphStyle = getSampleStyleSheet()["BodyText"]
-_SMALL = ParagraphStyle("small", parent=_BODY, fontSize=7.5, leading=9.5)
+_SMALL = ParagraphStyle("small", parent=_BODY, fontSize=9, leading=11.5, spaceBefore=0)
+_NAMES = ParagraphStyle("names", parent=_SMALL, fontName="Helvetica-Bold")
+_NUMBERS = ParagraphStyle("numbers", parent=_SMALL, alignment=TA_RIGHT)
 _HEAD: ParagraphStyle = getSampleStyleSheet()["Heading2"]
 _TITLE: ParagraphStyle = getSampleStyleSheet()["Title"]
 _LINES = TableStyle(
     [
         ("LINEBELOW", (0, 0), (-1, -1), 0.25, colors.grey),
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
-        ("FONTSIZE", (0, 0), (-1, -1), 9),
+        ("LEFTPADDING", (0, 0), (0, -1), 0),
+        ("TOPPADDING", (0, 0), (-1, -1), 2),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
     ]
 )
 _DASH = "–"
+_NARROW = "\N{NO-BREAK SPACE}"
 
 
 def month_pdf(report: Mapping[str, Any], language: str) -> bytes:
@@ -48,28 +54,40 @@ def month_pdf(report: Mapping[str, Any], language: str) -> bytes:
             [
                 (say("municipality"), f"{report['name']} ({report['municipality']})"),
                 (say("made_at"), _moment(report["made_at"], zone)),
-                (say("units"), report["units"]),
+                (say("units"), _number(report["units"], language)),
             ]
         ),
     ]
     if not report["complete"]:
         story.append(Paragraph(escape(say("incomplete")), _BODY))
     alarms = report["alarms"]
-    story += _section(say("alarms"), [(say(name), alarms[name]) for name in ("cases", "presses", "acute", "untaken")])
+    story += _section(
+        say("alarms"),
+        [(say(name), _number(alarms[name], language)) for name in ("cases", "presses", "acute", "untaken")],
+    )
     for name in ("by_type", "by_outcome"):
-        story += _section(say(name), list(alarms[name].items()))
+        story += _section(say(name), [(say(key), _number(count, language)) for key, count in alarms[name].items()])
     for way in ("centre", "person"):
         found = report["response"].get(way)
         if found is not None:
-            story += _section(f"{say('response')}: {say(way)}", _response(found, say))
+            story += _section(f"{say('response')}: {say(way)}", _response(found, say, language))
     late, tests = report["late"], report["tests"]
-    story += _section(say("late"), [(say("late_presses"), late["presses"]), (say("longest"), _time(late["longest_s"]))])
+    story += _section(
+        say("late"),
+        [
+            (say("late_presses"), _number(late["presses"], language)),
+            (say("longest"), _time(late["longest_s"], language)),
+        ],
+    )
     story += _section(
         say("tests"),
         [
-            (say("test_count"), tests["tests"]),
-            (say("buttons"), tests["buttons"]),
-            (say("units_tested"), f"{tests['units']} ({_percent(tests['units_percent'])})"),
+            (say("test_count"), _number(tests["tests"], language)),
+            (say("buttons"), _number(tests["buttons"], language)),
+            (
+                say("units_tested"),
+                f"{_number(tests['units'], language)} ({_percent(tests['units_percent'], language)})",
+            ),
         ],
     )
     availability, costs = report["availability"], report["costs"]
@@ -77,32 +95,33 @@ def month_pdf(report: Mapping[str, Any], language: str) -> bytes:
         story += _section(
             say("availability"),
             [
-                (say("percent"), _percent(availability["percent"])),
-                (say("units_away"), availability["units_away"]),
-                (say("longest_away"), _time(availability["longest_away_s"])),
+                (say("percent"), _percent(availability["percent"], language)),
+                (say("units_away"), _number(availability["units_away"], language)),
+                (say("longest_away"), _time(availability["longest_away_s"], language)),
             ],
         )
     if costs is not None:
         amounts = [
-            (say(key), costs[name]) for name, key in (("units", "of_units"), ("alarms", "of_alarms"), ("sum", "sum"))
+            (say(key), None if costs[name] is None else _number(costs[name], language))
+            for name, key in (("units", "of_units"), ("alarms", "of_alarms"), ("sum", "sum"))
         ]
         story += _section(f"{say('costs')} ({costs['currency']})", amounts)
     return _built(story, f"{say('month')} {report['month']}", say("page"))
 
 
-def _response(found: Mapping[str, Any], say: Any) -> list[tuple[str, object]]:
+def _response(found: Mapping[str, Any], say: Any, language: str) -> list[tuple[str, object]]:
     def verdict(reached: bool) -> str:
         return str(say("reached" if reached else "missed"))
 
     first, second = found["reaches_97_5_percent_in_60_s"], found["reaches_99_percent_in_180_s"]
     return [
-        (say("presses"), found["presses"]),
-        (say("answered"), found["answered"]),
-        (say("within_60"), f"{_percent(found['within_60_s_percent'])}, {verdict(first)}"),
-        (say("within_180"), f"{_percent(found['within_180_s_percent'])}, {verdict(second)}"),
-        (say("median"), _time(found["median_s"])),
-        (say("p95"), _time(found["p95_s"])),
-        (say("longest"), _time(found["longest_s"])),
+        (say("presses"), _number(found["presses"], language)),
+        (say("answered"), _number(found["answered"], language)),
+        (say("within_60"), f"{_percent(found['within_60_s_percent'], language)}, {verdict(first)}"),
+        (say("within_180"), f"{_percent(found['within_180_s_percent'], language)}, {verdict(second)}"),
+        (say("median"), _time(found["median_s"], language)),
+        (say("p95"), _time(found["p95_s"], language)),
+        (say("longest"), _time(found["longest_s"], language)),
         (say("yardstick"), ""),
     ]
 
@@ -120,9 +139,9 @@ def case_pdf(report: Mapping[str, Any], language: str) -> bytes:
         _pairs(
             [
                 (say("municipality"), f"{report['name']} ({report['municipality']})"),
-                (say("unit"), f"{report['unit']} ({report['unit_type']})"),
-                (say("state"), report["state"]),
-                (say("outcome"), report["outcome"] or _DASH),
+                (say("unit"), f"{report['unit']} ({say(report['unit_type'])})"),
+                (say("state"), say(f"state.{report['state']}")),
+                (say("outcome"), say(report["outcome"]) if report["outcome"] else _DASH),
                 (say("made_at"), _moment(report["made_at"], zone)),
             ]
         ),
@@ -149,15 +168,23 @@ def case_pdf(report: Mapping[str, Any], language: str) -> bytes:
 
 
 def _section(title: str, pairs: Sequence[tuple[str, object]]) -> list[Flowable]:
-    return [Paragraph(escape(title), _HEAD), _pairs(pairs)] if pairs else []
+    """A heading with its rows, never parted by the end of a page."""
+    return [KeepTogether([Paragraph(escape(title), _HEAD), _pairs(pairs)])] if pairs else []
 
 
 def _pairs(pairs: Sequence[tuple[str, object]]) -> Flowable:
-    return _table([[name, _DASH if value is None else value] for name, value in pairs], (100, 80))
+    """Names on the left, what is said of them right beside; numbers stand under each other."""
+    rows = [
+        [Paragraph(escape(name), _SMALL), Paragraph(escape(_DASH if value is None else str(value)), _NUMBERS)]
+        for name, value in pairs
+    ]
+    return Table(rows, colWidths=[90 * mm, 60 * mm], style=_LINES, hAlign="LEFT")
 
 
 def _table(rows: Sequence[Sequence[object]], widths_mm: Sequence[int]) -> Flowable:
-    cells = [[Paragraph(escape(str(cell)), _SMALL) for cell in row] for row in rows]
+    """The first row names the columns, on every page."""
+    styles = [_NAMES, *(_SMALL for _ in rows[1:])]
+    cells = [[Paragraph(escape(str(cell)), style) for cell in row] for row, style in zip(rows, styles, strict=True)]
     return Table(cells, colWidths=[width * mm for width in widths_mm], style=_LINES, repeatRows=1, hAlign="LEFT")
 
 
@@ -180,14 +207,23 @@ def _moment(text: str, zone: ZoneInfo) -> str:
     return datetime.fromisoformat(text).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _percent(value: float | None) -> str:
-    return _DASH if value is None else f"{value:g} %"
+def _number(value: float, language: str) -> str:
+    """Thousands apart; a decimal comma in Swedish. What is no number stays as it is."""
+    if isinstance(value, str):
+        return value
+    text = f"{value:,g}" if isinstance(value, float) else f"{value:,}"
+    return text.replace(",", _NARROW).replace(".", ",") if language == "sv" else text
 
 
-def _time(seconds: float | None) -> str:
+def _percent(value: float | None, language: str) -> str:
+    return _DASH if value is None else f"{_number(float(value), language)} %"
+
+
+def _time(seconds: float | None, language: str) -> str:
     if seconds is None:
         return _DASH
     if seconds < 120:
-        return f"{seconds:.1f} s"
+        text = f"{seconds:.1f} s"
+        return text.replace(".", ",") if language == "sv" else text
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 180 else f"{minutes // 60} h {minutes % 60} min"

@@ -79,11 +79,24 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "case.stuck": ("knappen sitter fast", "button stuck"),
     "case.released": ("knappen lossnade", "button released"),
     "case.fresh": ("trycket styrkt som nytt", "press proven fresh"),
+    "social": ("Trygghetslarm", "Social alarm"),
+    "personal": ("Personlarm", "Personal alarm"),
+    "tracker": ("Nödsändare", "Tracker"),
+    "camera": ("Kamera", "Camera"),
+    "technical": ("Tekniskt larm", "Technical alarm"),
+    "helped": ("Fick hjälp", "Helped"),
+    "false_alarm": ("Falsklarm", "False alarm"),
+    "test": ("Provlarm", "Test"),
+    "no_contact": ("Ingen kontakt med personen", "No contact with the person"),
+    "other": ("Annat", "Other"),
+    "state.open": ("öppet", "open"),
+    "state.taken": ("mottaget av en person", "taken by a person"),
+    "state.closed": ("avslutat", "closed"),
 }
 """By key: Swedish, English."""
 
 
 def word(key: str, language: str) -> str:
-    """The word, or the key itself for what has none (an outcome, a unit's type)."""
+    """The word, or the key itself for what has none."""
     found = WORDS.get(key)
     return key if found is None else found[LANGUAGES.index(language)]

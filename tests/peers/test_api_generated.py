@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +21,14 @@ from hypothesis import seed as fixed_seed
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
+from fleet.settings import Settings
 from fleet.web.api.app import make_api, openapi
+from livlina.installation import open_secret_box
 from tests.api_callers import CALLERS, canaries_in, restore, sign_in
 from tests.api_town import CANARIES, FOREIGN_TRACKER, FOREIGN_UNIT, TRACKER, UNIT, ApiTown, api_town
 from tests.database import FreshDatabase
+from tests.ports import free_port
+from tests.web_server import until
 
 schema = schemathesis.openapi.from_dict(openapi(make_api(None, None)))
 OPERATIONS = sorted((found.ok() for found in schema.get_all_operations()), key=lambda one: one.label)
@@ -30,6 +39,7 @@ LEAKS = ("audit_records", "api_answers", "unit_life_log", "unit_commands")
 class Outcome:
     """What the requests have met with."""
 
+    base: str = ""
     sent: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
@@ -77,9 +87,11 @@ def generated(operation: Any, values: dict[str, st.SearchStrategy[Any]]) -> st.S
     return st.one_of(*modes)
 
 
-def bombard(town: ApiTown, each: int, *, seed: int = 1, callers: Sequence[str] = CALLERS) -> Outcome:
-    """``each`` requests for every operation and caller."""
-    outcome = Outcome()
+def bombard(
+    town: ApiTown, each: int, *, seed: int = 1, callers: Sequence[str] = CALLERS, base: str | None = None
+) -> Outcome:
+    """``each`` requests for every operation and caller, to this server or the town's own."""
+    outcome = Outcome(base=base or town.base)
     cookies = sign_in(town)
     values = known(town)
     for caller in callers:
@@ -129,7 +141,7 @@ def one_request(town: ApiTown, outcome: Outcome, session: requests.Session, call
     case.headers.update(headers)
     case.cookies.clear()
     try:
-        answer = case.call(base_url=f"{town.base}/api/v1", session=session, timeout=60)
+        answer = case.call(base_url=f"{outcome.base}/api/v1", session=session, timeout=60)
     except (requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL, UnicodeError):
         return
     outcome.sent += 1
@@ -174,3 +186,52 @@ def test_control_without_row_level_security_the_canaries_are_seen(town: ApiTown)
     seen = "\n".join(outcome.faults)
     for what in ("a foreign municipality", "a foreign unit", "a foreign reference", "a foreign login"):
         assert CANARIES[what] in seen, f"without row level security {what} should have been seen"
+
+
+@contextmanager
+def own_process(town: ApiTown, folder: Path) -> Iterator[tuple[str, Path]]:
+    """``livlina serve`` on the town's database, and the file that holds everything it has said on both outputs."""
+    log, http = folder / "server.log", free_port()
+    environment = {
+        **os.environ,
+        "LIVLINA_DATA": str(folder), "LIVLINA_DATABASE_URL": town.database.app_url,
+        "LIVLINA_OWNER_DATABASE_URL": town.database.owner_url, "LIVLINA_HTTP_PORT": str(http),
+        "LIVLINA_MQTT_PORT": str(free_port()), "LIVLINA_COAP_PORT": str(free_port()),
+    }  # fmt: skip
+    with log.open("wb") as out:
+        server = subprocess.Popen([sys.executable, "-m", "livlina", "serve"], env=environment, stdout=out, stderr=out)
+    try:
+        until(lambda: server.poll() is not None or _answers(http), "livlina serve to answer", 60)
+        assert server.poll() is None, log.read_text()
+        yield f"http://127.0.0.1:{http}", log
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def _answers(port: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+def test_what_the_server_writes_on_its_outputs_holds_no_canary(database: FreshDatabase, tmp_path: Path) -> None:
+    """The log of `livlina serve` itself, after generated requests by those who see most, and a look at a person."""
+    box = open_secret_box(Settings(data=tmp_path))
+    with api_town(database, box) as town, own_process(town, tmp_path) as (base, log):
+        outcome = bombard(town, 1, callers=("fleet_owner", "operator", "administrator"), base=base)
+        assert outcome.faults[:5] == [] and outcome.sent > 100
+        # A fault of the database while it holds a canary in its hands: what is said of it must not name it.
+        town.sql("ALTER TABLE care_recipients ADD CONSTRAINT no_more CHECK (district <> 'Gula buren') NOT VALID")
+        headers = {"Authorization": f"Bearer {town.tokens['fleet_owner']}"}
+        body = {"municipality": 1, "reference": "LOG-1", "priority": 3, "district": CANARIES["a foreign district"]}
+        refused = requests.post(f"{base}/api/v1/recipients", json=body, headers=headers, timeout=60)
+        assert refused.status_code in (409, 503)
+        said = log.read_text(errors="replace")
+    assert "livlina" in said, "the control: this is where the server writes"
+    # Its own log names units by their ids, whosever they are: it is the installation's.
+    assert [found for found in canaries_in(said, "log") if "a foreign unit" not in found] == []
+    assert canaries_in(said + CANARIES["a protected address"], "log") != [], "the control: it would be seen"
