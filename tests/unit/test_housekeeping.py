@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from fleet.store.migrate import shipped
+
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("bench", "docs", "firmware", "fleet", "hardware", "livlina", "protocols", "provisioning", "sim", "tests")
 LONGEST_FILE = 500
@@ -143,3 +145,8 @@ def test_the_licence_is_the_whole_licence() -> None:
     assert "Version 2.0, January 2004" in text
     assert all(f"\n   {number}. " in text for number in range(1, 10))
     assert "END OF TERMS AND CONDITIONS" in text
+
+
+def test_migrations_are_numbered_one_after_the_other() -> None:
+    """Two that were written at the same time may bear the same number: no server starts with them."""
+    assert [migration.number for migration in shipped()] == list(range(1, len(shipped()) + 1))
