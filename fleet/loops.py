@@ -1,11 +1,14 @@
-"""Tasks that must not end while the server runs. It decides nothing: it notices when one has ended by our fault."""
+"""Tasks that must not end while the server runs, and the parts of the server that consist of them.
+
+It decides nothing: it notices when a task has ended by our fault.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 AGAIN_S = 10.0
 """A task that has not ended by then is cancelled again."""
@@ -57,3 +60,47 @@ class Loops:
         if not task.cancelled():
             self._log.critical("a loop of %s has ended", self._part, exc_info=task.exception())
             self._broken.set()
+
+
+class Opened(Protocol):
+    """What is opened before the loops and closed behind them: a pool of connections."""
+
+    async def open(self) -> object:
+        """Opens it; a database that is away is waited for when it is first asked."""
+
+    async def close(self) -> object:
+        """Closes it."""
+
+
+class Part:
+    """A part of the server: loops on pools of its own. A subclass gives its loops in ``works``; what it holds besides,
+    it closes in ``hang_up``. Nothing is opened before ``start``."""
+
+    def __init__(self, name: str, *pools: Opened) -> None:
+        self._loops = Loops(name)
+        self._pools = pools
+
+    def works(self) -> Iterable[Coroutine[Any, Any, None]]:
+        """The loops, each to run until it is cancelled."""
+        raise NotImplementedError
+
+    async def hang_up(self) -> None:
+        """Called when no loop runs any more, and before the pools are closed."""
+
+    async def start(self) -> None:
+        """Starts the loops; a database that is away at start is waited for."""
+        for pool in self._pools:
+            await pool.open()
+        for work in self.works():
+            self._loops.start(work)
+
+    async def stop(self) -> None:
+        """Ends the loops. What they have to do are rows: whoever comes next goes on with them."""
+        await self._loops.stop()
+        await self.hang_up()
+        for pool in self._pools:
+            await pool.close()
+
+    async def watch(self) -> None:
+        """Waits until a loop has ended by a fault of ours, and raises RuntimeError: work would lie here unseen."""
+        await self._loops.watch()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 import psycopg
 
 from fleet.clock import Clock, SystemClock, pause
 from fleet.escalation import store
-from fleet.loops import Loops
+from fleet.loops import Part
 from fleet.store.borrow import AWAY, borrow
 from fleet.store.pool import Pool, make_pool
 
@@ -18,7 +20,7 @@ log = logging.getLogger("livlina.escalation")
 POLL_S = 1.0
 
 
-class Escalation:
+class Escalation(Part):
     """Takes the steps of routines when they are due. Nothing is opened before ``start``."""
 
     def __init__(self, database_url: str, *, clock: Clock | None = None) -> None:
@@ -26,23 +28,12 @@ class Escalation:
         self._clock: Clock = clock or SystemClock()
         self._pool: Pool = make_pool(database_url, "forward", size=2, name="escalation")
         self._wake = asyncio.Event()
-        self._loops = Loops("escalation")
+        super().__init__("escalation", self._pool)
         self.steps = 0
 
-    async def start(self) -> None:
-        """Starts the loops; a database that is away at start is waited for."""
-        await self._pool.open()
-        self._loops.start(self._listen())
-        self._loops.start(self._run())
-
-    async def stop(self) -> None:
-        """Ends the loops. Timers are rows: what was not taken is taken by whoever comes next."""
-        await self._loops.stop()
-        await self._pool.close()
-
-    async def watch(self) -> None:
-        """Raises RuntimeError when a loop has ended by a fault of ours."""
-        await self._loops.watch()
+    def works(self) -> Iterable[Coroutine[Any, Any, None]]:
+        """One that is woken and one that looks."""
+        return self._listen(), self._run()
 
     async def _run(self) -> None:
         while True:

@@ -6,15 +6,16 @@ They share nothing with the alarm path but the database; any number of processes
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from fleet.clock import Clock, SystemClock, pause
 from fleet.evidence.chainer import MOST, SQL, chain_once
 from fleet.evidence.heads import head_line, sign_head
 from fleet.evidence.signing import SigningKey
-from fleet.loops import Loops
+from fleet.loops import Part
 from fleet.store.borrow import AWAY, borrow
 from fleet.store.pool import Pool, make_pool
 
@@ -28,7 +29,7 @@ Publish = Callable[[str], Awaitable[None]]
 """Takes a head's line somewhere else. It may raise nothing: what fails is its own to report."""
 
 
-class Evidence:
+class Evidence(Part):
     """Nothing is opened before ``start``."""
 
     def __init__(
@@ -45,23 +46,12 @@ class Evidence:
         self._key = key
         self._file = heads_file
         self._publish = publish
-        self._loops = Loops("evidence")
+        super().__init__("evidence", self._pool)
         self.chained = 0
 
-    async def start(self) -> None:
-        """Starts the loops; a database that is away at start is waited for."""
-        await self._pool.open()
-        self._loops.start(self._chain())
-        self._loops.start(self._sign())
-
-    async def stop(self) -> None:
-        """Ends them. What waits is in rows and is chained by whoever comes next."""
-        await self._loops.stop()
-        await self._pool.close()
-
-    async def watch(self) -> None:
-        """Raises RuntimeError when a loop has ended by a fault of ours."""
-        await self._loops.watch()
+    def works(self) -> Iterable[Coroutine[Any, Any, None]]:
+        """The chain, and its signed heads."""
+        return self._chain(), self._sign()
 
     async def _chain(self) -> None:
         while True:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Protocol
 
 import psycopg
@@ -16,7 +16,7 @@ import psycopg
 from fleet.alarms.store import announce_cases, lock_case_log, log_change
 from fleet.clock import Clock, SystemClock, pause
 from fleet.forwarding.message import Notice, text_of
-from fleet.loops import Loops
+from fleet.loops import Part
 from fleet.store.borrow import AWAY, borrow
 from fleet.store.pool import Pool, fetch_all, make_pool
 from fleet.store.sql_file import read_statements
@@ -44,7 +44,7 @@ def again_after(attempts: int) -> float:
     return AGAIN_S[min(max(attempts, 1), len(AGAIN_S)) - 1]
 
 
-class Notices:
+class Notices(Part):
     """Sends what is owed to people. ``links`` by channel; a channel without one is tried in vain, and said so.
 
     Nothing is opened before ``start``.
@@ -56,24 +56,12 @@ class Notices:
         self._clock: Clock = clock or SystemClock()
         self._pool: Pool = make_pool(database_url, "forward", size=2, name="notices")
         self._wake = {channel: asyncio.Event() for channel in CHANNELS}
-        self._loops = Loops("notices")
+        super().__init__("notices", self._pool)
         self.delivered = 0
 
-    async def start(self) -> None:
-        """Starts the loops; a database that is away at start is waited for."""
-        await self._pool.open()
-        self._loops.start(self._listen())
-        for channel in CHANNELS:
-            self._loops.start(self._work(channel))
-
-    async def stop(self) -> None:
-        """Ends the loops. What was claimed is due again when its lease has run out."""
-        await self._loops.stop()
-        await self._pool.close()
-
-    async def watch(self) -> None:
-        """Raises RuntimeError when a loop has ended by a fault of ours."""
-        await self._loops.watch()
+    def works(self) -> Iterable[Coroutine[Any, Any, None]]:
+        """One that is woken, and one for each way to people."""
+        return self._listen(), *(self._work(channel) for channel in CHANNELS)
 
     async def _work(self, channel: str) -> None:
         while True:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Coroutine, Iterable
 from datetime import datetime
+from typing import Any
 
 import psycopg
 
 from fleet.clock import Clock, SystemClock, pause
-from fleet.loops import Loops
+from fleet.loops import Part
 from fleet.pairing import store
 from fleet.pairing.decide import REPEAT_AFTER
 from fleet.registry import searches, units
@@ -26,7 +28,7 @@ LOOK_S = 1.0
 HOUSEKEEPING_S = 60.0
 
 
-class PairingWatch:
+class PairingWatch(Part):
     """``order`` asks a unit for a test press (`fleet.ingest.commands`, joined in the composition root). Nothing is
     opened before ``start``. ``proven`` counts what this process has made active."""
 
@@ -34,24 +36,13 @@ class PairingWatch:
         self._clock: Clock = clock or SystemClock()
         self._order = order
         self._pool: Pool = make_pool(database_url, "registry", size=2, name="pairing")
-        self._loops = Loops("pairing")
+        super().__init__("pairing", self._pool)
         self._pushed: dict[int, datetime] = {}
         self.proven = 0
 
-    async def start(self) -> None:
-        """Starts the loops; a database that is away at start is waited for."""
-        await self._pool.open()
-        self._loops.start(self._run())
-        self._loops.start(self._keep_house())
-
-    async def stop(self) -> None:
-        """Ends them. Pairings are rows: whoever comes next goes on with them."""
-        await self._loops.stop()
-        await self._pool.close()
-
-    async def watch(self) -> None:
-        """Raises RuntimeError when a loop has ended by a fault of ours."""
-        await self._loops.watch()
+    def works(self) -> Iterable[Coroutine[Any, Any, None]]:
+        """Pairings, and what ends by itself."""
+        return self._run(), self._keep_house()
 
     async def _run(self) -> None:
         while True:

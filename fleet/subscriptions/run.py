@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 from fleet.clock import Clock, SystemClock, pause
 from fleet.forwarding.link_webhook import WebhookLink
 from fleet.forwarding.model import Outcome
-from fleet.loops import Loops
+from fleet.loops import Part
 from fleet.registry.secret_box import SecretBox, SecretBoxError
 from fleet.store.borrow import AWAY, borrow
 from fleet.store.pool import Pool, make_pool
@@ -25,7 +26,7 @@ LinkTo = Callable[[str, str], WebhookLink]
 """(address, secret) to the way there."""
 
 
-class Subscriptions:
+class Subscriptions(Part):
     """Nothing is opened before ``start``."""
 
     def __init__(
@@ -36,24 +37,17 @@ class Subscriptions:
         self._box = box
         self._link_to: LinkTo = link_to or (lambda url, secret: WebhookLink(url, secret, self._clock))
         self._links: dict[tuple[int, str, str], WebhookLink] = {}
-        self._loops = Loops("subscriptions")
+        super().__init__("subscriptions", self._pool)
         self.told = 0
 
-    async def start(self) -> None:
-        """Starts the loop; a database that is away at start is waited for."""
-        await self._pool.open()
-        self._loops.start(self._run())
+    def works(self) -> Iterable[Coroutine[Any, Any, None]]:
+        """Deliveries."""
+        return (self._run(),)
 
-    async def stop(self) -> None:
-        """Ends it. What was not delivered is a position in a row: whoever comes next goes on from there."""
-        await self._loops.stop()
+    async def hang_up(self) -> None:
+        """The links to subscribers."""
         for link in self._links.values():
             await link.close()
-        await self._pool.close()
-
-    async def watch(self) -> None:
-        """Raises RuntimeError when the loop has ended by a fault of ours."""
-        await self._loops.watch()
 
     async def _run(self) -> None:
         while True:

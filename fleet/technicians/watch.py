@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 from fleet.clock import Clock, SystemClock, pause
-from fleet.loops import Loops
+from fleet.loops import Part
 from fleet.store.borrow import AWAY, borrow
 from fleet.store.pool import Pool, make_pool
 from fleet.technicians import drills
@@ -15,28 +17,18 @@ log = logging.getLogger("livlina.technicians")
 LOOK_S = 30.0
 
 
-class DrillWatch:
+class DrillWatch(Part):
     """Nothing is opened before ``start``."""
 
     def __init__(self, database_url: str, *, clock: Clock | None = None) -> None:
         self._clock: Clock = clock or SystemClock()
         self._pool: Pool = make_pool(database_url, "ingest", size=1, name="drills")
-        self._loops = Loops("technicians")
+        super().__init__("technicians", self._pool)
         self.missed = 0
 
-    async def start(self) -> None:
-        """Starts the loop; a database that is away at start is waited for."""
-        await self._pool.open()
-        self._loops.start(self._run())
-
-    async def stop(self) -> None:
-        """Ends it. Orders are rows: what was not looked at is found by whoever comes next."""
-        await self._loops.stop()
-        await self._pool.close()
-
-    async def watch(self) -> None:
-        """Raises RuntimeError when the loop has ended by a fault of ours."""
-        await self._loops.watch()
+    def works(self) -> Iterable[Coroutine[Any, Any, None]]:
+        """Drills."""
+        return (self._run(),)
 
     async def _run(self) -> None:
         while True:

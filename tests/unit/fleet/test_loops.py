@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 import pytest
 
-from fleet.loops import Loops, end
+from fleet.loops import Loops, Part, end
 
 
 async def forever(swallows: int, begun: asyncio.Event) -> None:
@@ -76,5 +78,65 @@ def test_loops_are_stopped_together_and_one_that_ends_by_itself_is_told() -> Non
         async with asyncio.timeout(60):
             with pytest.raises(RuntimeError, match="a loop of test has ended"):
                 await loops.watch()
+
+    asyncio.run(steps())
+
+
+class Recorded:
+    """A pool that says what was done to it."""
+
+    def __init__(self, said: list[str], name: str) -> None:
+        self._said = said
+        self._name = name
+
+    async def open(self) -> None:
+        self._said.append(f"open {self._name}")
+
+    async def close(self) -> None:
+        self._said.append(f"close {self._name}")
+
+
+class Example(Part):
+    """One loop that runs for ever, one that fails as soon as it may."""
+
+    def __init__(self, said: list[str]) -> None:
+        super().__init__("example", Recorded(said, "first"), Recorded(said, "second"))
+        self.may_fail = asyncio.Event()
+        self._said = said
+
+    def works(self) -> Iterable[Coroutine[Any, Any, None]]:
+        return self._run(), self._fail()
+
+    async def hang_up(self) -> None:
+        self._said.append("hang up")
+
+    async def _run(self) -> None:
+        self._said.append("run")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._said.append("ended")
+
+    async def _fail(self) -> None:
+        await self.may_fail.wait()
+        raise ValueError("a fault of ours")
+
+
+def test_a_part_opens_runs_ends_and_closes_in_this_order_and_says_when_a_loop_is_gone() -> None:
+    async def steps() -> None:
+        said: list[str] = []
+        part = Example(said)
+        assert said == []
+        async with asyncio.timeout(60):
+            await part.start()
+            watching = asyncio.ensure_future(part.watch())
+            while "run" not in said:
+                await asyncio.sleep(0)
+            assert not watching.done()
+            part.may_fail.set()
+            with pytest.raises(RuntimeError, match="example"):
+                await watching
+            await part.stop()
+        assert said == ["open first", "open second", "run", "ended", "hang up", "close first", "close second"]
 
     asyncio.run(steps())
