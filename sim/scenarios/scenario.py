@@ -70,6 +70,8 @@ class Scenario:
 
 PLACES: dict[str, str] = {
     "A1": "sim.scenarios.a1_operator_outage",
+    "A11": "sim.scenarios.a11_restart",
+    "A12": "sim.scenarios.a12_power_cut",
     "A2": "sim.scenarios.a2_sunset",
     "A3": "sim.scenarios.a3_primary_out",
     "A4": "sim.scenarios.a4_pairing",
