@@ -117,10 +117,11 @@ async def run(options: Options) -> list[Check]:
             await fleet.close()
             spent = time.monotonic() - began
     known = truth.read(truth_file)
-    delays = [
-        None if not (stored := found.presses.get(one.unit, [])) or (at := found.first_told(stored[0].reference)) is None
-        else at - comes for one in known
-    ]  # fmt: skip
+    delays = []
+    for one in known:
+        stored = found.presses.get(one.unit, [])
+        told_at = found.first_told(stored[0].reference) if stored else None
+        delays.append(None if told_at is None else told_at - comes)
     longest = worst(delays)
     twice = sum(len(found.presses.get(one.unit, [])) != 1 for one in known)
     off = sum(states.get(state, 0) for state in ("silent", "off", "no_power", "no_network"))
