@@ -32,6 +32,9 @@ def fleet_import(
     persons: Annotated[
         bool, typer.Option("--persons", help="The file may hold names and addresses: seal them.")
     ] = False,
+    sealed: Annotated[
+        Path | None, typer.Option("--sealed", help="The transfer key that the file's persons are sealed under.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Add units and recipients, and mend known ones. Nothing is written if any row is wrong, unless --partial."""
@@ -39,7 +42,7 @@ def fleet_import(
     from livlina.cli import one_sentence, settings_or_fail, show
 
     with one_sentence(BulkError):
-        result = run_import(settings_or_fail(), file, dry_run=dry_run, partial=partial, persons=persons)
+        result = run_import(settings_or_fail(), file, dry_run=dry_run, partial=partial, persons=persons, sealed=sealed)
     if as_json:
         show(result, True)
     else:
@@ -48,10 +51,13 @@ def fleet_import(
         raise typer.Exit(1)
 
 
-def run_import(settings: Any, file: Path, *, dry_run: bool, partial: bool, persons: bool) -> dict[str, Any]:
+def run_import(
+    settings: Any, file: Path, *, dry_run: bool, partial: bool, persons: bool, sealed: Path | None = None
+) -> dict[str, Any]:
     """The import and what became of it, with the hash of the fleet as it is then. Raises BulkError, OSError."""
     from fleet.registry import bulk
     from fleet.registry.bulk_document import BulkError, read_bulk
+    from fleet.registry.transfer_key import TransferKey
     from fleet.store.pool import Connection
     from livlina.installation import open_secret_box
     from livlina.registry_connection import console_actor, in_registry
@@ -61,7 +67,11 @@ def run_import(settings: Any, file: Path, *, dry_run: bool, partial: bool, perso
     rows = read_bulk(data, name=file.name)
     if not persons and any(row["name"] for row in rows.recipients.values()):
         raise BulkError("the file holds names and addresses: say --persons if they are meant to be sealed here")
-    box = open_secret_box(settings) if persons else None
+    if sealed is None and any(row["sealed"] for row in rows.recipients.values()):
+        raise BulkError("the file holds sealed persons: say --sealed and name their transfer key")
+    if sealed is not None:
+        bulk.unseal(rows, TransferKey.open(sealed))
+    box = open_secret_box(settings) if persons or sealed is not None else None
     grounds = f"import:{hashlib.sha256(data).hexdigest()[:12]}"
 
     async def work(connection: Connection) -> dict[str, Any]:
@@ -111,26 +121,41 @@ def fleet_export(
     file: Annotated[Path, typer.Argument(help="A new file that ends with .csv or .json.")],
     municipality: Annotated[list[int] | None, typer.Option(min=1, help="Of this one only; may be repeated.")] = None,
     persons: Annotated[bool, typer.Option("--persons", help="With names and addresses; needs --reason.")] = False,
+    sealed: Annotated[
+        Path | None,
+        typer.Option(
+            "--sealed", help="With everybody, sealed under this transfer key; made if it is new. --reason too."
+        ),
+    ] = None,
     reason: Annotated[str, typer.Option(help="Why they are exported: each look is written down with it.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Write units and recipients into a file that imports into an equal fleet. Keys are never exported, nor anybody
-    with a protected identity."""
+    """Write units and recipients into a file that imports into an equal fleet. Keys are never exported; whoever has a
+    protected identity leaves sealed or not at all."""
     from fleet.registry.bulk_document import BulkError
     from livlina.cli import one_sentence, settings_or_fail, show
 
     with one_sentence(BulkError):
-        result = run_export(settings_or_fail(), file, municipality or None, persons=persons, reason=reason)
+        result = run_export(
+            settings_or_fail(), file, municipality or None, persons=persons, reason=reason, sealed=sealed
+        )
     show(result, as_json)
 
 
 def run_export(
-    settings: Any, file: Path, municipalities: list[int] | None, *, persons: bool, reason: str
+    settings: Any,
+    file: Path,
+    municipalities: list[int] | None,
+    *,
+    persons: bool,
+    reason: str,
+    sealed: Path | None = None,
 ) -> dict[str, Any]:
     """The export; returns how much was written and the hash. Raises BulkError, OSError (an existing file too)."""
     from fleet.registry import bulk
     from fleet.registry.bulk_document import BulkError, as_csv, as_json
     from fleet.registry.recipients import LEAST_REASON, MOST_REASON
+    from fleet.registry.transfer_key import TransferKey
     from fleet.store.pool import Connection
     from livlina.installation import open_secret_box
     from livlina.registry_connection import console_actor, in_registry
@@ -138,9 +163,13 @@ def run_export(
     if not file.name.lower().endswith((".csv", ".json")):
         raise BulkError("the file's name must end with .csv or .json")
     reason = reason.strip()
-    if persons and not LEAST_REASON <= len(reason) <= MOST_REASON:
-        raise BulkError(f"--persons needs --reason, in {LEAST_REASON} to {MOST_REASON} characters")
-    box = open_secret_box(settings) if persons else None
+    if persons and sealed is not None:
+        raise BulkError("say --persons or --sealed: names in the clear, or everybody sealed")
+    looked = persons or sealed is not None
+    if looked and not LEAST_REASON <= len(reason) <= MOST_REASON:
+        raise BulkError(f"--persons and --sealed need --reason, in {LEAST_REASON} to {MOST_REASON} characters")
+    box = open_secret_box(settings) if looked else None
+    transfer = None if sealed is None else TransferKey.open(sealed, create=True)
 
     async def work(connection: Connection) -> dict[str, Any]:
         if box is None:
@@ -153,6 +182,7 @@ def run_export(
                 reason=reason,
                 at=datetime.now(UTC),
                 municipalities=municipalities,
+                transfer=transfer,
             )
         # Inside the transaction: where the file cannot be written, nobody has looked.
         _write(file, as_json(document) if file.name.lower().endswith(".json") else as_csv(document))

@@ -14,8 +14,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from fleet.evidence.audit import record
-from fleet.registry.bulk_document import PERSON_FIELDS, UNIT_FIELDS, Rows, document_of, written_parts
-from fleet.registry.secret_box import SecretBox
+from fleet.registry.bulk_document import PERSON_FIELDS, SEALED, UNIT_FIELDS, Rows, document_of, written_parts
+from fleet.registry.secret_box import SecretBox, SecretBoxError
+from fleet.registry.transfer_key import TransferKey
 from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
 
@@ -99,9 +100,21 @@ def hold_to_stock(rows: Rows) -> None:
             rows.drop(line, "life", "the API brings in units that are made, in_stock or assigned: pairing puts them "
                       "into use; a fleet that is in use comes in by `livlina fleet import`")  # fmt: skip
     for line, row in list(rows.recipients.items()):
-        if any(row[name] for name in PERSON_FIELDS):
+        if row[SEALED] or any(row[name] for name in PERSON_FIELDS):
             rows.drop(line, "name", "the API takes references only: seal who it is at the recipient, or use "
                       "`livlina fleet import --persons`")  # fmt: skip
+
+
+def unseal(rows: Rows, transfer: TransferKey) -> None:
+    """Opens what lies sealed in a file; a row that does not open is taken out."""
+    for line, row in list(rows.recipients.items()):
+        if row[SEALED]:
+            try:
+                person = json.loads(transfer.unseal(row[SEALED], row["municipality"], row["reference"]))
+            except SecretBoxError as error:
+                rows.drop(line, SEALED, str(error))
+                continue
+            row.update({name: person.get(name) or None for name in PERSON_FIELDS})
 
 
 async def put(
@@ -234,11 +247,14 @@ async def export_with_persons(
     reason: str,
     at: datetime,
     municipalities: Sequence[int] | None,
+    transfer: TransferKey | None = None,
 ) -> dict[str, Any]:
-    """As ``export``, with everybody whose identity is not protected. Each is written down as a look for ``reason``, in
-    the same transaction. As the registry's duty."""
+    """As ``export``, with everybody whose identity is not protected; with a transfer key sealed under it, and then with
+    the protected ones too. Each is written down as a look for ``reason``, in the same transaction. As the registry's
+    duty."""
     recipients, units = await _read(connection, municipalities)
-    rows = await fetch_all(connection, SQL["persons"], {"municipalities": municipalities})
+    values = {"municipalities": municipalities, "protected": transfer is not None}
+    rows = await fetch_all(connection, SQL["persons"], values)
     values = {"recipient": [row["recipient_id"] for row in rows], "municipality": [row["municipality"] for row in rows]}
     note = {**values, "actor": actor, "at": at, "kind": "break_glass", "reason": reason}
     await connection.execute(SQL["note_openings"], note)
@@ -246,7 +262,9 @@ async def export_with_persons(
         await record(
             connection, actor=actor, action="fleet.persons_exported", municipality_id=place,
             subject=f"municipality:{place}",
-            detail={"persons": sum(row["municipality"] == place for row in rows)}, at=at,
+            detail={
+                "persons": sum(row["municipality"] == place for row in rows), "sealed": transfer is not None,
+            }, at=at,
         )  # fmt: skip
     persons = {
         (row["municipality"], row["reference"]): json.loads(box.open_person(bytes(row["sealed"]), row["recipient_id"]))
@@ -254,8 +272,12 @@ async def export_with_persons(
     }
     full = []
     for row in recipients:
-        person = persons.get((row["municipality"], row["reference"]), {})
-        full.append({**row, **{name: person.get(name) or None for name in PERSON_FIELDS}})
+        key = (row["municipality"], row["reference"])
+        shown = {name: persons[key].get(name) or None for name in PERSON_FIELDS} if key in persons else {}
+        if transfer is not None and shown:
+            plain = json.dumps(shown, ensure_ascii=False, sort_keys=True).encode()
+            shown = {SEALED: transfer.seal(plain, *key)}
+        full.append({**row, **shown})
     return document_of(full, units)
 
 

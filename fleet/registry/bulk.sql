@@ -110,7 +110,7 @@ ORDER BY municipality_id, reference;
 -- name: persons
 SELECT p.recipient_id, r.municipality_id AS municipality, r.reference, p.sealed
 FROM care_persons p JOIN care_recipients r USING (recipient_id)
-WHERE NOT r.protected AND (%(municipalities)s::int[] IS NULL OR r.municipality_id = ANY (%(municipalities)s::int[]));
+WHERE (%(protected)s OR NOT r.protected) AND (%(municipalities)s::int[] IS NULL OR r.municipality_id = ANY (%(municipalities)s::int[]));
 
 -- name: units
 SELECT u.unit_id, u.municipality_id AS municipality, u.unit_type AS type, u.life, u.life_at, u.life_until, u.grounds, u.made_at,

@@ -31,7 +31,9 @@ UNIT_FIELDS: Final = (
 )  # fmt: skip
 RECIPIENT_FIELDS: Final = ("municipality", "reference", "priority", "district", "protected", "made_at", "ended_at")
 PERSON_FIELDS: Final = ("name", "address", "key_note", "contacts")
-COLUMNS: Final = ("kind", *dict.fromkeys((*UNIT_FIELDS, *RECIPIENT_FIELDS, *PERSON_FIELDS)))
+SEALED: Final = "sealed"
+"""A person under a transfer key, in place of the fields of a person."""
+COLUMNS: Final = ("kind", *dict.fromkeys((*UNIT_FIELDS, *RECIPIENT_FIELDS, *PERSON_FIELDS)), SEALED)
 
 _FORMULA = tuple("=+-@\t")
 _SIM = re.compile(r"([12]):([0-9]{18,20})(?::([^ :]{1,200}))?")
@@ -291,6 +293,7 @@ _RECIPIENT: Final[Mapping[str, tuple[Callable[[Any], Any], bool]]] = {
     "address": (_text(400), False),
     "key_note": (_text(400), False),
     "contacts": (_contacts, False),
+    "sealed": (_text(20_000), False),
 }
 
 
@@ -299,6 +302,8 @@ def _together(kind: str, row: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     if kind == "recipient":
         if any(row[name] for name in PERSON_FIELDS) and not (row["name"] and row["address"]):
             yield "name", "a person has a name and an address"
+        if row[SEALED] and any(row[name] for name in PERSON_FIELDS):
+            yield SEALED, "stands in place of name, address and contacts: leave these out"
         return
     life = row["life"] or "made"
     if (life == "absent") != (row["life_until"] is not None):

@@ -147,7 +147,7 @@ class Replacement:
         """Its boot, and the seconds between the heartbeats that it announces."""
         query = "SELECT boot, extract(epoch FROM due_at - seen_at) FROM unit_states WHERE unit_id = %s"
         boot, apart = self.house.rows(query, self.unit)[0]
-        return int(boot), float(apart)
+        return int(boot or 0), float(apart or 0.0)  # before its first heartbeat it has announced nothing
 
     def life(self) -> str:
         """Where it is in its life."""

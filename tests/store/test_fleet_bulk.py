@@ -12,6 +12,8 @@ import psycopg
 import pytest
 
 from fleet.registry.bulk_document import COLUMNS, BulkError, read_bulk
+from fleet.registry.secret_box import SecretBoxError
+from fleet.registry.transfer_key import TransferKey
 from fleet.settings import Settings
 from fleet.store.embedded_postgres import EmbeddedPostgres
 from livlina.bulk_commands import run_export, run_import
@@ -192,6 +194,58 @@ def test_persons_only_when_asked_for_and_each_is_written_down(
         leaked = connection.execute("SELECT count(*) FROM audit_records WHERE detail::text LIKE '%Berit%'").fetchone()
         assert leaked == (0,)
     assert put(two, full, persons=True)["persons"] == 1
+
+
+def test_everybody_moves_sealed_and_both_sides_have_one_hash(houses: tuple[Settings, Settings], tmp_path: Path) -> None:
+    one, two = houses
+    place = {"municipality": 1480, "priority": 1, "district": "Norr"}
+    document = {
+        "format": "livlina-fleet-1",
+        "recipients": [
+            {**place, "reference": "S-1", "name": "Berit Exempel", "address": "Gatan 1",
+             "contacts": [{"name": "Bo", "telephone": "070-1"}]},
+            {**place, "reference": "S-2", "protected": True, "name": "Skyddad Siska", "address": "Hemliga stigen 9"},
+            {**place, "reference": "S-3"},
+        ],
+    }  # fmt: skip
+    file, moved, key = tmp_path / "persons.json", tmp_path / "moved.csv", tmp_path / "transfer.key"
+    file.write_text(json.dumps(document))
+    put(one, file, persons=True)
+    with pytest.raises(BulkError, match="--reason"):
+        run_export(one, moved, None, persons=False, reason="", sealed=key)
+    why = "moves to the new server on Monday"
+    written = run_export(one, moved, None, persons=False, reason=why, sealed=key)
+    text = moved.read_text()
+    assert not any(word in text for word in ("Berit", "Siska", "Hemliga", "070-1")) and key.stat().st_mode & 0o077 == 0
+    with pytest.raises(BulkError, match="transfer key"):
+        put(two, moved)
+    wrong = tmp_path / "wrong.key"
+    TransferKey.open(wrong, create=True)
+    refused = run_import(two, moved, dry_run=False, partial=False, persons=False, sealed=wrong)
+    assert not refused["written"] and {fault["field"] for fault in refused["faults"]} == {"sealed"}
+    taken = run_import(two, moved, dry_run=False, partial=False, persons=False, sealed=key)
+    assert (taken["written"], taken["persons"], taken["faults"]) == (True, 2, [])
+    back = run_export(two, tmp_path / "back.json", None, persons=False, reason=why, sealed=key)
+    assert back["hash"] == written["hash"], "persons included"
+    with psycopg.connect(two.owner_url or "", autocommit=True) as connection:
+        connection.execute(
+            "DELETE FROM care_persons p USING care_recipients r "
+            "WHERE r.recipient_id = p.recipient_id AND reference = 'S-2'"
+        )
+    lacking = run_export(two, tmp_path / "lacking.json", None, persons=False, reason=why, sealed=key)
+    assert lacking["hash"] != written["hash"], "the control: a person who is missing is seen"
+
+
+def test_a_sealed_person_is_nobody_elses() -> None:
+    key = TransferKey(bytes(range(32)))
+    line = key.seal(b'{"name": "A"}', 1480, "S-1")
+    assert line == key.seal(b'{"name": "A"}', 1480, "S-1") and key.unseal(line, 1480, "S-1") == b'{"name": "A"}'
+    for other, municipality, reference, text in (
+        (key, 1480, "S-2", line), (key, 1280, "S-1", line), (TransferKey(bytes(32)), 1480, "S-1", line),
+        (key, 1480, "S-1", line[:-4]), (key, 1480, "S-1", "no base64"), (key, 1480, "S-1", ""),
+    ):  # fmt: skip
+        with pytest.raises(SecretBoxError, match="does not open"):
+            other.unseal(text, municipality, reference)
 
 
 def test_files_that_are_none_are_refused_in_words() -> None:
