@@ -95,6 +95,10 @@ ON CONFLICT (incident_id) DO UPDATE SET
     scopes = excluded.scopes, began_at = excluded.began_at, closed_at = excluded.closed_at, stage = excluded.stage,
     report = excluded.report, late_presses = excluded.late_presses;
 
+-- name: incident_places
+SELECT m.municipality_id, count(*) AS units FROM incident_units m JOIN incidents i USING (incident_id)
+WHERE m.incident_id = %(incident_id)s AND (%(over)s OR i.closed_at IS NULL) GROUP BY m.municipality_id;
+
 -- name: keep_members
 INSERT INTO incident_units (incident_id, unit_id, municipality_id, fate, fate_at, since, single, switch_by, was_down,
                             priority, district, reference)

@@ -11,6 +11,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from fleet.evidence.audit import record
 from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
 from fleet.supervision.cohorts import Kind
@@ -31,6 +32,7 @@ from fleet.supervision.places import place_of, spare_of
 from fleet.supervision.profiles import BY_TYPE, DEFAULTS
 
 SQL = read_statements("fleet.supervision")
+ACTOR = "machine:supervision"
 
 _MAINS_LOST, _NOT_WORN = 1, 4
 _NEVER_HEARD_INTERVAL_S = 300
@@ -204,7 +206,9 @@ async def next_incident(connection: Connection) -> int:
 
 
 async def keep_incident(connection: Connection, incident: Incident, now_ms: int) -> None:
-    """An incident as it is, and its members that changed."""
+    """An incident as it is, and its members that changed. The record is told where it begins and ends."""
+    place = {"incident_id": incident.number, "over": False}
+    before = {row["municipality_id"] for row in await fetch_all(connection, SQL["incident_places"], place)}
     report = incident.report(now_ms)
     late = report.pop("late_presses")
     await connection.execute(
@@ -228,6 +232,23 @@ async def keep_incident(connection: Connection, incident: Incident, now_ms: int)
     if gone:
         await connection.execute(SQL["release_members"], {"incident_id": incident.number, "units": gone})
     incident.dirty.clear()
+    await _tell(connection, incident, before, now_ms)
+
+
+async def _tell(connection: Connection, incident: Incident, before: set[int], now_ms: int) -> None:
+    """Events for subscribers: ``before`` are the municipalities in which it was open."""
+    rows = await fetch_all(connection, SQL["incident_places"], {"incident_id": incident.number, "over": True})
+    now = {row["municipality_id"]: row["units"] for row in rows}
+    over = set(before) if incident.closed_ms is not None else before - set(now)
+    begun = set() if incident.closed_ms is not None else set(now) - before
+    kind = "power" if incident.power else "outage"
+    for action, places in (("incident.opened", begun), ("incident.closed", over)):
+        for municipality in sorted(places):
+            await record(
+                connection, actor=ACTOR, action=action, municipality_id=municipality,
+                subject=f"incident:{incident.number}", detail={"kind": kind, "units": now.get(municipality, 0)},
+                at=moment(now_ms),
+            )  # fmt: skip
 
 
 def _member_columns(members: Sequence[Member]) -> dict[str, Any]:

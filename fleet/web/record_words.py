@@ -25,6 +25,7 @@ WRONG: Table = {
 }
 EVENTS: Table = {
     "case.*": N_("Cases"),
+    "incident.*": N_("Outages"),
     "unit.*": N_("Units"),
     "pairing.*": N_("Pairings"),
     "task.*": N_("Technicians' tasks"),

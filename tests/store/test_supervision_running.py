@@ -149,6 +149,12 @@ def test_an_outage_is_one_row_with_a_visit_list_and_survives_a_restart(database:
         night.silent = set()
         await night.forward(connection, look, 700)
         assert run(database, "SELECT count(*), count(closed_at) FROM incidents") == [(1, 1)]
+        told = "SELECT action, subject FROM audit_records WHERE starts_with(action, 'incident.') ORDER BY record_id"
+        number = run(database, "SELECT incident_id FROM incidents")[0][0]
+        assert run(database, told) == [
+            ("incident.opened", f"incident:{number}"),
+            ("incident.closed", f"incident:{number}"),
+        ]
         assert not run(database, "SELECT 1 FROM technician_tasks")
         assert set(states(database)) == {"known"}
 
