@@ -29,7 +29,7 @@ from provisioning.firmware_image import FirmwareImage, load
 from provisioning.flash_esptool import Port
 from provisioning.issuing import IssuerBook
 from provisioning.label_reading import LabelUnreadableError, read_back
-from provisioning.ledger import Ledger, verified
+from provisioning.ledger import Ledger, Row, verified
 from provisioning.partition_table import layout
 from provisioning.plan import BoardKind, Order
 from provisioning.romfs import image
@@ -42,7 +42,7 @@ from sim.board_rom.board import make_board
 from sim.board_rom.chip import CHIPS
 from sim.board_rom.power import PowerError, Processor
 from sim.board_rom.stand_in import NAME, stand_in
-from sim.firmware_build import ROOT, build_firmware, group_files, heap
+from sim.firmware_build import ROOT, BuildError, build_firmware, compile_module, group_files, heap
 from sim.house import LOGIN, MUNICIPALITY, House, Ports, centre_references
 from sim.operator import Operator
 
@@ -130,8 +130,16 @@ def _work(boards: int, folder: Path, house: House, say: Say) -> tuple[list[dict[
             return list(pool.map(lambda number: _one(shop, number), range(boards))), shop.ledger, shop.fleet
 
 
-def firmware_rom(build: Path, folder: Path) -> bytes:
-    """A firmware build as the image of the `romfs` partition: what is shipped and nothing of the sim."""
+def firmware_rom(build: Path, folder: Path, board: str | None = None) -> bytes:
+    """A firmware build as the image of the `romfs` partition: what is shipped and nothing of the sim. `board` names a
+    pin map of firmware/boards. Raises BuildError."""
+    if board is not None:
+        source = ROOT / "firmware/boards" / f"{board}.py"
+        known = sorted(path.stem for path in source.parent.glob("*.py"))
+        if board not in known:
+            raise BuildError(f"{board!r} is no board: choose one of {', '.join(known)}")
+        folder.mkdir(parents=True, exist_ok=True)
+        compile_module(source.read_text(), "board", folder / "board.mpy")
     for path in build.rglob("*.mpy"):
         inside = path.relative_to(build)
         if inside.with_suffix("").as_posix() in group_files():
@@ -143,9 +151,10 @@ def firmware_rom(build: Path, folder: Path) -> bytes:
 def _one(shop: _Shop, number: int) -> dict[str, Any]:
     """One board, from bare to taken. Its part of the document."""
     port = Port(shop.bench.addresses[number], KIND.chip)
-    began = time.monotonic()
+    began, since = time.monotonic(), datetime.now(UTC)
 
     def start(mac: str, unit: int) -> dict[str, object]:
+        shop.fleet.order_test(unit, since)
         said = shop.fleet.heard(unit)
         if said is None:
             raise RunError(f"the fleet has not heard unit {unit:08x}: {shop.bench.powered[number].words()}")
@@ -156,11 +165,13 @@ def _one(shop: _Shop, number: int) -> dict[str, Any]:
         label=lambda unit: checked_label(unit, (shop.order.profile, shop.order.number), DEFAULT_SIZE, shop.labels),
         clock=lambda: datetime.now(UTC),
         boot_digest=hashlib.sha256(b"demo").digest(),
+        test=lambda mac, unit: shop.fleet.tested(unit, KIND.sims, lambda: shop.bench.press(number), since),
         progress=lambda mac, step, state: shop.say(f"{mac}  {step}") if state == "begin" else None,
     )  # fmt: skip
     try:
         row = run(work, port, shop.order, KIND)
         spent = shop.bench.boards[number].spent_s
+        shop.bench.powered[number].seen.clear()  # What the self-test has shown.
         shop.bench.press(number)
         shop.bench.wait_lamp(number, "taken", TAKEN_S)
         shop.say(f"{row.mac}  pressed, and taken by the operator")
@@ -187,6 +198,7 @@ def _checks(
     counted = [
         ("boards that pass", len(good), boards),
         ("units whose first heartbeat the fleet has", sum(fleet.heard(unit, 0) is not None for unit in units), boards),
+        ("buttons that the self-test has proven", sum(_tested(row) for row in rows), boards),
         ("units whose press the alarm centre has", len(centre & units), boards),
         ("labels read back by a QR decoder", sum(_label_says(labels, unit) for unit in units), boards),
         ("rows of the ledger, verified", len(rows), boards),
@@ -194,6 +206,10 @@ def _checks(
     ]
     return [*({"name": name, "value": value, "limit": limit, "ok": value == limit} for name, value, limit in counted),
             _throughput(slowest)]  # fmt: skip
+
+
+def _tested(row: Row) -> bool:
+    return (row.facts.get("tested") or {}).get("button") == "proven"
 
 
 def _label_says(labels: Path, unit: int) -> bool:

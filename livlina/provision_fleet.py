@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import dict_row
 
+from fleet.ingest import commands
 from fleet.registry import store as registry
 from fleet.registry import units
 from fleet.registry.secret_box import SecretBox
-from fleet.store.pool import Connection, make_pool
+from fleet.store.pool import Connection, fetch_all, make_pool
 from livlina.registry_connection import console_actor, note
+from protocols.wire.messages import COMMAND_DRILL, COMMAND_STATUS, RESULT_DONE
 from provisioning.ca import AuthorityError
 from provisioning.issuing import IssuerBook
 from provisioning.plan import Order
@@ -30,6 +33,15 @@ Result = TypeVar("Result")
 PATIENCE_S = 120.0
 """For a board's first heartbeat: a modem that looks for its network included."""
 _LOOK_S = 0.25
+ORDER_LASTS = timedelta(minutes=30)
+DRILL_WINDOW = timedelta(minutes=2)
+"""Of a unit that has taken the order (docs/wire.md)."""
+_LAST_DRILL = (
+    "SELECT answered_at, result, expires_at FROM unit_commands WHERE unit_id = %s AND kind = %s "
+    "ORDER BY number DESC LIMIT 1"
+)
+_PROOF = "SELECT 1 FROM button_proofs WHERE unit_id = %s AND input = 0"
+_SAID = "SELECT battery, signal, imei, iccid1, iccid2 FROM unit_states WHERE unit_id = %s"
 _HEARD = "SELECT boot, seq, transport FROM readings WHERE unit_id = %s ORDER BY received_at LIMIT 1"
 
 
@@ -108,6 +120,65 @@ class RegistryFleet:
                     return None
                 time.sleep(_LOOK_S)
 
+    def order_test(self, unit: int, since: datetime) -> None:
+        """The unit is to tell its status, and its button's next press is to be a test. Once is enough.
+
+        An order that the unit has taken before `since` is void: every tool on its cable resets it.
+        """
+
+        async def work(connection: Connection) -> None:
+            at = datetime.now(UTC)
+            rows = await fetch_all(connection, _LAST_DRILL, [unit, COMMAND_DRILL])
+            if rows and _under_way(rows[0], since, at):
+                return
+            for kind in (COMMAND_STATUS, COMMAND_DRILL):
+                await commands.queue(connection, unit, kind, None, console_actor(), at=at, expires_at=at + ORDER_LASTS)
+
+        self._in_registry(work)
+
+    def tested(
+        self, unit: int, sims: int, press: Callable[[], None], since: datetime, patience_s: float = PATIENCE_S
+    ) -> dict[str, Any]:
+        """What the self-test has shown: the button's press came through as a test, and what the unit says of itself.
+
+        `press` is called when somebody is to press. Raises RunError where the button or one of `sims` cards is silent.
+        """
+        self.order_test(unit, since)
+        with psycopg.connect(self._app_url, autocommit=True, row_factory=dict_row) as connection:
+            connection.execute(sql.SQL("SET ROLE livlina_registry"))
+
+            def taken() -> bool:
+                row = connection.execute(_LAST_DRILL, [unit, COMMAND_DRILL]).fetchone()
+                return row is not None and row["answered_at"] is not None and _under_way(row, since, datetime.now(UTC))
+
+            def proven() -> bool:
+                return connection.execute(_PROOF, [unit]).fetchone() is not None
+
+            if not proven():
+                if not _within(patience_s, taken):
+                    raise RunError(f"unit {unit:08x} has not taken the order for its self-test: run again")
+                press()
+                if not _within(patience_s, proven):
+                    raise RunError(
+                        f"no press of unit {unit:08x} came through: press again after another run, or repair"
+                    )
+            said = connection.execute(_SAID, [unit]).fetchone() or {}
+        cards = [card for card in (said.get("iccid1"), said.get("iccid2")) if card]
+        if len(cards) < sims:
+            raise RunError(
+                f"unit {unit:08x} has told {len(cards)} of {sims} SIM cards: look at the cards, and run again"
+            )
+        self._describe(unit, cards)
+        return {"button": "proven", **{name: said[name] for name in ("battery", "signal", "imei") if name in said},
+                "iccids": cards}  # fmt: skip
+
+    def _describe(self, unit: int, cards: Sequence[str]) -> None:
+        async def work(connection: Connection) -> None:
+            sims = [units.Sim(slot, iccid) for slot, iccid in enumerate(cards, 1)]
+            await units.describe(connection, unit, sims=sims)
+
+        self._in_registry(work)
+
     def known(self) -> set[int]:
         """The units that this fleet would listen to."""
 
@@ -128,3 +199,20 @@ class RegistryFleet:
                 await pool.close()
 
         return asyncio.run(whole())
+
+
+def _under_way(drill: Mapping[str, Any], since: datetime, at: datetime) -> bool:
+    """Whether an order for a test can still bring its press."""
+    if drill["answered_at"] is not None:
+        return bool(drill["result"] == RESULT_DONE and since <= drill["answered_at"] > at - DRILL_WINDOW)
+    return drill["expires_at"] is None or at < drill["expires_at"]
+
+
+def _within(patience_s: float, holds: Callable[[], bool]) -> bool:
+    """Looks until something holds, or the time is over."""
+    until = time.monotonic() + patience_s
+    while not holds():
+        if time.monotonic() >= until:
+            return False
+        time.sleep(_LOOK_S)
+    return True

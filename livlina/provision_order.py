@@ -11,6 +11,9 @@ pipes = ["coap", "mqtt"]
 coap = ["192.0.2.1:5683"]
 mqtt = "192.0.2.1:8883"
 mqtt_name = "fleet.example.org"
+modem = "sim7080g"
+access_point = "iot.example"
+sms_number = "+46700000000"
 
 [board]
 name = "LilyGO T-SIM7080G-S3"
@@ -18,7 +21,10 @@ chip = "esp32s3"
 flash_mib = 4
 bootloader = 0x0
 secure_boot = true
+sims = 1
 ```
+
+`modem` and `access_point` (then also `sims`), `sms_number`, `coap`, `mqtt` and `mqtt_name` may be left out.
 """
 
 from __future__ import annotations
@@ -33,9 +39,10 @@ from provisioning.plan import BoardKind, Order
 _ORDER = {
     "number": str, "quantity": int, "municipality": int, "profile": str, "production": bool, "heartbeat_s": int,
     "pipes": list, "coap": list, "mqtt": str, "mqtt_name": str, "board": dict,
+    "modem": str, "access_point": str, "sms_number": str,
 }  # fmt: skip
-_BOARD = {"name": str, "chip": str, "flash_mib": int, "bootloader": int, "secure_boot": bool}
-_OPTIONAL = ("coap", "mqtt", "mqtt_name")
+_BOARD = {"name": str, "chip": str, "flash_mib": int, "bootloader": int, "secure_boot": bool, "sims": int}
+_OPTIONAL = ("coap", "mqtt", "mqtt_name", "modem", "access_point", "sms_number", "sims")
 
 
 class OrderError(ValueError):
@@ -61,8 +68,12 @@ def read_order(path: Path) -> tuple[Order, BoardKind]:
     order = Order(
         words["number"], words["quantity"], words["municipality"], words["profile"], words["production"],
         words["heartbeat_s"], tuple(str(pipe) for pipe in words["pipes"]), coap, mqtt,
+        (words["modem"], words.get("access_point", "")) if "modem" in words else None, words.get("sms_number"),
     )  # fmt: skip
-    kind = BoardKind(board["name"], board["chip"], board["flash_mib"] << 20, board["bootloader"], board["secure_boot"])
+    kind = BoardKind(
+        board["name"], board["chip"], board["flash_mib"] << 20, board["bootloader"], board["secure_boot"],
+        board.get("sims", 0),
+    )  # fmt: skip
     return order, kind
 
 

@@ -29,6 +29,8 @@ from provisioning.station import Station
 from provisioning.tool import ToolError
 from provisioning.verify import verify
 
+PRESS = "Press the board's button now."
+
 
 @dataclass(frozen=True)
 class Materials:
@@ -75,6 +77,14 @@ class Screen:
             else:
                 self._progress.advance(self._bars[port])
 
+    def hands(self, port: str, words: str) -> None:
+        """What the person does now."""
+        with self._lock:
+            if self._progress is None:
+                self._console.print(f"{port} {words}", markup=False)
+            else:
+                self._progress.update(self._bars[port], description=f"{port}  [bold reverse] {words} [/]")
+
     def end(self, port: str, words: str) -> None:
         """The board on this port has passed, or the reason why not."""
         with self._lock:
@@ -105,9 +115,13 @@ def run_order(
 
 
 def _one(materials: Materials, order: Order, kind: BoardKind, port: Port, screen: Screen) -> dict[str, Any]:
+    since = datetime.now(UTC)
     bench = Bench(
         materials.station, materials.ledger, materials.fleet, materials.firmware, materials.romfs,
-        start=lambda mac, unit: _heard(materials, unit),
+        start=lambda mac, unit: _heard(materials, unit, since),
+        test=lambda mac, unit: materials.fleet.tested(
+            unit, kind.sims, lambda: screen.hands(port.url, PRESS), since, materials.patience_s
+        ),
         label=lambda unit: checked_label(
             unit, (order.profile, order.number), materials.label_size, materials.folder / "labels"
         ),
@@ -143,7 +157,8 @@ def _last_rows(ledger: Ledger) -> list[Row]:
     return list({row.mac: row for row in ledger.rows()}.values())
 
 
-def _heard(materials: Materials, unit: int) -> Mapping[str, object]:
+def _heard(materials: Materials, unit: int, since: datetime) -> Mapping[str, object]:
+    materials.fleet.order_test(unit, since)  # It goes out behind the first heartbeat.
     said = materials.fleet.heard(unit, materials.patience_s)
     if said is None:
         raise RunError(

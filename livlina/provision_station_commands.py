@@ -101,9 +101,12 @@ def run_command(
 
 def firmware_command(
     out: Annotated[Path, typer.Argument(help="The file to write.")],
+    board: Annotated[
+        str | None, typer.Option(help="The board whose pin map goes in: a name of firmware/boards.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """The firmware of this checkout as the image that goes onto boards."""
+    """The firmware of this checkout as the image that goes onto boards; without a board only virtual ones run it."""
     import hashlib
     import tempfile
 
@@ -112,11 +115,12 @@ def firmware_command(
 
     with one_sentence():
         enter_checkout()
-        from livlina.provision_demo import firmware_rom
-        from sim.firmware_build import ROOT, build_firmware
+    from livlina.provision_demo import firmware_rom
+    from sim.firmware_build import ROOT, BuildError, build_firmware
 
+    with one_sentence(BuildError):
         with tempfile.TemporaryDirectory(prefix="livlina-firmware-") as folder:
-            content = firmware_rom(build_firmware(ROOT / "build/firmware"), Path(folder))
+            content = firmware_rom(build_firmware(ROOT / "build/firmware"), Path(folder), board)
         out.write_bytes(content)
     show({"file": str(out), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}, as_json)
 

@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from provisioning.identity import DIALECTS
+
 PROFILES = {"social": 1, "personal": 2, "tracker": 3, "camera": 4, "technical": 5}
 _ORDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
@@ -23,7 +25,7 @@ class PlanError(ValueError):
 class BoardKind:
     """A kind of board. `chip` as esptool names it; `bootloader` is where its first image lies (bytes).
 
-    `secure_boot` is whether its chip takes the secure boot digest by the steps that are here.
+    `secure_boot` is whether its chip takes the secure boot digest by the steps that are here; `sims` its SIM slots.
     """
 
     name: str
@@ -31,13 +33,14 @@ class BoardKind:
     flash_bytes: int
     bootloader: int
     secure_boot: bool
+    sims: int = 0
 
 
 @dataclass(frozen=True)
 class Order:
     """What was ordered. `production` boards get the secure boot digest burnt and carry people's alarms; the others are
     marked, in their NVS and in the ledger. Addresses are those of the fleet's doors, as `identity.write_flash` takes
-    them.
+    them. `modem` is its dialect and access point where the board speaks through one.
     """
 
     number: str
@@ -49,6 +52,8 @@ class Order:
     pipes: Sequence[str]
     coap: Sequence[tuple[str, int]] = ()
     mqtt: tuple[str, int, str] | None = None
+    modem: tuple[str, str] | None = None
+    sms_number: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,12 @@ def plan(order: Order, kind: BoardKind) -> tuple[Step, ...]:
         raise PlanError("a unit belongs to a municipality: give its number")
     if order.production and not kind.secure_boot:
         raise PlanError(f"{kind.name} has no secure boot key steps: it can be a development board only")
+    if (order.modem is None) != (kind.sims == 0) or kind.sims not in (0, 1, 2):
+        raise PlanError(
+            f"{kind.name} has {kind.sims} SIM slots: an order names a modem where there are 1 or 2, else none"
+        )
+    if order.modem is not None and order.modem[0] not in DIALECTS:
+        raise PlanError(f"{order.modem[0]!r} is no modem: choose one of {', '.join(DIALECTS)}")
     if kind.flash_bytes < 4 << 20:
         raise PlanError(f"{kind.name} has {kind.flash_bytes >> 20} MiB of flash and a unit needs 4")
     steps = [
@@ -92,6 +103,9 @@ def plan(order: Order, kind: BoardKind) -> tuple[Step, ...]:
         steps.append(Step("efuses", "Burn the digest of the secure boot key", "Leave the cable alone.", for_good=True))
     steps += [
         Step("start", "Write the partition table and wait for the first heartbeat", "Leave the cable alone."),
+        Step(
+            "selftest", "See that the button works and what the unit says of itself", "Press the button when told to."
+        ),
         Step("label", "Make the label", "Put the label on the board."),
         Step("ledger", "Write the board into the ledger", "Take the board off."),
     ]

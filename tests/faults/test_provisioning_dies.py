@@ -65,7 +65,7 @@ def finished(shop: Workshop) -> None:
     assert [row.kind for row in bench.ledger.of_unit(row.unit)].count("provisioned") == 1
 
 
-STEPS = 9
+STEPS = 10
 LINES = 2 * STEPS
 SAMPLE = [(2, 1.0), (8, 0.0), (12, 0.5), (14, 1.0), (LINES, 0.0)]
 WHOLE = [(line, part) for line in range(1, LINES + 1) for part in (0.0, 0.5, 1.0)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -13,6 +14,7 @@ from fleet.registry import units
 from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Connection
 from livlina.provision_fleet import RegistryFleet
+from protocols.wire.messages import COMMAND_DRILL, COMMAND_STATUS
 from provisioning.ca import CertificateAuthority
 from provisioning.identity import make_identity
 from provisioning.issuing import IssuerBook, StationCredential
@@ -24,6 +26,7 @@ from tests.store.test_technicians import do
 
 PRODUCTION = Order("O-1", 1, 1, "social", True, 300, ("coap",), (("127.0.0.1", 5683),))
 DEVELOPMENT = Order("O-2", 1, 1, "social", False, 300, ("coap",), (("127.0.0.1", 5683),))
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 NOWHERE = Order("O-3", 1, 99, "social", True, 300, ("coap",), (("127.0.0.1", 5683),))
 
 
@@ -133,6 +136,69 @@ def test_a_unit_that_somebody_relies_on_is_not_taken_back(database: FreshDatabas
 def test_a_unit_that_was_not_heard_is_not_heard(database: FreshDatabase, made: Made) -> None:
     fleet(database).register(7, made, PRODUCTION)
     assert fleet(database).heard(7, 0) is None
+
+
+def commands(database: FreshDatabase) -> list[int]:
+    with psycopg.connect(database.owner_url) as connection:
+        return [row[0] for row in connection.execute("SELECT kind FROM unit_commands ORDER BY number")]
+
+
+def do_as_owner(database: FreshDatabase, statement: LiteralString) -> None:
+    with psycopg.connect(database.owner_url) as connection:
+        connection.execute(statement)
+
+
+def test_a_self_test_is_the_buttons_press_and_what_the_unit_says(database: FreshDatabase, made: Made) -> None:
+    asked: list[str] = []
+    here = fleet(database)
+    here.register(7, made, PRODUCTION)
+    for _ in range(2):
+        here.order_test(7, LONG_AGO)
+    assert commands(database) == [COMMAND_STATUS, COMMAND_DRILL]
+    with pytest.raises(RunError, match="has not taken the order"):
+        here.tested(7, 0, lambda: asked.append("press"), LONG_AGO, 0)
+    assert asked == []  # A press now would be a real alarm.
+    do_as_owner(database, "UPDATE unit_commands SET answered_at = now(), result = 0")
+    with pytest.raises(RunError, match="no press"):
+        here.tested(7, 0, lambda: asked.append("press"), LONG_AGO, 0)
+    assert asked == ["press"]
+    do_as_owner(
+        database,
+        "INSERT INTO centres (municipality_id, name, protocol, host, port) VALUES (0, 'C', 'dc09', '127.0.0.1', 1);"
+        "INSERT INTO button_proofs (unit_id, boot, seq, municipality_id, input, at, centre_id) "
+        "SELECT 7, 1, 1, 1, 0, now(), centre_id FROM centres",
+    )
+    do_as_owner(
+        database,
+        "INSERT INTO unit_states (unit_id, municipality_id, seen_at, battery, iccid1) "
+        "VALUES (7, 1, now(), 90, '89460000000000000017')",
+    )
+    with pytest.raises(RunError, match="told 1 of 2 SIM cards"):
+        here.tested(7, 2, lambda: None, LONG_AGO, 0)
+    shown = here.tested(7, 1, lambda: None, LONG_AGO, 0)
+    assert (shown["button"], shown["battery"], shown["iccids"]) == ("proven", 90, ["89460000000000000017"])
+    with psycopg.connect(database.owner_url) as connection:
+        assert connection.execute("SELECT slot, iccid FROM unit_sims").fetchall() == [(1, "89460000000000000017")]
+
+
+def test_an_order_for_a_test_whose_window_is_over_is_given_again(database: FreshDatabase, made: Made) -> None:
+    here = fleet(database)
+    here.register(7, made, PRODUCTION)
+    here.order_test(7, LONG_AGO)
+    do_as_owner(database, "UPDATE unit_commands SET answered_at = now() - interval '3 minutes', result = 0")
+    here.order_test(7, LONG_AGO)
+    assert commands(database) == [COMMAND_STATUS, COMMAND_DRILL] * 2
+
+
+def test_an_order_for_a_test_is_void_once_a_tool_has_reset_the_board(database: FreshDatabase, made: Made) -> None:
+    here = fleet(database)
+    here.register(7, made, PRODUCTION)
+    here.order_test(7, LONG_AGO)
+    do_as_owner(database, "UPDATE unit_commands SET answered_at = now(), result = 0")
+    here.order_test(7, LONG_AGO)
+    assert len(commands(database)) == 2
+    here.order_test(7, datetime.now(UTC) + timedelta(seconds=1))
+    assert len(commands(database)) == 4
 
 
 def test_life_of_an_unknown_unit_is_nothing(database: FreshDatabase) -> None:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from livlina.cli import app
 from livlina.provision_order import OrderError, read_order
+from provisioning.plan import PlanError, plan
 
 ORDER = """number = "2026-017"
 quantity = 12
@@ -37,6 +38,21 @@ def test_an_order_is_read(tmp_path: Path) -> None:
     assert (order.number, order.municipality, order.production) == ("2026-017", 1480, True)
     assert order.mqtt == ("192.0.2.1", 8883, "fleet.example.org")
     assert kind.flash_bytes == 4 << 20
+
+
+def test_an_order_for_boards_with_a_modem(tmp_path: Path) -> None:
+    path = tmp_path / "order.toml"
+    modem = 'modem = "bg95"\naccess_point = "iot.example"\nsms_number = "+46700000000"\n[board]'
+    path.write_text(ORDER.replace("[board]", modem) + "sims = 2\n")
+    order, kind = read_order(path)
+    assert (order.modem, order.sms_number, kind.sims) == (("bg95", "iot.example"), "+46700000000", 2)
+    assert "selftest" in [step.name for step in plan(order, kind)]
+    path.write_text(ORDER + "sims = 2\n")
+    with pytest.raises(PlanError, match="names a modem"):
+        plan(*read_order(path))
+    path.write_text(ORDER.replace("[board]", modem.replace("bg95", "v90")) + "sims = 2\n")
+    with pytest.raises(PlanError, match="no modem"):
+        plan(*read_order(path))
 
 
 @pytest.mark.parametrize(
