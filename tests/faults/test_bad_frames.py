@@ -233,7 +233,7 @@ def test_a_revoked_unit_is_out_on_both_transports(
             mine, theirs = PahoUnit(scene, one), PahoUnit(scene, other)
             await mine.open()
             await theirs.open()
-            await asyncio.wait_for(scene.ingest.listening.wait(), 20)
+            await asyncio.wait_for(scene.ingest.listening.wait(), 60)
             scene.change(REVOKE if notified else "UPDATE units SET state = 'revoked' WHERE unit_id = 1")
             await mine.wait(mine.closed)
             again = PahoUnit(scene, one)

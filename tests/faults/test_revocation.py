@@ -102,7 +102,7 @@ def revoked_on_every_pipe(database: FreshDatabase, folder: Path, *, notified: bo
         async with served(database, folder, certificates=True, hooks=True) as scene, hook_client(scene) as client:
             pipes = Pipes(scene, client, await add_gateway(scene))
             await pipes.open()
-            await asyncio.wait_for(scene.ingest.listening.wait(), 20)
+            await asyncio.wait_for(scene.ingest.listening.wait(), 60)
             await revoke(scene, pipes.unit, notified=notified)
             since = time.monotonic()
             # The held connection first: a second one of the same unit would take it over.

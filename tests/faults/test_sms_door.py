@@ -252,7 +252,7 @@ def test_stages_come_back_by_sms_joined_and_within_the_minute(database: FreshDat
     async def work() -> None:
         async with sms_operator() as operator, served(database, tmp_path, hooks=True) as scene:
             token = await add_gateway(scene, send_url=operator.url, send_secret="let-us-in")
-            await asyncio.wait_for(scene.ingest.listening.wait(), 20)
+            await asyncio.wait_for(scene.ingest.listening.wait(), 60)
             async with hook_client(scene) as client:
                 await post(client, token, scene.unit.seal(alarm(1)).hex())
                 authorization, body = await operator.next()

@@ -196,7 +196,7 @@ def test_a_new_generation_ends_the_one_before_at_its_first_use(database: FreshDa
             unit, door = scene.unit, await CoapUnit.open(scene)
             secret, box = secrets.token_bytes(16), scene.box
             act = lambda c: keys.add_generation(c, box, 1, secret, "console:test", datetime.now(UTC))  # noqa: E731
-            await asyncio.wait_for(scene.ingest.listening.wait(), 20)
+            await asyncio.wait_for(scene.ingest.listening.wait(), 60)
             assert await acting(scene, act) == 2
             assert unit.items(await door.ask(unit.seal(heartbeat(1)))) == [(1, 1, 1)], "the old one until then"
             renewed = Unit(1, secret, 2)

@@ -29,7 +29,7 @@ def test_stages_are_pushed_by_coap_to_where_the_unit_last_sent_from(database: Fr
     async def work() -> None:
         async with served(database, tmp_path) as scene:
             old, door = await CoapUnit.open(scene), await CoapUnit.open(scene)
-            await asyncio.wait_for(scene.ingest.listening.wait(), 20)
+            await asyncio.wait_for(scene.ingest.listening.wait(), 60)
             replayed = scene.unit.seal(heartbeat(1))
             await old.ask(replayed)
             await door.ask(scene.unit.seal(alarm(2)))
@@ -54,7 +54,7 @@ def test_a_process_that_never_heard_the_unit_pushes_to_its_stored_address(
             await door.ask(scene.unit.seal(alarm(1)))
             await scene.until(lambda: scene.rows("SELECT 1 FROM unit_states WHERE address IS NOT NULL"))
             scene.ingest._coap._addresses.clear()  # as after a restart
-            await asyncio.wait_for(scene.ingest.listening.wait(), 20)
+            await asyncio.wait_for(scene.ingest.listening.wait(), 60)
             scene.change(ACCEPT)
             await pushed(scene, door, (1, 1, 2))
             door.close()
@@ -65,7 +65,7 @@ def test_a_process_that_never_heard_the_unit_pushes_to_its_stored_address(
 def test_stages_are_pushed_over_mqtt_and_again_after_a_reconnect(database: FreshDatabase, tmp_path: Path) -> None:
     async def work() -> None:
         async with served(database, tmp_path, certificates=True) as scene:
-            await asyncio.wait_for(scene.ingest.listening.wait(), 20)
+            await asyncio.wait_for(scene.ingest.listening.wait(), 60)
             unit = PahoUnit(scene, scene.unit)
             await unit.open()
             for seq in range(1, 11):
@@ -88,12 +88,12 @@ def test_missed_notifications_are_made_up_for(database: FreshDatabase, tmp_path:
     async def work() -> None:
         async with served(database, tmp_path) as scene:
             door = await CoapUnit.open(scene)
-            await asyncio.wait_for(scene.ingest.listening.wait(), 20)
+            await asyncio.wait_for(scene.ingest.listening.wait(), 60)
             await door.ask(scene.unit.seal(alarm(1)))
             scene.change("UPDATE presses SET accepted_at = now()")  # nobody is told
             cut(scene)
             await pushed(scene, door, (1, 1, 2))
-            await asyncio.wait_for(scene.ingest.listening.wait(), 20)
+            await asyncio.wait_for(scene.ingest.listening.wait(), 60)
             await scene.take_cases()
             await pushed(scene, door, (1, 1, 3))
             door.close()
