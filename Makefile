@@ -16,6 +16,8 @@ NPM = $(if $(shell command -v npm),npm,$(abspath $(BIN))/npm)
 # Without a home that can be written in, npm's cache lies here.
 NPM_CACHE = $(shell [ -w "$${HOME:-}" ] || echo --cache $(abspath $(VENV))/npm-cache)
 NPM_CI = $(NPM) ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error $(NPM_CACHE)
+# Hundreds of processes of tests import the product: each would compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
 # Debian's own folder for servers is not on every user's path.
 export PATH := $(PATH):/usr/sbin:/sbin
 
