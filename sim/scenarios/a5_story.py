@@ -30,6 +30,9 @@ PACE_S = (*[300.0] * 6, 600.0, 1200.0, 2400.0)
 LONGEST_PACE_S = 3600.0
 """When the shift lead is told of a case that nobody takes, and after which pauses again (docs/decisions/0014)."""
 LEAST_APART_S = 1.5
+BURST, REFILL_S = 8, 300.0
+"""So many repeated presses a unit tells at once, and one more for each such time; beyond that its count alone travels
+(`firmware/core/contact.py`), and not every press has a message of its own."""
 FIRST_APART_S = 12.0
 """Between the first two presses of somebody: time to look at the case as it is after the first."""
 ANSWERED_S = (15.0, 45.0)
@@ -83,6 +86,11 @@ def story(players: Cast, numbers: Mapping[str, float], chance: random.Random) ->
     for window, presses in (("short_min", "short_presses"), ("long_min", "long_presses")):
         if numbers[presses] < 2 or numbers[window] * 60 < 60 * numbers[presses]:
             raise ScenarioError(f"{presses} are at least 2, and {window} has a minute for each")
+        if numbers[presses] > 1 + BURST + numbers[window] * 60 / REFILL_S / 2:
+            raise ScenarioError(
+                f"a unit tells {1 + BURST} presses one by one and then a count every {REFILL_S / 60:.0f} minutes: "
+                f"{presses}={numbers[presses]:g} needs a longer {window}"
+            )
     acts: list[Act] = []
     for unit in players.stuck:
         acts += _stuck(unit, unit in players.answered, hours * 3600, chance)
@@ -136,6 +144,8 @@ def _pressing(unit: int, presses: int, window_s: float, chance: random.Random) -
 
     def fits(times: list[float]) -> bool:
         gaps = [later - earlier for earlier, later in pairwise(times)]
+        if not _told_one_by_one(times):
+            return False
         return min(gaps) >= LEAST_APART_S and gaps[0] >= FIRST_APART_S and (len(gaps) < 2 or gaps[1] >= FIRST_APART_S)
 
     times = _drawn(presses, 0, window_s, chance, fits)
@@ -143,6 +153,19 @@ def _pressing(unit: int, presses: int, window_s: float, chance: random.Random) -
     acts.append(Act(begin + times[1] - 0.5, unit, "look 1"))
     acts.append(Act(begin + times[1] + FIRST_APART_S - 1, unit, "look 2"))
     return acts
+
+
+def _told_one_by_one(times: list[float]) -> bool:
+    """Whether a unit tells each of these presses by a message of its own."""
+    left, since = BURST, 0.0
+    for at in times[1:]:
+        while left < BURST and at >= since + REFILL_S:
+            left, since = left + 1, since + REFILL_S
+        if not left:
+            return False
+        since = at if left == BURST else since
+        left -= 1
+    return True
 
 
 def _drawn(

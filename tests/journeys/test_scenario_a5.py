@@ -127,7 +127,8 @@ def test_the_lead_is_told_sixteen_times_in_a_night_of_eight_hours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("units", "numbers"), [(2, {}), (6, {"hours": 0.1}), (6, {"short_presses": 1}), (6, {"long_min": 10})]
+    ("units", "numbers"),
+    [(2, {}), (6, {"hours": 0.1}), (6, {"short_presses": 1}), (6, {"long_min": 10}), (6, {"long_min": 20})],
 )
 def test_a_story_without_room_is_refused(units: int, numbers: dict[str, float]) -> None:
     with pytest.raises(ScenarioError, match=r"at least|needs"):
