@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from fleet.people.model import Actor
 from fleet.registry import bulk
-from fleet.registry.bulk_document import FORMAT, BulkError, as_csv, as_json, read_bulk
+from fleet.registry.bulk_document import FORMAT, BulkError, Rows, as_csv, as_json, read_bulk
 from fleet.store.pool import Connection
 from fleet.web.access import require
 from fleet.web.api.serving import IdempotencyKey, answer, reading, write
@@ -65,6 +65,12 @@ async def export_fleet(
     return Response(text, media_type=kind, headers={"Content-Disposition": f'attachment; filename="fleet.{format}"'})
 
 
+def _read(body: Fleet) -> tuple[bytes, Rows]:
+    """The document's octets and its rows; apart from the event loop, on which alarms come in."""
+    data = json.dumps(body.model_dump(exclude={"hash"}), sort_keys=True).encode()
+    return data, read_bulk(data, name=f"{FORMAT}.json")
+
+
 @router.post("/fleet/import", summary="Add units and recipients, and mend known ones")
 async def import_fleet(
     request: Request,
@@ -76,9 +82,8 @@ async def import_fleet(
 ) -> Response:
     """`faults` names line (a place in the document, recipients first), field and what to do. Without `partial` one
     wrong row keeps all from being written. A known unit's life is never changed, and no unit comes into use here."""
-    data = json.dumps(body.model_dump(exclude={"hash"}), sort_keys=True).encode()
     try:
-        rows = await run_in_threadpool(read_bulk, data, name=f"{FORMAT}.json")
+        data, rows = await run_in_threadpool(_read, body)
     except BulkError as error:
         raise Refused(422, str(error)) from None
     grounds = f"api:{hashlib.sha256(data).hexdigest()[:12]}"
