@@ -203,6 +203,39 @@ def repair_command(
     show({"ledger": row.n, "mac": row.mac, "unit": f"{row.unit:08x}", "kind": row.kind}, as_json)
 
 
+def ledger_command(
+    station: Annotated[Path | None, typer.Option(help="The station's folder.", exists=True, file_okay=False)] = None,
+    export: Annotated[Path | None, typer.Option(help="Write the station's ledger to this file.")] = None,
+    file: Annotated[Path | None, typer.Option(help="An export, to be checked.", exists=True, dir_okay=False)] = None,
+    key: Annotated[Path | None, typer.Option(help="Its station's ledger.pub.", exists=True, dir_okay=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """Verifies every line of a station's ledger, or of an export, and counts what was done; exports a station's."""
+    from collections import Counter
+
+    from livlina.cli import fail, one_sentence, show
+    from provisioning.files import replace
+    from provisioning.ledger import Ledger, LedgerError, read_public_key, verified
+
+    if (
+        (station is None) == (file is None)
+        or (file is None) != (key is None)
+        or (export is not None and file is not None)
+    ):
+        fail("name a station, or an export and the public key of its station")
+    with one_sentence(LedgerError):
+        if file is not None and key is not None:
+            rows = verified(file.read_bytes(), read_public_key(key.read_bytes()))
+        else:
+            assert station is not None
+            ledger = Ledger(station / "ledger")
+            rows = ledger.rows()
+            if export is not None:
+                replace(export, ledger.export(), mode=0o644)
+    counts = Counter(row.kind for row in rows)
+    show({"lines": len(rows), "last": rows[-1].at if rows else None, **dict(sorted(counts.items()))}, as_json)
+
+
 def _end(kind: str, mac: str, station: Path, why: str, port: str | None, chip: str, as_json: bool) -> None:
     from livlina.cli import one_sentence, show
     from livlina.provision_fleet import RegistryFleet
@@ -225,6 +258,7 @@ def register(app: typer.Typer) -> None:
     """Puts the commands onto ``livlina provision``."""
     for name, command in (
         ("run", run_command), ("firmware", firmware_command), ("unfinished", unfinished_command),
-        ("back", back_command), ("repair", repair_command), ("return", return_command), ("scrap", scrap_command),
+        ("back", back_command), ("ledger", ledger_command), ("repair", repair_command),
+        ("return", return_command), ("scrap", scrap_command),
     ):  # fmt: skip
         app.command(name)(command)

@@ -131,6 +131,17 @@ class Ledger:
             os.close(descriptor)
 
 
+def read_public_key(pem: bytes) -> Ed25519PublicKey:
+    """A station's public key as ledger.pub has it. Raises LedgerError."""
+    try:
+        key = serialization.load_pem_public_key(pem)
+    except ValueError:
+        key = None
+    if not isinstance(key, Ed25519PublicKey):
+        raise LedgerError("this is no station's public key: its ledger.pub is")
+    return key
+
+
 def verified(content: bytes, key: Ed25519PublicKey) -> list[Row]:
     """The rows of a ledger or of an export. Raises LedgerError for a line that is cut, changed, missing or moved.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -195,15 +196,17 @@ def test_a_board_that_is_changed_afterwards_does_not_pass(tmp_path: Path) -> Non
 def test_only_the_file_system_holds_secrets(tmp_path: Path) -> None:
     shop = Workshop(tmp_path)
     with shop.on_the_cable() as (_, port):
-        row = run(shop.bench(), port, ORDER, KIND)
+        row = run(shop.bench(), port, replace(ORDER, production=True), KIND)
     made = shop.fleet.known[row.unit]
     flash = (shop.board / "flash.bin").read_bytes()
     vfs = named(layout(len(flash)), "vfs")
     elsewhere = flash[: vfs.offset] + flash[vfs.end :]
+    nvs = named(layout(len(flash)), "nvs")
+    assert b"production" in flash[nvs.offset : nvs.end]
     for secret in (made.identity.secret16, made.certificate.key_der):
         # Stock MicroPython cannot protect the file system: docs/security.md says so.
         assert secret in flash[vfs.offset : vfs.end]
-        assert secret not in elsewhere
+        assert secret not in elsewhere and secret.hex().encode() not in flash
         for path in shop.folder.rglob("*"):
             if path.is_file() and path.name != "flash.bin":
                 content = path.read_bytes()
