@@ -23,6 +23,7 @@ from fleet.store.pool import Pool
 from fleet.web import (
     account,
     centres,
+    incidents,
     links,
     login,
     oidc,
@@ -154,6 +155,7 @@ def make_app(
         unit_life,
         recipients,
         centres,
+        incidents,
         record,
         reports,
         routines,

@@ -1,0 +1,75 @@
+"""Incidents as pages: what a municipality sees of an outage, its visits in order, and nothing of another's."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from psycopg.types.json import Jsonb
+
+from tests import web_night
+from tests.store.test_web_pages import HTML, shown
+from tests.web_server import Scene, postgres, scene
+
+__all__ = ["postgres", "scene"]
+
+NOW = datetime.now(UTC)
+REPORT = {"scope": [{"kind": "operator", "name": "24001"}]}
+
+
+def outage(scene: Scene, *, closed: bool = False) -> None:
+    """Incident 7: units 1 and 2 of the session's municipality without a path, unit 3 of another's; a late press."""
+    began = NOW - timedelta(hours=1)
+    scene.sql(
+        "INSERT INTO incidents (incident_id, kind, scopes, began_at, opened_at, closed_at, report)"
+        " VALUES (7, 'outage', '[[1, \"24001\"]]', %s, %s, %s, %s) RETURNING 1",
+        began, began + timedelta(seconds=30), NOW if closed else None, Jsonb(REPORT),
+    )  # fmt: skip
+    for unit, municipality, priority, single in ((1, 1, 3, True), (2, 1, 1, True), (3, 2, 1, True)):
+        scene.sql(
+            "INSERT INTO incident_units (incident_id, unit_id, municipality_id, fate, fate_at, since, single,"
+            " switch_by, was_down, priority, district, reference)"
+            " VALUES (7, %s, %s, 'down', %s, %s, %s, %s, true, %s, 'Norr', %s)"
+            " RETURNING 1",
+            unit, municipality, began, began, single, began, priority, f"REF{unit}",
+        )  # fmt: skip
+
+
+def test_a_visit_list_is_in_order_and_holds_the_session_s_municipalities_only(scene: Scene) -> None:
+    web_night.night(scene)
+    outage(scene)
+    client = scene.client(scene.server(), "bo")
+    listed = shown(client, "/incidents")
+    assert re.findall(r'data-incident="(\d+)"', listed) == ["7"]
+    assert "operator 24001" in listed
+    page = shown(client, "/incidents/7")
+    assert re.findall(r'data-visit="([0-9a-f]+)"', page) == ["00000002", "00000001"]
+    assert "REF3" not in page
+    assert "2 in all: 2 down" in page
+
+
+def test_a_closed_incident_has_no_visits(scene: Scene) -> None:
+    web_night.night(scene)
+    outage(scene, closed=True)
+    page = shown(scene.client(scene.server(), "bo"), "/incidents/7")
+    assert "data-visit" not in page
+    assert "goes on" not in page
+
+
+def test_an_incident_that_touches_nobody_of_theirs_is_not_there(scene: Scene) -> None:
+    web_night.night(scene)
+    outage(scene)
+    scene.sql("DELETE FROM incident_units WHERE municipality_id = 1 RETURNING 1")
+    client = scene.client(scene.server(), "bo")
+    assert "data-incident" not in shown(client, "/incidents")
+    paths = ("/incidents/7", "/incidents/x", "/incidents/99999999999999999999999")
+    assert [client.get(path, headers=HTML).status_code for path in paths] == [404, 404, 404]
+
+
+def test_silent_units_are_counted(scene: Scene) -> None:
+    web_night.night(scene)
+    scene.sql("INSERT INTO unit_supervision (unit_id, municipality_id, state, cause, since, told)"
+              " VALUES (1, 1, 'silent', 'no answer', %s, true), (3, 2, 'silent', 'no answer', %s, true) RETURNING 1",
+              NOW, NOW)  # fmt: skip
+    page = shown(scene.client(scene.server(), "bo"), "/incidents")
+    assert "<strong>1</strong> silent" in page
