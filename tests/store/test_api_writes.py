@@ -1,4 +1,4 @@
-"""What the API writes beside what pages write: a fleet, routines, services, districts, identity providers, searches."""
+"""What the API does beside the pages: a fleet, routines, services, districts, identity providers, searches, notices."""
 
 from __future__ import annotations
 
@@ -205,3 +205,19 @@ def test_a_search_is_listed_without_positions_and_ended_with_them_deleted(town: 
         assert search in [one["id"] for one in operator.get("/searches").json()["items"]]
     with town.client("technician") as technician:
         assert technician.get("/searches").status_code == 403
+
+
+def test_security_notices_are_read_newest_first_and_nobody_elses(town: ApiTown) -> None:
+    for hours, number, place in ((1, 0x2A, OWN), (2, 0x2A, OWN), (1, FOREIGN_UNIT, FOREIGN)):
+        town.sql(
+            "INSERT INTO security_notices (unit_id, hour, municipality_id, moved, first_at, last_at) "
+            "VALUES (%s, date_trunc('hour', now()) - %s * interval '1 hour', %s, 1, now(), now())",
+            number, hours, place,
+        )  # fmt: skip
+    with town.client("technician") as technician:
+        first = technician.get("/security-notices?limit=1").json()
+        rest = technician.get(f"/security-notices?limit=5&cursor={first['next']}").json()
+        assert [one["unit"] for one in first["items"] + rest["items"]] == ["0000002a", "0000002a"]
+        assert first["items"][0]["hour"] > rest["items"][0]["hour"] and rest["next"] is None
+    with town.client("care_assistant") as assistant:
+        assert assistant.get("/security-notices").status_code == 403

@@ -33,6 +33,7 @@ from fleet.web.api.shapes import (
 
 router = APIRouter(tags=["tasks"])
 SQL = read_statements("fleet.web", "technicians.sql")
+NOTICES = read_statements("fleet.web.api", "tasks.sql")
 Reads = Annotated[Actor, Depends(require("tasks.read"))]
 Closes = Annotated[Actor, Depends(require("tasks.close"))]
 
@@ -54,6 +55,20 @@ async def list_tasks(
     found = [{**task_view(row), "municipality_id": row["municipality_id"]} for row in rows]
     keys = {task["id"]: (row["opened_at"], row["task_id"]) for task, row in zip(found, rows, strict=True)}
     return answer(listed(found, limit, lambda task: keys[task["id"]]))
+
+
+@router.get("/security-notices", summary="What looked like somebody else in a unit's place, newest hour first")
+async def list_notices(
+    request: Request, actor: Reads, municipality: OfMunicipality = None, cursor: Cursor = None, limit: Limit = LIMIT
+) -> Response:
+    """One row a unit and hour: old frames, presses of doubtful age, doubles, and SIMs or modems that moved. Nothing was
+    kept out for it."""
+    at, number = cursor_values(cursor, moment_of, number_of)
+    values = {"municipality": municipality, "before_at": at, "before_id": number, "most": limit + 1}
+    async with reading(request, actor) as connection:
+        rows = await fetch_all(connection, NOTICES["notices"], values)
+    found = [{"unit": f"{row['unit_id']:08x}", **{k: v for k, v in row.items() if k != "unit_id"}} for row in rows]
+    return answer(listed(found, limit, lambda one: [one["hour"], int(one["unit"], 16)]))
 
 
 @router.post("/tasks/{task}/close", status_code=204, summary="Close a task: it has been seen to")
