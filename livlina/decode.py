@@ -142,7 +142,7 @@ def _message(data: bytes) -> Explained:
     kind = type(message)
     fields: Explained = {"type": kind.__name__.lower()}
     meaning: Explained = {}
-    for _, name, shape, _, _ in kind.FIELDS:
+    for _, name, shape, _, _ in messages.fields(kind.NAMES, kind.FORMS):
         value = getattr(message, name)
         if value is None:
             continue
@@ -165,7 +165,7 @@ def _message(data: bytes) -> Explained:
 
 
 def _status(status: dict[int, Any]) -> Explained:
-    names = {key: name for key, name, *_ in messages.STATUS_FIELDS}
+    names = {key: name for key, name, *_ in messages.fields(messages.STATUS_NAMES, messages.STATUS_FORMS)}
     return {names.get(key, str(key)): _plain(value) for key, value in status.items()}
 
 

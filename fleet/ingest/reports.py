@@ -22,8 +22,12 @@ from protocols.wire.messages import Answer, Event, Heartbeat
 
 SQL = read_statements("fleet.ingest")
 
-STATUS_COLUMNS: Final = tuple(name for _, name, _, _, _ in messages.STATUS_FIELDS)
-_TEXTS: Final = frozenset(name for _, name, shape, _, _ in messages.STATUS_FIELDS if shape == messages.TEXT)
+STATUS_COLUMNS: Final = messages.STATUS_NAMES
+_TEXTS: Final = frozenset(
+    name
+    for _, name, shape, _, _ in messages.fields(messages.STATUS_NAMES, messages.STATUS_FORMS)
+    if shape == messages.TEXT
+)
 _DIGITS: Final = frozenset({"iccid1", "iccid2", "imei"})
 
 
@@ -52,7 +56,7 @@ def status_columns(status: dict[int, Any] | None) -> dict[str, Any]:
     """
     said = status or {}
     row: dict[str, Any] = {}
-    for key, name, _, _, _ in messages.STATUS_FIELDS:
+    for key, name, _, _, _ in messages.fields(messages.STATUS_NAMES, messages.STATUS_FORMS):
         value = said.get(key)
         if value is not None and name in _DIGITS:
             value = value.hex().rstrip("f")

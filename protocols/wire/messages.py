@@ -118,37 +118,64 @@ INT = 0  # least and greatest value
 TEXT = 1  # least and greatest length in UTF-8 bytes
 BYTES = 2  # least and greatest length
 MAP = 3  # an int-keyed map with that many pairs
-STATUS = 4  # the status map, held against STATUS_FIELDS
+STATUS = 4  # the status map, held against STATUS_FORMS
 PAIRS = 5  # array of that many [boot, seq]
 TRIPLES = 6  # array of that many [boot, seq, stage]
 
-_U16 = 0xFFFF
-_U32 = 0xFFFFFFFF
-_U64 = 0xFFFFFFFFFFFFFFFF
+_MAX_16 = 0xFFFF
+_MAX_32 = 0xFFFFFFFF
+_MAX_64 = 0xFFFFFFFFFFFFFFFF
 
-# A field is (key, name, shape, low, high).
-STATUS_FIELDS = (
-    (STATUS_VERSION, "version", TEXT, 0, 16),
-    (STATUS_PROFILE, "profile", INT, 0, _U32),
-    (STATUS_REBOOT, "reboot", INT, 0, _U32),
-    (STATUS_HEAP_LOW, "heap_low", INT, 0, _U32),
-    (STATUS_TEMPERATURE, "temperature", INT, -2732, 20000),
-    (STATUS_BATTERY_MV, "battery_mv", INT, 0, _U16),
-    (STATUS_SUPPLY_MV, "supply_mv", INT, 0, _U16),
-    (STATUS_ICCID1, "iccid1", BYTES, 10, 10),
-    (STATUS_ICCID2, "iccid2", BYTES, 10, 10),
-    (STATUS_CELL, "cell", INT, 0, _U32),
-    (STATUS_TAC, "tac", INT, 0, _U16),
-    (STATUS_LAST_CAUSE, "last_cause", INT, 0, _U32),
-    (STATUS_PSM_ACTIVE, "psm_active", INT, 0, _U32),
-    (STATUS_PSM_TAU, "psm_tau", INT, 0, _U32),
-    (STATUS_EDRX, "edrx", INT, 0, _U32),
-    (STATUS_JOURNAL, "journal", BYTES, 8, 8),
-    (STATUS_UPTIME, "uptime", INT, 0, _U32),
-    (STATUS_MODEM, "modem", TEXT, 0, 24),
-    (STATUS_IMEI, "imei", BYTES, 8, 8),
-    (STATUS_CLOCK, "clock", INT, 0, _U32),
+# Forms that fields have: (shape, low, high).
+_TEXT_16 = 0
+_U32 = 1
+_CELSIUS = 2
+_U16 = 3
+_ICCID = 4
+_BYTES_8 = 5
+_TEXT_24 = 6
+_COUNT = 7
+_PERCENT = 8
+_DBM = 9
+_STATUS_MAP = 10
+_PLMN = 11
+_MAP_64 = 12
+_TRIPLES_8 = 13
+_U64 = 14
+_PAIRS_8 = 15
+_BOUNDS = (
+    (TEXT, 0, 16),
+    (INT, 0, _MAX_32),
+    (INT, -2732, 20000),
+    (INT, 0, _MAX_16),
+    (BYTES, 10, 10),
+    (BYTES, 8, 8),
+    (TEXT, 0, 24),
+    (INT, 1, _MAX_32),
+    (INT, 0, 100),
+    (INT, -200, 0),
+    (STATUS, 0, 64),
+    (INT, 0, 999999),
+    (MAP, 0, 64),
+    (TRIPLES, 0, 8),
+    (INT, 0, _MAX_64),
+    (PAIRS, 1, 8),
 )
+
+# What a table of fields holds: their names, and for each its key and its form.
+# fmt: off
+STATUS_NAMES = (
+    "version", "profile", "reboot", "heap_low", "temperature", "battery_mv", "supply_mv", "iccid1", "iccid2",
+    "cell", "tac", "last_cause", "psm_active", "psm_tau", "edrx", "journal", "uptime", "modem", "imei", "clock"
+)
+STATUS_FORMS = bytes((
+    STATUS_VERSION, _TEXT_16, STATUS_PROFILE, _U32, STATUS_REBOOT, _U32, STATUS_HEAP_LOW, _U32,
+    STATUS_TEMPERATURE, _CELSIUS, STATUS_BATTERY_MV, _U16, STATUS_SUPPLY_MV, _U16, STATUS_ICCID1, _ICCID,
+    STATUS_ICCID2, _ICCID, STATUS_CELL, _U32, STATUS_TAC, _U16, STATUS_LAST_CAUSE, _U32, STATUS_PSM_ACTIVE, _U32,
+    STATUS_PSM_TAU, _U32, STATUS_EDRX, _U32, STATUS_JOURNAL, _BYTES_8, STATUS_UPTIME, _U32, STATUS_MODEM, _TEXT_24,
+    STATUS_IMEI, _BYTES_8, STATUS_CLOCK, _U32
+))
+# fmt: on
 
 
 class MessageError(ValueError):
@@ -173,7 +200,8 @@ class Message:
     TYPE = 0
     LENIENT = False
     REQUIRED: "tuple[int, ...]" = ()
-    FIELDS: "tuple[tuple[int, str, int, int, int], ...]" = ()
+    NAMES: "tuple[str, ...]" = ()
+    FORMS = b""
 
     extra: "dict[int, Any]"
     dropped: "tuple[int, ...]"
@@ -181,9 +209,9 @@ class Message:
     def __init__(self, **values: "Any") -> None:
         self.extra = values.pop("extra", None) or {}
         self.dropped = tuple(values.pop("dropped", ()))
-        for key, name, _, _, _ in self.FIELDS:
+        for at, name in enumerate(self.NAMES):
             value = values.pop(name, None)
-            if value is None and key in self.REQUIRED:
+            if value is None and self.FORMS[2 * at] in self.REQUIRED:
                 raise TypeError(type(self).__name__ + " needs " + name)
             setattr(self, name, value)
         for name in sorted(values):
@@ -195,12 +223,13 @@ class Message:
         An alarm leaves out an optional field that does not fit: better without it than not at all.
         """
         body: "dict[int, Any]" = {0: MAJOR << 4 | self.TYPE}
-        for key, name, shape, low, high in self.FIELDS:
+        for at, name in enumerate(self.NAMES):
+            key = self.FORMS[2 * at]
             value = getattr(self, name)
             if value is None:
                 if key in self.REQUIRED:
                     raise MessageError("required", key)
-            elif fits(shape, low, high, value):
+            elif _fits(self.FORMS[2 * at + 1], value):
                 body[key] = value
             elif not self.LENIENT or key in self.REQUIRED:
                 raise MessageError("field", key)
@@ -221,20 +250,13 @@ class Alarm(Message):
     TYPE = 1
     LENIENT = True
     REQUIRED = (1, 2)
-    FIELDS = (
-        (1, "boot", INT, 0, _U32),
-        (2, "seq", INT, 0, _U32),
-        (3, "kind", INT, 0, _U32),
-        (4, "input", INT, 0, _U32),
-        (5, "count", INT, 1, _U32),
-        (6, "age", INT, 0, _U32),
-        (7, "attempt", INT, 1, _U32),
-        (8, "bearer", INT, 0, _U32),
-        (9, "battery", INT, 0, 100),
-        (10, "flags", INT, 0, _U32),
-        (11, "echo", INT, 0, _U32),
-        (12, "clock", INT, 0, _U32),
-    )
+    # fmt: off
+    NAMES = ("boot", "seq", "kind", "input", "count", "age", "attempt", "bearer", "battery", "flags", "echo", "clock")
+    FORMS = bytes((
+        1, _U32, 2, _U32, 3, _U32, 4, _U32, 5, _COUNT, 6, _U32, 7, _COUNT, 8, _U32, 9, _PERCENT, 10, _U32, 11, _U32,
+        12, _U32
+    ))
+    # fmt: on
     boot: int
     seq: int
     kind: "int | None"
@@ -254,22 +276,16 @@ class Heartbeat(Message):
 
     TYPE = 2
     REQUIRED = (1, 2, 3)
-    FIELDS = (
-        (1, "boot", INT, 0, _U32),
-        (2, "seq", INT, 0, _U32),
-        (3, "next_due", INT, 0, _U32),
-        (4, "bearer", INT, 0, _U32),
-        (5, "battery", INT, 0, 100),
-        (6, "signal", INT, -200, 0),
-        (7, "attempts", INT, 0, _U32),
-        (8, "flags", INT, 0, _U32),
-        (9, "open", INT, 0, _U32),
-        (10, "refused", INT, 0, _U32),
-        (11, "echo", INT, 0, _U32),
-        (13, "status", STATUS, 0, 64),
-        (14, "operator", INT, 0, 999999),
-        (15, "radio", INT, 0, _U32),
+    # fmt: off
+    NAMES = (
+        "boot", "seq", "next_due", "bearer", "battery", "signal", "attempts", "flags", "open", "refused", "echo",
+        "status", "operator", "radio"
     )
+    FORMS = bytes((
+        1, _U32, 2, _U32, 3, _U32, 4, _U32, 5, _PERCENT, 6, _DBM, 7, _U32, 8, _U32, 9, _U32, 10, _U32, 11, _U32,
+        13, _STATUS_MAP, 14, _PLMN, 15, _U32
+    ))
+    # fmt: on
     boot: int
     seq: int
     next_due: int
@@ -291,15 +307,10 @@ class Event(Message):
 
     TYPE = 3
     REQUIRED = (1, 2, 3)
-    FIELDS = (
-        (1, "boot", INT, 0, _U32),
-        (2, "seq", INT, 0, _U32),
-        (3, "kind", INT, 0, _U32),
-        (4, "age", INT, 0, _U32),
-        (5, "about_boot", INT, 0, _U32),
-        (6, "about_seq", INT, 0, _U32),
-        (7, "data", MAP, 0, 64),
-    )
+    # fmt: off
+    NAMES = ("boot", "seq", "kind", "age", "about_boot", "about_seq", "data")
+    FORMS = bytes((1, _U32, 2, _U32, 3, _U32, 4, _U32, 5, _U32, 6, _U32, 7, _MAP_64))
+    # fmt: on
     boot: int
     seq: int
     kind: int
@@ -314,10 +325,10 @@ class Receipt(Message):
 
     TYPE = 4
     REQUIRED = (3,)
-    FIELDS = (
-        (3, "items", TRIPLES, 0, 8),
-        (4, "time", INT, 0, _U32),
-    )
+    # fmt: off
+    NAMES = ("items", "time")
+    FORMS = bytes((3, _TRIPLES_8, 4, _U32))
+    # fmt: on
     items: "list[tuple[int, int, int]]"
     time: "int | None"
 
@@ -327,12 +338,10 @@ class Command(Message):
 
     TYPE = 5
     REQUIRED = (3, 4)
-    FIELDS = (
-        (3, "number", INT, 0, _U64),
-        (4, "kind", INT, 0, _U32),
-        (5, "args", MAP, 0, 64),
-        (6, "time", INT, 0, _U32),
-    )
+    # fmt: off
+    NAMES = ("number", "kind", "args", "time")
+    FORMS = bytes((3, _U64, 4, _U32, 5, _MAP_64, 6, _U32))
+    # fmt: on
     number: int
     kind: int
     args: "dict[int, Any] | None"
@@ -344,13 +353,10 @@ class Answer(Message):
 
     TYPE = 6
     REQUIRED = (1, 2, 3, 4)
-    FIELDS = (
-        (1, "boot", INT, 0, _U32),
-        (2, "seq", INT, 0, _U32),
-        (3, "number", INT, 0, _U64),
-        (4, "result", INT, 0, _U32),
-        (5, "data", MAP, 0, 64),
-    )
+    # fmt: off
+    NAMES = ("boot", "seq", "number", "result", "data")
+    FORMS = bytes((1, _U32, 2, _U32, 3, _U64, 4, _U32, 5, _MAP_64))
+    # fmt: on
     boot: int
     seq: int
     number: int
@@ -363,7 +369,10 @@ class Query(Message):
 
     TYPE = 7
     REQUIRED = (3,)
-    FIELDS = ((3, "open", PAIRS, 1, 8),)
+    # fmt: off
+    NAMES = ("open",)
+    FORMS = bytes((3, _PAIRS_8))
+    # fmt: on
     open: "list[tuple[int, int]]"
 
 
@@ -388,19 +397,31 @@ def decode(plaintext: "bytes | bytearray | memoryview") -> "Any":
         raise MessageError("type")
     values: "dict[str, Any]" = {}
     dropped = []
-    for key, name, shape, low, high in kind.FIELDS:
+    for at, name in enumerate(kind.NAMES):
+        key = kind.FORMS[2 * at]
         if key not in body:
             if key in kind.REQUIRED:
                 raise MessageError("required", key)
             continue
         value = body.pop(key)
-        if fits(shape, low, high, value):
-            values[name] = [tuple(row) for row in value] if shape >= PAIRS else value
+        form = kind.FORMS[2 * at + 1]
+        if _fits(form, value):
+            values[name] = [tuple(row) for row in value] if _BOUNDS[form][0] >= PAIRS else value
         elif kind.LENIENT and key not in kind.REQUIRED:
             dropped.append(key)
         else:
             raise MessageError("field", key)
     return kind(extra=body, dropped=dropped, **values)
+
+
+def fields(names: "tuple[str, ...]", forms: bytes) -> "list[tuple[int, str, int, int, int]]":
+    """A table of fields in full: (key, name, shape, low, high) each, from a class's NAMES and FORMS or the status's."""
+    return [(forms[2 * at], name) + _BOUNDS[forms[2 * at + 1]] for at, name in enumerate(names)]
+
+
+def _fits(form: int, value: object) -> bool:
+    shape, low, high = _BOUNDS[form]
+    return fits(shape, low, high, value)
 
 
 def fits(shape: int, low: int, high: int, value: object) -> bool:
@@ -421,14 +442,18 @@ def fits(shape: int, low: int, high: int, value: object) -> bool:
 
 def _is_status(value: "dict[int, Any]") -> bool:
     # Unknown keys pass: a newer unit may say more about itself.
-    return all([fits(shape, low, high, value[key]) for key, _, shape, low, high in STATUS_FIELDS if key in value])
+    for at in range(0, len(STATUS_FORMS), 2):
+        key = STATUS_FORMS[at]
+        if key in value and not _fits(STATUS_FORMS[at + 1], value[key]):
+            return False
+    return True
 
 
 def _is_row(value: object, width: int) -> bool:
     return (
         isinstance(value, (list, tuple))
         and len(value) == width
-        and all([_is_int(number) and 0 <= number <= _U32 for number in value])
+        and all([_is_int(number) and 0 <= number <= _MAX_32 for number in value])
     )
 
 

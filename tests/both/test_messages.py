@@ -47,7 +47,7 @@ def test_golden_messages_on_this_engine():
             assert type(back) is NAMES[name]
             assert back == message and back.encode() == v["plain"]
             assert back.dropped == ()
-            for _, field, shape, _, _ in back.FIELDS:
+            for _, field, shape, _, _ in m.fields(back.NAMES, back.FORMS):
                 expected = getattr(message, field)
                 assert getattr(back, field) == expected, (name, case, field)
                 assert expected is None or shape != m.INT or type(getattr(back, field)) is int
@@ -67,11 +67,11 @@ def test_an_alarm_is_never_refused_for_an_optional_field():
         alarm = m.decode(v["plain"])
         assert (alarm.boot, alarm.seq) == (17, 3)
         assert alarm.dropped == tuple(v["dropped"]), case
-        for key, name, _, _, _ in m.Alarm.FIELDS:
+        for key, name, _, _, _ in m.fields(m.Alarm.NAMES, m.Alarm.FORMS):
             if key in alarm.dropped:
                 assert getattr(alarm, name) is None
     # Every optional field with every shape that is not its own; required ones are the control.
-    for key, _, _, _, _ in m.Alarm.FIELDS:
+    for key, _, _, _, _ in m.fields(m.Alarm.NAMES, m.Alarm.FORMS):
         for wrong in (None, False, "x", b"x", -1, 1 << 32, [], [1], {}, {1: 2}):
             body = {0: 0x11, 1: 17, 2: 3}
             body[key] = wrong
@@ -86,7 +86,7 @@ def test_every_other_message_is_refused_for_a_wrong_field():
         if name == "alarm":
             continue
         body = cbor.decode(golden.MESSAGES[name][sorted(golden.MESSAGES[name])[0]].encode())
-        for key, field, shape, _, _ in NAMES[name].FIELDS:
+        for key, field, shape, _, _ in m.fields(NAMES[name].NAMES, NAMES[name].FORMS):
             wrong = dict(body)
             wrong[key] = "x" if shape != m.TEXT else 1
             try:

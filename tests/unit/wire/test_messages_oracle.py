@@ -59,9 +59,9 @@ def test_the_grammar_names_the_keys_of_the_tables() -> None:
         every = {int(words[-1]) for words in keys}
         rules[head.strip()] = every, {int(words[-1]) for words in keys if words[0] != "?"}
     for kind in m.TYPES.values():
-        known = {key for key, *_ in kind.FIELDS}
+        known = {key for key, *_ in m.fields(kind.NAMES, kind.FORMS)}
         assert rules[kind.__name__.lower()] == (known | {0}, set(kind.REQUIRED) | {0})
-    assert rules["status"] == ({key for key, *_ in m.STATUS_FIELDS}, set())
+    assert rules["status"] == ({key for key, *_ in m.fields(m.STATUS_NAMES, m.STATUS_FORMS)}, set())
 
 
 DATA = st.dictionaries(st.integers(0, 300), st.one_of(st.integers(-5, 5), st.binary(max_size=4), st.none()), max_size=5)
@@ -77,7 +77,9 @@ def shaped(shape: int, low: int, high: int) -> st.SearchStrategy[Any]:
     if shape == m.BYTES:
         return st.binary(min_size=low, max_size=high)
     if shape == m.STATUS:
-        return st.fixed_dictionaries({}, optional={key: shaped(*rest) for key, _, *rest in m.STATUS_FIELDS})
+        return st.fixed_dictionaries(
+            {}, optional={key: shaped(*rest) for key, _, *rest in m.fields(m.STATUS_NAMES, m.STATUS_FORMS)}
+        )
     if shape == m.MAP:
         return DATA
     width = 2 if shape == m.PAIRS else 3
@@ -88,7 +90,7 @@ def shaped(shape: int, low: int, high: int) -> st.SearchStrategy[Any]:
 def messages(draw: st.DrawFn) -> m.Message:
     kind = draw(st.sampled_from(sorted(m.TYPES.values(), key=lambda kind: kind.TYPE)))
     values = {}
-    for key, name, shape, low, high in kind.FIELDS:
+    for key, name, shape, low, high in m.fields(kind.NAMES, kind.FORMS):
         if key in kind.REQUIRED or draw(st.booleans()):
             values[name] = draw(shaped(shape, low, high))
     return kind(**values)
@@ -135,7 +137,7 @@ def test_an_alarm_with_a_boot_and_a_sequence_always_passes(boot: int, seq: int, 
     """The promise to the wearer: whatever else is in it, a press that can be named is taken."""
     alarm = m.decode(cbor.encode({**rest, 0: 0x11, 1: boot, 2: seq}))
     assert (alarm.boot, alarm.seq) == (boot, seq)
-    kept = {key for key, name, *_ in m.Alarm.FIELDS if getattr(alarm, name) is not None}
+    kept = {key for key, name, *_ in m.fields(m.Alarm.NAMES, m.Alarm.FORMS) if getattr(alarm, name) is not None}
     assert kept | set(alarm.dropped) | set(alarm.extra) == set(rest) | {1, 2}
 
 
@@ -145,5 +147,5 @@ def test_names_are_the_same_everywhere() -> None:
     for kind in m.TYPES.values():
         start = text.index(f"**{kind.__name__.lower()}**")
         section = text[start : text.index("\n**", start + 1) if "\n**" in text[start + 1 :] else None]
-        for key, *_ in kind.FIELDS:
+        for key, *_ in m.fields(kind.NAMES, kind.FORMS):
             assert f"{key}* " in section or f" {key} " in section or f"\n{key} " in section, (kind.__name__, key)
