@@ -1,4 +1,4 @@
-"""Composition root of the unit: makes the ports, hands them to the cores, and runs until power goes.
+"""Composition root of the unit: has it made (firmware.making), and runs it until power goes.
 
 Nothing is opened at import; `run` does it all. An error that nobody handles is printed, counted on flash and answered
 by a reset: a unit that hangs helps nobody, and the journal has every press.
@@ -9,192 +9,49 @@ from firmware.ports import latch  # first of all: it watches the contacts while 
 # isort: split
 import asyncio
 import gc
-import hashlib
-import os
-import random
 import sys
 
-import cryptolib
 import machine
 
 from firmware import boot
-from firmware.bearers import Builder, Ways, cellular
-from firmware.core import obey, profiles, reboot, stages
-from firmware.core.events import FAULT_CONFIG, FAULT_CRASH, FAULT_PORT, FAULT_TASK
-from firmware.core.heartbeat import SPREAD_MS, Heartbeat
-from firmware.core.unit import Means, Unit
+from firmware.core.heartbeat import SPREAD_MS
 from firmware.driver import Driver
-from firmware.gauge import Gauge
-from firmware.ports import breadcrumbs, identity, past, pins
-from firmware.ports.ballast import Ballast
-from firmware.ports.breadcrumbs import Crumbs
-from firmware.ports.clock import Clock
-from firmware.ports.console import say
-from firmware.ports.counters import Counters
 from firmware.ports.flash import Flash
-from firmware.ports.journal import Journal
-from firmware.ports.kept import Kept
-from firmware.ports.sealer import Sealer
-from firmware.ports.sleep import Sleep
-from firmware.ports.watchdog import Watchdog
-from firmware.supervisor import Supervisor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 VERSION = "0.2.0"
-WAKE_MS = 1000
-"""From the contact that wakes the board to its first look: longer than any debouncing, and part of the hold."""
 COLLECT = 16384
 """After so many bytes the heap is tidied: what lives stays together, and the large piece that a press may need is there
 (tests/both/test_book.py)."""
-_ECB = 1
-_KEPT = ("command", "drill", "heartbeat", "pendants", "policy")
-
-
-def _sha256(data: bytes) -> bytes:
-    return hashlib.sha256(data).digest()
-
-
-def _ecb(key: bytes) -> "Any":
-    return cryptolib.aes(key, _ECB).encrypt
-
-
-def _below(bound: int) -> int:
-    """A random integer in 0..bound-1, for pauses; nothing secret comes from here."""
-    return random.randrange(bound) if bound > 1 else 0  # noqa: S311 - see above
-
-
-def _pendants(setup: "profiles.Setup", kept: "Any", now: int) -> "Any":
-    if not setup.pendants:
-        return None
-    from firmware.core.pendants import Pendants
-
-    return Pendants(setup.pendants, _sha256, kept, now)
-
-
-def _setup(config: identity.Config, safe: bool) -> "profiles.Setup":
-    """What kind of unit this is. In safe mode it is a button and nothing else."""
-    setup = profiles.read(config.fields)
-    setup.faults += config.faults
-    if safe:
-        setup.pendants = []
-        setup.inputs = [one for one in setup.inputs if one.code == profiles.OWN]
-    return setup
-
-
-def _arm(journal: Journal, boot_number: int) -> None:
-    try:
-        journal.arm(boot_number)
-    except OSError as error:
-        # Flash refuses: the press that needs this would be refused as well.
-        say("journal:", error)
-
-
-def _attach(driver: Driver, setup: "profiles.Setup", gauge: Gauge, sleep: Sleep, now: int) -> None:
-    """The inputs and voltages that the board has, the radio of the pendants, and rest where the profile has any."""
-    from firmware.ports.sensors import Sensors
-
-    driver.sensors = gauge.sensors = Sensors(setup.profile, driver.on_sensor)
-    if setup.pendants:
-        from firmware.ports.ble import PendantRadio
-
-        driver.radio = PendantRadio(driver.on_pendant, lambda: driver.feed(("fault", FAULT_PORT, "pendants' radio")))
-    if setup.profile.psm != profiles.PSM_NEVER:
-        from firmware.repose import Repose
-
-        driver.repose = Repose(setup.profile, driver.unit, sleep, driver.tell, driver.crumbs.save, driver.untold, now)
-
-
-def _after_sleep(sleep: Sleep) -> "list[int] | None":
-    """What the boot before a deep sleep remembered, less the time slept; None after any other start."""
-    memory = sleep.memory
-    if not isinstance(memory, list) or len(memory) < 4:
-        return None
-    known = [value if obey.whole(value, 0, 1 << 31) else 0 for value in memory[:4]]
-    for place in (0, 1):
-        known[place] = max(0, known[place] - sleep.slept // 1000)
-    return known
+_MAKING = "firmware.making"
 
 
 def build(flash: Flash, spread: int) -> Driver:
     """The whole unit, ready to run. Raises IdentityError if provisioning's files are not usable."""
+    gc.collect()
     gc.threshold(COLLECT)  # type: ignore[attr-defined]
-    clock = Clock()
-    sleep = Sleep(clock.board)
-    me = identity.Identity(flash)
-    config = identity.Config(flash)
-    # Before anything that takes time: a press while the journal is read, or the TLS keys, is a press.
-    button = pins.Contact(WAKE_MS if sleep.woken_by_button() else 0)
-    told = boot.detail(flash)
-    why = boot.reason(flash, machine)
-    safe = boot.safe(flash)
-    setup = _setup(config, safe)
-    crumbs = Crumbs(flash)
-    crumbs.drop(breadcrumbs.BOOT, why)
-    counters = Counters(flash, os.urandom)
-    journal = Journal(flash)
-    entries = journal.load()
-    _arm(journal, counters.boot)
-    kept = Kept(flash)
-    known = {name: kept.load(name) for name in _KEPT}
-    known["slept"] = _after_sleep(sleep)
-    now = clock.now()
-    ways = Ways(config, safe)
-    gauge = Gauge(VERSION, setup.profile.code, why, clock, journal)
-    pipes: "dict[str, Any]" = {}
-    means = Means(
-        _below, gauge.measure, clock.unix, lambda name: pipes[name].bearer, lambda key: past.knows(flash, key)
-    )
-    unit = Unit(
-        counters.boot,
-        ways.names,
-        setup,
-        means,
-        Heartbeat(setup.heartbeat, _below, spread),
-        now,
-        entries,
-        journal.items,
-        known,
-        _pendants(setup, known["pendants"], now),
-        0 if config.modem is None else config.modem[2],
-        ways.radios,
-        ways.last_resort,
-    )
-    supervisor = Supervisor(flash, machine, Watchdog(), crumbs, safe, now)
-    driver = Driver(
-        unit,
-        journal,
-        kept,
-        Sealer(me, counters, _sha256, _ecb),
-        clock,
-        supervisor,
-        Ballast(),
-        button,
-        pins.Outputs(stages.SOUNDS[setup.profile.code]),
-        pipes,
-    )
-    if config.modem is not None:
-        policy = obey.policy(known["policy"])
-        driver.cellular = gauge.cellular = cellular(
-            config, kept, clock, _below, policy, sleep, driver.on_cellular, safe
-        )
-    if not safe:
-        _attach(driver, setup, gauge, sleep, now)
+    made = make(flash, spread)
     latch.drop()
-    if sleep.woken_by_button() and not button.began:
-        # However short it was: the contact was open again before the unit could look.
-        driver.later(("press", profiles.OWN))
-    unit_id = "%08x" % me.unit
-    Builder(flash, config, unit_id, clock, _below, spread, driver).build(ways, driver.cellular)
-    for key, text in setup.faults:
-        driver.later(("fault", FAULT_CONFIG, str(key) + ": " + text))
-    if why >= reboot.UNKNOWN_ERROR:
-        code = FAULT_TASK if why in (reboot.SOFTWARE_WATCHDOG, reboot.HARDWARE_WATCHDOG) else FAULT_CRASH
-        driver.later(("fault", code, reboot.name(why) + (": " + told if told else ""), boot.crashes(flash)))
-    say("unit", unit_id, "boot", counters.boot, "open", len(entries), "heap free", gauge.look())
-    return driver
+    forget()
+    return made
+
+
+def make(flash: Flash, spread: int) -> Driver:
+    """The unit, with all that its making needs still in memory."""
+    from firmware import making
+
+    return making.build(flash, VERSION, spread)
+
+
+def forget() -> None:
+    """What only the start needs goes; it would come again if a unit were built again."""
+    package, _, name = _MAKING.rpartition(".")
+    del sys.modules[_MAKING]
+    delattr(sys.modules[package], name)
+    gc.collect()
 
 
 def run(spread: int = SPREAD_MS) -> None:

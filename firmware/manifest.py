@@ -20,8 +20,10 @@ _CORE = (
     "presses",
     "profiles",
     "reboot",
+    "reboot_names",
     "records",
     "rest",
+    "setup",
     "stages",
     "unit",
     "vitals",
@@ -72,10 +74,31 @@ _MODEM = (
     "stream",
 )
 
+_STAY = (
+    "ballast",
+    "breadcrumbs",
+    "clock",
+    "counters",
+    "journal",
+    "kept",
+    "pins",
+    "sealer",
+    "sleep",
+    "watchdog",
+    "sensors",
+)
+
 FILES = (
     ("protocols/__init__.py", "protocols/wire/__init__.py", "firmware/__init__.py", "firmware/core/__init__.py")
     + ("firmware/ports/__init__.py", "firmware/boot.py", "firmware/driver.py", "firmware/main.py")
-    + ("firmware/bearers.py", "firmware/gauge.py", "firmware/supervisor.py", "firmware/repose.py")
+    + (
+        "firmware/making.py",
+        "firmware/means.py",
+        "firmware/bearers.py",
+        "firmware/gauge.py",
+        "firmware/supervisor.py",
+        "firmware/repose.py",
+    )
     + tuple(["protocols/wire/" + name + ".py" for name in _WIRE])
     + tuple(["firmware/core/" + name + ".py" for name in _CORE])
     + tuple(["firmware/ports/" + name + ".py" for name in _PORTS])
@@ -85,7 +108,12 @@ FILES = (
 )
 
 GROUPS = {
-    "firmware.main": ("firmware.main", "firmware.ports.sensors"),
+    # What lives as long as the unit: everything that firmware.making imports but what only it needs.
+    "firmware.main": ("firmware.main", "firmware.means", "firmware.core.setup", "firmware.core.heartbeat")
+    + ("firmware.core.unit", "firmware.gauge", "firmware.supervisor")
+    + tuple(["firmware.ports." + name for name in _STAY]),
+    # Forgotten when the unit is made.
+    "firmware.making": ("firmware.making",),
     "firmware.rest": ("firmware.repose",),
     "firmware.pendants": ("firmware.core.pendants", "firmware.ports.ble"),
     "firmware.coap": ("protocols.wire.coap_client", "firmware.ports.udp"),

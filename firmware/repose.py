@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from firmware.core.profiles import Profile
+    from firmware.core.setup import Profile
     from firmware.core.unit import Unit
     from firmware.ports.sleep import Sleep
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from firmware.core import ledger, power, profiles
+from firmware.core.setup import Profile
 from livlina.hardware.board import Board
 
 _CHEMISTRY = {"li-ion": profiles.LI_ION, "li-mno2": profiles.LI_MNO2}
@@ -23,9 +24,9 @@ def model_figures() -> dict[str, int]:
     return figures | own
 
 
-def on_battery(kind: profiles.Profile, mah: int, mv: int, chemistry: int) -> profiles.Profile:
+def on_battery(kind: Profile, mah: int, mv: int, chemistry: int) -> Profile:
     """The profile with another battery."""
-    return profiles.Profile(
+    return Profile(
         kind.code, kind.name, kind.inputs, kind.pendants, kind.heartbeat, kind.off_duty, kind.psm, kind.position,
         (mah, mv, chemistry, kind.battery[3]),
     )  # fmt: skip
@@ -43,7 +44,7 @@ def heartbeat_uj(board: Board) -> int:
     return sum(_exchange(figures, board.data["battery"]["nominal_mv"]))
 
 
-def daily(kind: profiles.Profile, heartbeat: int, figures: dict[str, int]) -> list[tuple[str, int]]:
+def daily(kind: Profile, heartbeat: int, figures: dict[str, int]) -> list[tuple[str, int]]:
     """`power.daily` with these figures in place of the firmware's: (what, uJ a day)."""
     mv = kind.battery[1]
     exchange, processor = _exchange(figures, mv)

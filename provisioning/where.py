@@ -3,9 +3,10 @@
     python -m provisioning.where BUILD < console.log
     python -m provisioning.where BUILD firmware/main.py:1234
 
-`BUILD` is a build's folder (sim/firmware_build.py), which holds `lines.json`: the first line of each source in its
-group. Every `File "firmware/main.py", line 1234` of what is read is followed by the source's file and line; the rest
-passes unchanged. Attributes that a traceback names may have short names; lines and functions of modules do not move.
+`BUILD` is a build's folder (sim/firmware_build.py), which holds `lines.json`: for each group the lines from which on it
+follows a source, line by line, with that source's line. Every `File "firmware/main.py", line 1234` of what is read is
+followed by the source's file and line; the rest passes unchanged. Attributes that a traceback names may have short
+names, and a function that is called once is a part of its caller.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from pathlib import Path
 LINES = "lines.json"
 """The name of the file in a build's folder."""
 _TRACED = re.compile(r'File "([\w./]+?)(?:\.py)?", line (\d+)')
-Lines = Mapping[str, Sequence[tuple[int, str]]]
+Lines = Mapping[str, Sequence[tuple[int, str, int]]]
 
 
 def place(lines: Lines, group: str, line: int) -> tuple[str, int] | None:
     """(module, line in its source) of a line of a group; None for what is no part of one."""
     starts = lines.get(group, ())
-    found = bisect.bisect_right([first for first, _ in starts], line) - 1
-    return None if found < 0 else (starts[found][1], line - starts[found][0] + 1)
+    found = bisect.bisect_right([first for first, _, _ in starts], line) - 1
+    return None if found < 0 else (starts[found][1], starts[found][2] + line - starts[found][0])
 
 
 def explained(lines: Lines, text: str) -> str:
@@ -40,10 +41,27 @@ def explained(lines: Lines, text: str) -> str:
     return _TRACED.sub(told, text)
 
 
-def read(build: Path) -> dict[str, list[tuple[int, str]]]:
+def traced(
+    starts: Mapping[str, Sequence[tuple[int, str]]], sources: Mapping[str, Sequence[int]]
+) -> dict[str, list[tuple[int, str, int]]]:
+    """The lines of groups: `starts` has the first line of each module in its group, `sources` for each line of a module
+    the one of its source (provisioning.inlining)."""
+    found: dict[str, list[tuple[int, str, int]]] = {}
+    for group, modules in starts.items():
+        found[group] = []
+        for first, module in modules:
+            last = None
+            for at, line in enumerate(sources[module]):
+                if last is None or line != last + 1:
+                    found[group].append((first + at, module, line))
+                last = line
+    return found
+
+
+def read(build: Path) -> dict[str, list[tuple[int, str, int]]]:
     """The lines of a build. Raises OSError, ValueError."""
     told = json.loads((build / LINES).read_text())
-    return {group: [(int(first), str(module)) for first, module in starts] for group, starts in told.items()}
+    return {group: [(int(at), str(module), int(line)) for at, module, line in one] for group, one in told.items()}
 
 
 def main(arguments: Sequence[str]) -> int:

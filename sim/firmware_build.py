@@ -1,8 +1,9 @@
 """Builds the firmware and its protocols as they are shipped: the bytes that run in the sim are the shipped bytes.
 
 `build_firmware(target)` gives a folder with the groups of firmware/manifest.py in `firmware/`, and `shims/` with the
-simulated board; constants are folded first (provisioning.folding), names shortened (provisioning.shortening) and the
-modules of a group linked into one (provisioning.linking). `IMAGE` in it is all of that as a ROMFS image. `command` runs
+simulated board; constants are folded first (provisioning.folding), functions that are called once written into their
+callers (provisioning.inlining), names shortened (provisioning.shortening) and the modules of a group linked into one
+(provisioning.linking). `IMAGE` in it is all of that as a ROMFS image. `command` runs
 code with that image in place of a board's flash, on a unit's heap (sim/romfs.py).
 
 Tests put modules of their own `beside` the firmware: they are changed with it, and never change its bytes. Sources go
@@ -24,15 +25,27 @@ from pathlib import Path
 
 from firmware.manifest import FILES, GROUPS, PUBLIC
 from provisioning.folding import FoldError, fold
+from provisioning.inlining import InlineError, inline
 from provisioning.linking import LinkError, link
 from provisioning.romfs import image
 from provisioning.shortening import ShortenError, shorten
-from provisioning.where import LINES
+from provisioning.where import LINES, traced
 from sim import romfs
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIMS = Path(__file__).resolve().parent / "shims"
-_STEPS = ("folding", "linking", "module_names", "rewriting", "romfs", "scopes", "shortening")
+_STEPS = (
+    "folding",
+    "inlining",
+    "linking",
+    "literals",
+    "module_names",
+    "rewriting",
+    "romfs",
+    "scopes",
+    "shortening",
+    "unrolling",
+)
 _TOOLS = (
     Path(__file__),
     *(ROOT / "provisioning" / f"{name}.py" for name in _STEPS),
@@ -40,7 +53,7 @@ _TOOLS = (
 IMAGE = "image.romfs"
 BUILDS = "LIVLINA_BUILDS"
 """The environment variable that names one folder for the builds of many programs, in place of each one's own."""
-HEAP_KB = 128
+HEAP_KB = 100
 """A unit's heap. On a machine with longer words the same objects take as much more, and so much more is given."""
 SOURCES_KB = 4096
 """For an interpreter that has to compile the sources into its heap; what a board has is not shown then."""
@@ -103,21 +116,23 @@ def _sources(beside: Collection[Path], instead: Mapping[str, str]) -> list[dict[
 
 def _linked(
     sources: list[dict[str, str]], variables: Collection[tuple[str, str]]
-) -> tuple[dict[str, str], dict[str, list[tuple[int, str]]]]:
+) -> tuple[dict[str, str], dict[str, list[tuple[int, str, int]]]]:
     """Folded and linked texts by their path in the build, without suffix; where the lines of the groups come from."""
     shipped, shims, guests = sources
     try:
         made = fold(shipped, {**{f"shims.{name}": text for name, text in shims.items()}, **guests}, (), variables)
-        program = shorten({name: made[name] for name in shipped}, {name: made[name] for name in guests}, shims.values())
+        beside = {name: made[name] for name in guests}
+        inlined = inline({name: made[name] for name in shipped}, beside)
+        program = shorten(inlined.texts, beside, shims.values())
         beside = {name: program.pop(name) for name in guests}
         linked = link(program, GROUPS, PUBLIC, beside)
         board = fold({name: made[f"shims.{name}"] for name in shims}, linked.companions, public=_OPEN)
-    except (FoldError, LinkError, ShortenError) as error:
+    except (FoldError, InlineError, LinkError, ShortenError) as error:
         raise BuildError(str(error)) from error
     texts = {name.replace(".", "/"): text for name, text in linked.groups.items()}
     texts |= {f"shims/{name}": board[name] for name in shims}
     texts |= {name.replace(".", "/") if "." in name else f"beside/{name}": board[name] for name in guests}
-    return texts, linked.lines
+    return texts, traced(linked.lines, inlined.lines)
 
 
 def _digest(sources: list[dict[str, str]], kind: str) -> str:

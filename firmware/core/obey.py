@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from firmware.core.profiles import Setup
+    from firmware.core.setup import Setup
 
     Outcome = tuple[int, dict[int, Any] | None, list[tuple[Any, ...]]]
 

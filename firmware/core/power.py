@@ -9,7 +9,7 @@ from firmware.core.ledger import STATES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from firmware.core.profiles import Profile
+    from firmware.core.setup import Profile
 
 # Energy of one whole exchange over LTE-M, in uJ (1 uWh = 3600 uJ). boaks, docu/POWERCONSUMPTION.md, nRF9160, PPK2.
 UWH = 3600

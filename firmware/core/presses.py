@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from firmware.core.pendants import Pendants
-    from firmware.core.profiles import Setup
     from firmware.core.records import Entry
+    from firmware.core.setup import Setup
 
     Orders = list[tuple[Any, ...]]
 

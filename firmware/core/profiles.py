@@ -10,7 +10,7 @@ Configuration (config.cbor): {1: profile code, 2: heartbeat (s), ? 6: [[input, i
 """
 
 from firmware.core.contact import STUCK_MS, Input
-from firmware.core.pendants import Pendant
+from firmware.core.setup import Profile, Setup
 from protocols.wire import messages
 
 TYPE_CHECKING = False
@@ -35,33 +35,6 @@ LONGEST_CANCEL = 60000
 LEAST_HEARTBEAT = 1  # for demonstrations; an operator's rules want 5 min or more from a unit on battery
 _MANUAL = messages.KIND_MANUAL
 _SILENT = messages.ALARM_SILENT
-
-
-class Profile:
-    """One kind of unit. `inputs` are (code, kind, hold ms, cancel ms, flags); `heartbeat` is (usual, longest) in s,
-    `off_duty` the usual one off duty or 0; `battery` is (mAh, mV, chemistry, mains)."""
-
-    def __init__(
-        self,
-        code: int,
-        name: str,
-        inputs: "tuple[tuple[int, int, int, int, int], ...]",
-        pendants: int,
-        heartbeat: "tuple[int, int]",
-        off_duty: int,
-        psm: int,
-        position: int,
-        battery: "tuple[int, int, int, bool]",
-    ) -> None:
-        self.code = code
-        self.name = name
-        self.inputs = inputs
-        self.pendants = pendants
-        self.heartbeat = heartbeat
-        self.off_duty = off_duty
-        self.psm = psm
-        self.position = position
-        self.battery = battery
 
 
 # Batteries are the two sizes that device-notes section 4 computes with; the hardware decides (unconfirmed). A hub's
@@ -96,20 +69,6 @@ def named(name: str) -> Profile:
         if one.name == name:
             return one
     raise ValueError(name + " is no profile: " + ", ".join([one.name for one in PROFILES]))
-
-
-class Setup:
-    """What a configuration has become: `inputs` for core.contact, `pendants` for core.pendants, `faults` as (key of the
-    configuration, what is wrong) of everything that was replaced."""
-
-    def __init__(self, profile: Profile) -> None:
-        self.profile = profile
-        self.heartbeat = profile.heartbeat[0]
-        self.off_duty = profile.off_duty
-        self.silent = False
-        self.inputs: "list[Input]" = []
-        self.pendants: "list[Pendant]" = []
-        self.faults: "list[tuple[int, str]]" = []
 
 
 def _whole(value: "Any", least: int, most: int) -> bool:
@@ -147,6 +106,11 @@ def _seconds(config: "dict[int, Any]", key: int, usual: int, profile: Profile, s
 
 
 def _pendants(rows: "Any", setup: Setup) -> None:
+    if rows == []:
+        return
+    # Only a hub that has pendants carries their machine.
+    from firmware.core.pendants import Pendant
+
     taken: "list[int]" = []
     for row in rows if isinstance(rows, list) else [rows]:
         if len(setup.pendants) >= setup.profile.pendants:

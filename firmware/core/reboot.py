@@ -25,27 +25,6 @@ UPDATE_ERROR = 0x8009
 OUT_OF_MEMORY = 0x800A
 STACK_OVERFLOW = 0x800B
 
-NAMES = (
-    (UNKNOWN, "unknown"),
-    (USER_SHUTDOWN, "switched off"),
-    (USER_RESET, "restart on command"),
-    (FIRMWARE_UPDATE, "update"),
-    (LOW_POWER, "battery empty"),
-    (POWER_ON, "power on or brown-out"),
-    (SOFTWARE_RESET, "restart by the firmware"),
-    (DEEP_SLEEP, "deep sleep"),
-    (PIN_RESET, "reset pin"),
-    (UNKNOWN_ERROR, "reset without a note"),
-    (ASSERT, "failed assertion"),
-    (BROWN_OUT, "brown-out"),
-    (HARDWARE_WATCHDOG, "hardware watchdog"),
-    (SOFTWARE_WATCHDOG, "task over its limit"),
-    (KERNEL_PANIC, "unhandled error"),
-    (UPDATE_ERROR, "update failed"),
-    (OUT_OF_MEMORY, "out of memory"),
-    (STACK_OVERFLOW, "stack overflow"),
-)
-
 _FIRST_UNEXPECTED = 0x8000
 
 CAUSES = (
@@ -64,14 +43,6 @@ _MOST_DOUBLINGS = 4
 def expected(code: int) -> bool:
     """Whether a reboot for this reason is part of the unit's life. UNKNOWN is not, as at Memfault."""
     return UNKNOWN < code < _FIRST_UNEXPECTED
-
-
-def name(code: int) -> str:
-    """The reason in words; a code that is not in NAMES in hexadecimal."""
-    for known, text in NAMES:
-        if known == code:
-            return text
-    return "0x%04x" % code
 
 
 def reason(cause: int, note: int) -> int:

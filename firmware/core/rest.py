@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from firmware.core.profiles import Profile
+    from firmware.core.setup import Profile
 
     Actions = list[tuple[Any, ...]]
 

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from firmware.core.heartbeat import Heartbeat
     from firmware.core.pendants import Pendants
-    from firmware.core.profiles import Setup
     from firmware.core.records import Entry
+    from firmware.core.setup import Setup
 
     Actions = list[tuple[Any, ...]]
     Key = tuple[int, int]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from firmware.core.heartbeat import Heartbeat
-    from firmware.core.profiles import Setup
+    from firmware.core.setup import Setup
 
     Key = tuple[int, int]
 

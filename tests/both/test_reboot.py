@@ -1,6 +1,6 @@
 """Why a unit started, in one vocabulary, and when a boot counts as good."""
 
-from firmware.core import reboot
+from firmware.core import reboot, reboot_names
 
 
 def test_a_note_explains_a_reset_better_than_the_board_does():
@@ -22,10 +22,14 @@ def test_without_a_note_the_board_says_what_it_can():
 
 
 def test_expected_and_unexpected_are_split_as_in_the_vocabulary():
-    good = [code for code, _ in reboot.NAMES if reboot.expected(code)]
+    good = [code for code, _ in reboot_names.NAMES if reboot.expected(code)]
     assert good == [1, 2, 3, 4, 7, 8, 9, 10]
-    assert reboot.name(0x8006) == "task over its limit" and reboot.name(0x9400) == "0x9400"
-    assert len({code for code, _ in reboot.NAMES}) == len({name for _, name in reboot.NAMES}) == len(reboot.NAMES)
+    assert reboot_names.name(0x8006) == "task over its limit" and reboot_names.name(0x9400) == "0x9400"
+    assert (
+        len({code for code, _ in reboot_names.NAMES})
+        == len({name for _, name in reboot_names.NAMES})
+        == len(reboot_names.NAMES)
+    )
 
 
 def test_errors_have_codes():

@@ -1,6 +1,6 @@
 """When a unit may rest; the same on both engines."""
 
-from firmware.core import profiles
+from firmware.core import profiles, setup
 from firmware.core.rest import (
     ASLEEP,
     AWAKE,
@@ -131,7 +131,7 @@ def test_a_sleep_that_is_not_worth_it_is_not_begun():
 
 
 def test_a_unit_that_listens_to_pendants_never_sleeps():
-    hub = profiles.Profile(9, "hub", (), 4, (300, 3600), 0, profiles.PSM_ALWAYS, 0, (1350, 3900, 0, True))
+    hub = setup.Profile(9, "hub", (), 4, (300, 3600), 0, profiles.PSM_ALWAYS, 0, (1350, 3900, 0, True))
     rest = Rest(hub, 0)
     rest.handle(("next", HOUR), 0)
     rest.handle(("busy", "working", False), 0)

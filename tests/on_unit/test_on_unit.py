@@ -25,7 +25,7 @@ def run(build, name, flash):
         env={**os.environ, **environment(build), "TEST_FLASH": str(flash)},
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=500,
         check=False,
     )
 

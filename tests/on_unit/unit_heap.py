@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import socket
+import sys
 
 import cryptolib
 import machine
@@ -154,11 +155,10 @@ ENDED = Ended()
 def boot(flash, size, emergency=True):
     """A unit with a ballast of so many bytes, and what its tasks fail with."""
     asyncio.new_event_loop()
-    # In a linked unit the two names are one.
     whole = ballast.Ballast
-    main.Ballast = lambda: whole(size)
+    ballast.Ballast = lambda: whole(size)
     driver = main.build(flash, 0)
-    main.Ballast = whole
+    ballast.Ballast = whole
     if not emergency:
         driver._journal.emergency = lambda boot, seq, kind, code: False
     return driver
@@ -235,6 +235,25 @@ def test_with_a_heap_that_stays_full_the_wearer_still_hears_that_nobody_has_hear
         driver = boot(flash, ballast.SIZE)
         sounded, early = asyncio.run(unheard(driver, False))
     assert driver._stage == stages.NOT_DELIVERED and sounded > 5 and not early
+
+
+def let_go(hold):
+    """Bytes that become free when what only the start needs is forgotten, while somebody holds it or not."""
+    asyncio.new_event_loop()
+    driver = main.make(provision(24000), 0)
+    held = sys.modules["firmware.making"] if hold else None
+    gc.collect()
+    before = gc.mem_alloc()
+    main.forget()
+    return before - gc.mem_alloc(), driver, held
+
+
+def test_what_only_the_start_needs_is_let_go():
+    freed = let_go(False)[0]
+    print("freed", freed)
+    assert freed > 4096
+    # The control: whoever holds a piece of it holds all.
+    assert let_go(True)[0] < 1024
 
 
 def test_lamp_motor_and_speaker_are_driven_without_any_memory():

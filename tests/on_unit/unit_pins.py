@@ -7,7 +7,7 @@ from board import PINS
 from board_wires import BOARD
 from machine import Pin
 
-from firmware import main
+from firmware import main, making
 from firmware.core.press import Contact
 from firmware.ports import pins
 from firmware.ports.flash import Flash
@@ -55,11 +55,11 @@ def test_a_contact_that_is_closed_at_the_start_and_open_before_anybody_looks_is_
     assert pressed(Contact(), contact, 0) == 1 and not contact.pending()
     # It has woken the board: it was closed long before, however soon it opens.
     BOARD.edge(BUTTON, 0)
-    contact = pins.Contact(main.WAKE_MS)
+    contact = pins.Contact(making.WAKE_MS)
     BOARD.edge(BUTTON, 1)
     edges = taken(contact)
     assert [closed for closed, _ in edges] == [True, False]
-    assert time.ticks_diff(edges[1][1], edges[0][1]) >= main.WAKE_MS
+    assert time.ticks_diff(edges[1][1], edges[0][1]) >= making.WAKE_MS
     assert not pins.Contact().began
 
 

@@ -6,8 +6,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from firmware.core.profiles import PROFILES, PSM_ALWAYS, PSM_NEVER, PSM_OFF_DUTY, Profile
+from firmware.core.profiles import PROFILES, PSM_ALWAYS, PSM_NEVER, PSM_OFF_DUTY
 from firmware.core.rest import BRIEF_MS, EARLY_MS, LINGER_MS, LONGEST_MS, REASONS, SETTLE_MS, WORTH_MS, Rest
+from firmware.core.setup import Profile
 
 
 class Life(RuleBasedStateMachine):

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from firmware.core import power, profiles
+from firmware.core.setup import Profile
 from livlina import battery, board_battery
 from livlina.cli import app
 from livlina.hardware.board import Draw, read
@@ -20,7 +21,7 @@ HEARTBEATS = (1, 60, 300, 900, 3600, 14_400, 86_400)
 
 @pytest.mark.parametrize("kind", profiles.PROFILES, ids=lambda kind: kind.name)
 @pytest.mark.parametrize("heartbeat", HEARTBEATS)
-def test_with_the_firmwares_own_figures_both_agree(kind: profiles.Profile, heartbeat: int) -> None:
+def test_with_the_firmwares_own_figures_both_agree(kind: Profile, heartbeat: int) -> None:
     assert board_battery.daily(kind, heartbeat, board_battery.model_figures()) == power.daily(kind, heartbeat)
 
 

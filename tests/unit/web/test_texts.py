@@ -11,7 +11,7 @@ import pytest
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 
-from firmware.core import reboot
+from firmware.core import reboot_names
 from fleet.alarms import decide as alarms
 from fleet.forwarding.model import Sign, State
 from fleet.technicians import decide as technicians
@@ -72,7 +72,7 @@ def test_every_change_that_the_case_log_may_hold_has_a_word() -> None:
 
 
 def test_every_code_of_units_and_centres_has_a_word() -> None:
-    assert set(vocabulary.REBOOTS) == {code for code, _ in reboot.NAMES}
+    assert set(vocabulary.REBOOTS) == {code for code, _ in reboot_names.NAMES}
     wire = {name: value for name, value in vars(messages).items() if isinstance(value, int)}
     for table, prefix in (
         (vocabulary.ORDERS, "COMMAND_"), (vocabulary.RESULTS, "RESULT_"), (vocabulary.RADIOS, "RADIO_"),
