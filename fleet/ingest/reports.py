@@ -41,8 +41,7 @@ async def note_reports(connection: Connection, fresh: Sequence[Arrived], *, at: 
     answers = [_answer_of(item) for item in fresh if isinstance(item.opened.message, Answer)]
     if flags:
         await note_flags(connection, flags)
-    if any(event.kind == messages.EVENT_POSITION for event in events):
-        await _owe_positions(connection, fresh)
+    await _owe_positions(connection, fresh)
     counting = await note_events(connection, events) if events else []
     verdicts = await commands.settle(connection, answers, at=at) if answers else []
     return await _owe_cases(connection, counting, verdicts, at)
@@ -98,6 +97,8 @@ async def _owe_positions(connection: Connection, fresh: Sequence[Arrived]) -> No
     No case is looked for here and no lock taken: the press may still be on its way.
     """
     told = [item for item in fresh if isinstance(item.opened.message, Event) and _is_position(item.opened.message)]
+    if not told:
+        return
     columns: dict[str, Any] = {
         "unit_id": [item.opened.keys.unit for item in told],
         "boot": [item.opened.message.boot for item in told],
@@ -111,7 +112,9 @@ async def _owe_positions(connection: Connection, fresh: Sequence[Arrived]) -> No
 
 
 def _is_position(event: Event) -> bool:
-    return event.kind == messages.EVENT_POSITION
+    """Whether it tells a place: one that knows its cell alone must not stand in the way of one that does."""
+    data = event.data or {}
+    return event.kind == messages.EVENT_POSITION and type(data.get(1)) is int and type(data.get(2)) is int
 
 
 async def _owe_cases(
