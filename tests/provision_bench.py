@@ -80,7 +80,7 @@ class Workshop:
         )
 
     @contextlib.contextmanager
-    def on_the_cable(self) -> Iterator[tuple[VirtualBench, Port]]:
-        """The board on its port."""
+    def on_the_cable(self, tries: int = 1) -> Iterator[tuple[VirtualBench, Port]]:
+        """The board on its port; a pulled cable is noticed at once unless there are more `tries`."""
         with VirtualBench([self.board]) as bench:
-            yield bench, Port(bench.addresses[0], bench.boards[0].chip.name, tries=1)
+            yield bench, Port(bench.addresses[0], bench.boards[0].chip.name, tries=tries)
