@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 import types
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from firmware.manifest import FILES
 from provisioning.folding import FoldError, fold
+from provisioning.rewriting import same
 from sim.firmware_build import ROOT
 
 
@@ -99,3 +101,17 @@ def test_lines_of_all_that_is_shipped_keep_their_numbers() -> None:
         name: text.count("\n") for name, text in texts.items()
     }
     assert fold(texts) == folded
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("a = 1", "a  =  1", True), ("a = 1", "a = 2", False), ("a = 1", "a = True", False),
+        ("a = 1", "a = '1'", False), ("a = b", "a = c", False), ("f(1)", "f(1, 2)", False),
+        ("a = 1", "a: int = 1", False), ("def f():\n    return 1", "def f():\n\n    return 1", True),
+        ("x = a + b", "x = a - b", False),
+    ],
+)  # fmt: skip
+def test_two_trees_are_the_same_where_only_their_places_differ(one: str, other: str, expected: bool) -> None:
+    assert same(ast.parse(one), ast.parse(other)) is expected
+    assert (ast.dump(ast.parse(one)) == ast.dump(ast.parse(other))) is expected
