@@ -135,7 +135,7 @@ def firmware_rom(build: Path, folder: Path, board: str | None = None) -> bytes:
     pin map of firmware/boards. Raises BuildError."""
     if board is not None:
         source = ROOT / "firmware/boards" / f"{board}.py"
-        known = sorted(path.stem for path in source.parent.glob("*.py"))
+        known = sorted(path.stem for path in source.parent.glob("[a-z]*.py"))
         if board not in known:
             raise BuildError(f"{board!r} is no board: choose one of {', '.join(known)}")
         folder.mkdir(parents=True, exist_ok=True)
