@@ -6,6 +6,7 @@ import faulthandler
 import gc
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Generator
@@ -37,6 +38,9 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("house")
     ports.keep_to_own_share()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As a shell starts what it runs in the background. Tests end programs, PostgreSQL among them, by that signal.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if BUILDS not in os.environ:
         # Inherited by workers and by every process of a test.
         os.environ[BUILDS] = config.stash[_builds] = tempfile.mkdtemp(prefix="livlina-builds-")

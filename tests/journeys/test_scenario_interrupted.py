@@ -90,10 +90,16 @@ def test_nothing_is_left_of_a_scenario_that_was_ended(
 
 
 def test_a_process_that_stays_would_be_seen(place: Path) -> None:
-    stays = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env={"TMPDIR": str(place)})
+    # It says when it runs: between fork and exec it has no environment yet.
+    stays = subprocess.Popen(
+        [sys.executable, "-c", "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env={"TMPDIR": str(place)},
+    )  # fmt: skip
+    assert stays.stdout is not None and stays.stdout.readline() == b"\n"
     try:
         assert len(processes_in(place)) == 1
     finally:
         assert stays.stdin is not None
         stays.stdin.close()
+        stays.stdout.close()
         stays.wait()
