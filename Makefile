@@ -112,7 +112,7 @@ check: setup $(VENV)/.test lint ## lint, types, imports, bytecode, and the tests
 	@$(PYTEST) $(QUICK_TESTS)
 
 # Both are told in full whichever fails.
-test: test-setup ## everything, in some ten minutes on two cores
+test: test-setup ## everything, in a quarter of an hour on two cores
 	@$(MAKE) lint & lint=$$!
 	tests=0
 	$(PYTEST) --durations=5 $(WHOLE_TESTS) $(QUICK_TESTS) || tests=$$?
