@@ -23,6 +23,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 import time
 import uuid
@@ -150,6 +151,7 @@ class Centre:
         self._seen = Seen(window_s=REPEAT_WINDOW_S)
         self._log: AlarmLog | None = None
         self._server: asyncio.Server | None = None
+        self._place: socket.socket | None = None
         self._talks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._changed = asyncio.Condition()
 
@@ -182,6 +184,9 @@ class Centre:
     async def stop(self) -> None:
         """Close everything; what was acknowledged is in the log."""
         await self._stop_listening()
+        if self._place is not None:
+            self._place.close()
+            self._place = None
         if self._log is not None:
             self._log.close()
 
@@ -206,8 +211,10 @@ class Centre:
         self._seen.add(key, datetime.fromisoformat(record.at).timestamp())
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accepted, self.host, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        if self._place is None:
+            self._place = _held(self.host, self.port)
+            self.port = self._place.getsockname()[1]
+        self._server = await asyncio.start_server(self._accepted, self.host, self.port, reuse_address=True)
 
     async def _stop_listening(self) -> None:
         server, self._server = self._server, None
@@ -276,6 +283,21 @@ class Centre:
         for record in records:
             self.heard(record)
         return Verdict.SILENT if self.behaviour is Behaviour.MUTE else Verdict.ACK
+
+
+def _held(host: str, port: int) -> socket.socket:
+    """The centre's place, kept while it refuses: it never listens, so whoever calls is refused, and no other program is
+    given the port meanwhile. Another centre there would be told our alarms, and would acknowledge them.
+    """
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    place = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind(address)
+    except OSError:
+        place.close()
+        raise
+    return place
 
 
 def _record(alarm: Alarm, event: AlarmReceived, at: datetime) -> Record:

@@ -14,8 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.hazmat.primitives.ciphers.aead import AESCCM
-
+from fleet.registry.directory import Aead
 from protocols.wire import messages, seal
 from protocols.wire.coap_server import Server
 from provisioning.identity import Identity
@@ -68,7 +67,7 @@ class Books:
         me = self.identities[envelope.unit]
         key, iv = seal.derive(sha256, me.secret16, envelope.kid, seal.UP, envelope.kid_context)
         assert iv is not None
-        return envelope.unit, messages.decode(seal.open_up(AESCCM(key, tag_length=8), iv, envelope))
+        return envelope.unit, messages.decode(seal.open_up(Aead(key), iv, envelope))
 
     def keep(self, at: float, unit: int, message: Any) -> list[tuple[int, int, int]]:
         """Store it; the items of its receipt."""
@@ -99,7 +98,7 @@ class Books:
         me = self.identities[unit]
         key, _ = seal.derive(sha256, me.secret16, seal.kid(unit, me.generation), seal.DOWN)
         self._nonce += 1
-        return seal.seal_down(AESCCM(key, tag_length=8), self._nonce.to_bytes(13, "big"), message.encode())
+        return seal.seal_down(Aead(key), self._nonce.to_bytes(13, "big"), message.encode())
 
 
 class Receiver:

@@ -37,11 +37,15 @@ def _now() -> int:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """The door's socket; several processes may share a port, the kernel keeps each peer with one of them."""
+    """The door's socket; several processes may share a port, the kernel keeps each peer with one of them.
+
+    Port 0 is a port of its own: for one that may be shared the kernel would also choose what another program shares.
+    """
     family = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][0]
     opened = socket.socket(family, socket.SOCK_DGRAM)
     try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if port:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
             opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, RECEIVE_BUFFER)
         except OSError:  # only root may go over the system's limit; others get as much as that allows

@@ -217,14 +217,12 @@ class NightJudge:
         ]
 
     def _without_person(self, during: Sequence[Pair]) -> list[Check]:
-        """Whoever was not taken within 60 s. Somebody who is taken just then may not be told to the secondary any more;
-        a case that the secondary has already is told to it at once."""
-        waited = [
-            pair
-            for pair in during
-            if not self._taken(pair, HUMAN_S)
-            and (self._told(pair, SECONDARY) is not None or not self._taken(pair, P99_S[Mode.NO_PERSON]))
-        ]
+        """Whoever was not taken within 60 s, unless somebody did it before the limit and before the secondary knew.
+
+        From then on it waits for nobody, and the secondary is not told of it. It may be much later, for another cause:
+        a further press opens the case again, and whoever gets that one gets all presses of the case.
+        """
+        waited = [pair for pair in during if not self._taken_in_time(pair)]
         delays = [self._after(pair, SECONDARY) for pair in waited]
         first = {unit: min(one.at for one in self._played.truth if one.unit == unit) for unit in self._units}
         early = [
@@ -242,11 +240,18 @@ class NightJudge:
             _none("told the secondary before 60 s had passed", len(early)),
         ]  # fmt: skip
 
-    def _taken(self, pair: Pair, within_s: float) -> bool:
-        return any(
-            one.what == "dispatched" and pair.happened.at < one.at <= pair.happened.at + within_s
-            for one in self._people(pair.happened.unit)
+    def _taken_in_time(self, pair: Pair) -> bool:
+        finger = pair.happened.at
+        taken = min(
+            (
+                one.at - finger
+                for one in self._people(pair.happened.unit)
+                if one.what == "dispatched" and one.at > finger
+            ),
+            default=math.inf,
         )
+        told = self._after(pair, SECONDARY)
+        return taken <= HUMAN_S or (taken <= P99_S[Mode.NO_PERSON] and (told is None or taken <= told))
 
     def _p99(self, delays: Sequence[float | None]) -> Check:
         known = [one for one in delays if one is not None]

@@ -103,8 +103,11 @@ class Air(asyncio.DatagramProtocol):
         return made
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        """An answer, or a push."""
-        message = coap.decode(data, 2048)
+        """An answer, or a push. What is no message is nothing."""
+        try:
+            message = coap.decode(data, 2048)
+        except coap.CoapError:
+            return
         if message.is_request():
             self.pushed.put_nowait(message.payload)
             return

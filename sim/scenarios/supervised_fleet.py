@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +74,7 @@ class SupervisedFleet(FleetUnderTest):
         self._doors = Interrupted(self._make_doors)
         self._supervisor = Interrupted(lambda: Supervisor(self.postgres.app_url, clock=world.time, stand_by_s=1.0))
         self._marked = -MARK_S
+        self._place: socket.socket | None = None
         self._mark: psycopg.AsyncConnection[Any] | None = None
 
     def further_parts(self) -> Sequence[Part]:
@@ -102,9 +104,15 @@ class SupervisedFleet(FleetUnderTest):
             self.crowd.door_open = False
         await self._supervisor.stop()
         await self._doors.stop()
+        # Held meanwhile: another program that was given the port would keep it, or hear our units.
+        self._place = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._place.bind(self.door)
 
     async def start_server(self) -> None:
         """The same program again, on the same address."""
+        if self._place is not None:
+            self._place.close()
+            self._place = None
         await self._doors.start()
         await self._supervisor.start()
         self.up = True
@@ -142,6 +150,8 @@ class SupervisedFleet(FleetUnderTest):
             await self.crowd.close()
         if self._mark is not None:
             await self._mark.close()
+        if self._place is not None:
+            self._place.close()
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         """What is in the database, past row level security."""

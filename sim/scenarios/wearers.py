@@ -18,12 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path as Folder
 from typing import Any, Protocol
 
-from cryptography.hazmat.primitives.ciphers.aead import AESCCM
-
 from firmware.core import drill, pendants, profiles
 from firmware.core.heartbeat import Heartbeat
 from firmware.core.stages import NAMES
 from firmware.core.unit import Means, Unit
+from fleet.registry.directory import Aead
 from protocols.wire import messages, seal
 from protocols.wire.coap_client import Client
 from provisioning.ca import CertificateAuthority
@@ -174,7 +173,7 @@ class BrainUnit:
         down, _ = seal.derive(sha256, plan.identity.secret16, kid, seal.DOWN)
         assert iv is not None
         self._kid, self._iv = kid, iv
-        self._up, self._down = AESCCM(up, tag_length=8), AESCCM(down, tag_length=8)
+        self._up, self._down = Aead(up), Aead(down)
         self._counters = itertools.count(1)
         self._client = Client(self._below(1 << 16), self._below(1 << 32))
         self._tokens: dict[object, bytes] = {}
@@ -188,6 +187,11 @@ class BrainUnit:
             BOOT, [_PIPE], setup, means, Heartbeat(setup.heartbeat, self._below, SPREAD_MS), 0,
             kept={"drill": drill.EVERY_S}, pendants=heard,
         )  # fmt: skip
+
+    @property
+    def refused(self) -> int:
+        """Datagrams that were nothing for this unit: no message, or sealed for another one whose address it has now."""
+        return self._unit.refused
 
     def connect(self, path: Path) -> None:
         """Its datagrams go this way; from now on it runs."""
@@ -284,6 +288,8 @@ class BrainUnit:
                     self._heard(frame)
             elif action[0] == "failed":
                 self._over(action[1])
+            elif action[0] == "refused":
+                self._carry_out(self._unit.handle(("refused",), self._now()))
 
     def _over(self, token: bytes) -> None:
         for key in [key for key, known in self._tokens.items() if known == token]:

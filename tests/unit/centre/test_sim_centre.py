@@ -202,6 +202,27 @@ def test_silent_stores_nothing_and_mute_stores_without_a_word(tmp_path):
     in_loop(steps)
 
 
+def test_while_it_refuses_nobody_else_is_given_its_port(tmp_path):
+    """A centre of another program there would acknowledge what is meant for this one."""
+
+    async def steps():
+        centre = Centre()
+        port = await centre.start("127.0.0.1", 0, tmp_path / "centre.jsonl")
+        await centre.switch(Behaviour.REFUSE)
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        with socket.socket() as stranger, pytest.raises(OSError, match="in use"):
+            stranger.bind(("127.0.0.1", port))
+        await centre.switch(Behaviour.ACK)
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(encode(frame(1)))
+        await centre.wait_for(1)
+        writer.close()
+        await centre.stop()
+
+    in_loop(steps)
+
+
 def test_a_full_disk_gives_no_acknowledgement(tmp_path):
     async def steps():
         centre = Centre()
