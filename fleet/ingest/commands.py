@@ -175,17 +175,22 @@ async def settle(connection: Connection, answers: Sequence[Answered], *, at: dat
         if state is not None:
             # The answer holds the nonce: it was sealed just now, whatever the database has lost.
             await connection.execute(SQL["believe_again"], {"unit_id": answer.unit})
-            verdict = await _verdict(connection, answer, command, state)
+            verdict = await _verdict(connection, answer, command, state, at)
             if verdict is not None:
                 verdicts.append(verdict)
     return verdicts
 
 
-async def _verdict(connection: Connection, answer: Answered, command: Mapping[str, Any], state: int) -> Verdict | None:
+async def _verdict(
+    connection: Connection, answer: Answered, command: Mapping[str, Any], state: int, at: datetime
+) -> Verdict | None:
     """What the state of a press means for its case; None where nothing is proven and a person decides.
 
     A press is over for its unit when a person has taken it, which only we can say. Taken here, it is genuine; if we
     know nothing of that, it was taken before the database was restored, and the frame is a recording.
+
+    Where two may hold the key, an answer proves nothing: whoever has read it out of the unit would deny the unit's own
+    alarm with it. A denial does not count either where frames came that were behind.
     """
     place = {"unit_id": answer.unit, "boot": command["about_boot"], "seq": command["about_seq"]}
     genuine = state == _OPEN
@@ -193,6 +198,9 @@ async def _verdict(connection: Connection, answer: Answered, command: Mapping[st
         rows = await fetch_all(connection, SQL["was_taken"], place)
         genuine = bool(rows) and rows[0]["taken"]
     if not genuine and not answer.remembers:
+        return None
+    doubt = (await fetch_all(connection, SQL["in_doubt"], {"unit_id": answer.unit, "at": at}))[0]
+    if doubt["shared"] or (doubt["behind"] and not genuine):
         return None
     return Verdict(answer.unit, place["boot"], place["seq"], genuine)
 

@@ -64,5 +64,12 @@ WHERE unit_id = %(unit_id)s AND restored_at IS NOT NULL;
 SELECT taken_at IS NOT NULL AS taken FROM presses
 WHERE unit_id = %(unit_id)s AND boot = %(boot)s AND seq = %(seq)s;
 
+-- name: in_doubt
+-- shared: the unit's modem or SIM has changed and nobody has looked at it. behind: in the last day frames came under its
+-- key whose counter was used up, as they do from the slower one of two that share it.
+SELECT EXISTS (SELECT 1 FROM unit_keys k WHERE k.unit_id = %(unit_id)s AND k.shared_since IS NOT NULL) AS shared,
+       EXISTS (SELECT 1 FROM security_notices n WHERE n.unit_id = %(unit_id)s AND n.stale > 0
+               AND n.last_at > %(at)s::timestamptz - interval '1 day') AS behind;
+
 -- name: commands_of
 SELECT * FROM unit_commands WHERE unit_id = %(unit_id)s ORDER BY number DESC LIMIT %(most)s;

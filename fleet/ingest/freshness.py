@@ -5,6 +5,9 @@ it, and of a press that was never stored, it is late: datagrams overtake each ot
 unit that has lost its counters, it may be a recording. And after the database came out of a backup nothing is known of
 what was received since that backup: then a frame is new only if it tells of a server time after the restore, because
 the unit has that from a receipt which was sealed since.
+
+None of this tells a unit from somebody who has read its key out of it. Where two modems or SIM cards have spoken with
+one key and nobody has looked at that yet, a press opens its case as ever, and is marked whatever its counter says.
 """
 
 from __future__ import annotations
@@ -21,11 +24,13 @@ WINDOW: Final = 8
 
 class Mark(NamedTuple):
     """What is kept of one key generation: the greatest counter that was received; where its window ends, at the
-    latest; and when the database was restored, None once something new was received since."""
+    latest; when the database was restored, None once something new was received since; and whether its unit's modem or
+    SIM has changed and no technician has looked at it: somebody else may hold the key."""
 
     high: int = -1
     window_from: int = 0
     restored_at: datetime | None = None
+    shared: bool = False
 
 
 Marks = Mapping[tuple[int, int], Mark]
@@ -57,8 +62,9 @@ def is_since(arrived: Arrived, moment: datetime) -> bool:
 
 
 def is_unproven(arrived: Arrived, marks: Marks) -> bool:
-    """Whether a press that was never stored may be a recording: its case is marked, and its unit is asked."""
-    if arrived.opened.kid_context is not None or is_doubted(arrived, marks):
-        return True
+    """Whether a press that was never stored may be a recording, or somebody else's who holds the key: its case is
+    marked, and its unit is asked."""
     mark, counter = mark_of(arrived, marks), arrived.opened.counter
+    if arrived.opened.kid_context is not None or mark.shared or is_doubted(arrived, marks):
+        return True
     return counter <= mark.high and (counter <= mark.high - WINDOW or counter < mark.window_from)

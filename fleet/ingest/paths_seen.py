@@ -53,7 +53,8 @@ async def keep_paths(connection: Connection, fresh: Sequence[Arrived], noted: No
 
 
 async def note_moves(connection: Connection, told: Mapping[str, Sequence[Any]]) -> None:
-    """Opens a technician's task where a SIM is in another unit or slot than it was, or a modem is another one.
+    """Opens a technician's task where a SIM is in another unit or slot than it was, or a modem is another one; until it
+    is closed somebody else may hold the unit's keys.
 
     Runs before the statuses are kept, because it compares with what was known. It blocks nothing: a card may have been
     changed by a technician, who then registers it and closes the task.
@@ -70,6 +71,13 @@ async def note_moves(connection: Connection, told: Mapping[str, Sequence[Any]]) 
         "actor": [ACTOR for _ in rows],
     }
     await connection.execute(TASKS["open_tasks"], columns)
+    doubted = {"units": sorted({row["unit_id"] for row in rows}), "at": max(row["at"] for row in rows)}
+    await connection.execute(SQL["doubt_keys"], doubted)
+
+
+async def trust_keys(connection: Connection) -> None:
+    """Keys are their units' own again where a technician has closed the tasks about modem and SIM."""
+    await connection.execute(SQL["trust_keys"], {"kinds": [SIM_MOVED, MODEM_CHANGED]})
 
 
 def _detail(row: Mapping[str, Any]) -> dict[str, object]:

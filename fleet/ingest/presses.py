@@ -156,6 +156,8 @@ async def counters(
         async with connection.transaction():
             rows = await fetch_all(connection, SQL["counters"], columns)
     return {
-        (row["unit_id"], row["generation"]): Mark(row["counter_high"], row["window_from"], row["restored_at"])
+        (row["unit_id"], row["generation"]): Mark(
+            row["counter_high"], row["window_from"], row["restored_at"], row["shared"]
+        )
         for row in rows
     }

@@ -9,13 +9,15 @@ ON CONFLICT (day, transport, reason) DO UPDATE SET dropped = d.dropped + exclude
 
 -- name: counters
 -- The counter high-water marks of keys, read without a lock: an alarm waits for nobody.
-SELECT k.unit_id, k.generation, k.counter_high, k.window_from, k.restored_at
+SELECT k.unit_id, k.generation, k.counter_high, k.window_from, k.restored_at,
+       k.shared_since IS NOT NULL AS shared
 FROM unnest(%(unit_id)s::bigint[], %(generation)s::int[]) AS a(unit_id, generation)
 JOIN unit_keys k USING (unit_id, generation);
 
 -- name: lock_counters
 -- The same, locked in one order, so that two ingest processes never wait for each other in a circle.
-SELECT k.unit_id, k.generation, k.counter_high, k.window_from, k.restored_at
+SELECT k.unit_id, k.generation, k.counter_high, k.window_from, k.restored_at,
+       k.shared_since IS NOT NULL AS shared
 FROM unnest(%(unit_id)s::bigint[], %(generation)s::int[]) AS a(unit_id, generation)
 JOIN unit_keys k USING (unit_id, generation)
 ORDER BY k.unit_id, k.generation FOR NO KEY UPDATE OF k;

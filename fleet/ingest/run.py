@@ -26,6 +26,7 @@ from fleet.ingest.mqtt_sessions import MqttSessions
 from fleet.ingest.notices import Notices
 from fleet.ingest.orders import Orders
 from fleet.ingest.outcome import Way
+from fleet.ingest.paths_seen import trust_keys
 from fleet.ingest.receipts import Receipts
 from fleet.ingest.sms_door import SmsDoor
 from fleet.ingest.sms_gateways import Gateways
@@ -316,11 +317,13 @@ class Ingest:
             await asyncio.sleep(pause)
 
     async def _challenges(self) -> None:
-        """Makes up for challenges that a crash has kept from being queued; the usual ones are queued with the press."""
+        """Makes up for challenges that a crash has kept from being queued; the usual ones are queued with the press.
+        Before that it believes the keys again of units that a technician has looked at."""
         while True:
             await asyncio.sleep(CHALLENGES_EVERY_S)
             try:
                 async with borrow(self._side_pool) as connection, connection.transaction():
+                    await trust_keys(connection)
                     await challenge_unproven(connection, None, at=self._clock(), random=secrets.token_bytes)
             except (*AWAY, psycopg.Error) as error:
                 log.warning("challenges are queued later: %s", type(error).__name__)

@@ -1,5 +1,15 @@
 -- SIM cards and modems that are in another place than they were. Asked before the statuses are kept.
 
+-- name: doubt_keys
+UPDATE unit_keys SET shared_since = %(at)s WHERE unit_id = ANY (%(units)s::bigint[]) AND shared_since IS NULL;
+
+-- name: trust_keys
+-- Of units whose tasks about it a technician has closed.
+UPDATE unit_keys k SET shared_since = NULL
+WHERE k.shared_since IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM technician_tasks t WHERE t.unit_id = k.unit_id AND t.closed_at IS NULL
+                  AND t.kind = ANY (%(kinds)s::text[]));
+
 -- name: moves
 -- slot 0: another modem. A SIM that is registered for this slot is at home, whatever was there before.
 SELECT s.unit_id, t.at, 0 AS slot, t.imei AS told, s.imei AS before, NULL AS registered, NULL::bigint AS other_unit

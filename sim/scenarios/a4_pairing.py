@@ -13,6 +13,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -28,10 +29,10 @@ from provisioning.identity import Identity, make_identity
 from sim.scenarios import truth
 from sim.scenarios.a4_judge import Left, judge
 from sim.scenarios.a4_people import Assistant, Line, Street
-from sim.scenarios.a4_story import HALLWAY, Fault, Install, story
+from sim.scenarios.a4_story import FAULTS, HALLWAY, LEAST, Fault, Install, fitted, story
 from sim.scenarios.fleet_under_test import MUNICIPALITY, FleetUnderTest, Part
 from sim.scenarios.path import Air
-from sim.scenarios.scenario import Check, Options, Scenario
+from sim.scenarios.scenario import Check, Options, Scenario, ScenarioError
 from sim.scenarios.wearers import Pendant, Plan
 from sim.scenarios.world import World
 
@@ -298,6 +299,12 @@ def _letting_go(begin: Any) -> Any:
 
 async def run(options: Options) -> list[Check]:
     """Plays it and judges it."""
+    if options.units < LEAST:
+        raise ScenarioError(f"A4 needs at least {LEAST} installs")
+    fit = fitted(options.units, options.numbers)
+    if fit != options.numbers:
+        options.say(f"so few installs have room for {sum(int(fit[name]) for name in FAULTS)} faults")
+    options = replace(options, numbers=fit)
     installs = story(options.units, options.numbers, random.Random(f"day {options.seed}"))
     world = World(coarse_s=1.0)
     folder = options.folder / "fleet"

@@ -9,6 +9,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from sim.scenarios.scenario import ScenarioError
 
@@ -56,9 +57,22 @@ class Install:
         return tuple(range(self.pendants + 1))
 
 
+FAULTS: Final = ("unread", "swapped", "double", "together")
+LEAST: Final = 2
+"""Installs: the hallway and another one."""
+
+
+def fitted(installs: int, numbers: Mapping[str, float]) -> dict[str, float]:
+    """The numbers with so few faults as there is room for: the kind that has most gives way first."""
+    fit = dict(numbers)
+    while sum(int(fit[name]) for name in FAULTS) > max(0, installs - 2) // 2:
+        fit[max(FAULTS, key=lambda name: fit[name])] -= 1
+    return fit
+
+
 def story(installs: int, numbers: Mapping[str, float], chance: random.Random) -> tuple[Install, ...]:
     """The day. Raises ScenarioError where there is no room for the faults."""
-    faults = _faults({name: int(numbers[name]) for name in ("unread", "swapped", "double", "together")})
+    faults = _faults({name: int(numbers[name]) for name in FAULTS})
     if installs < 2 * len(faults) + 2:
         raise ScenarioError(f"{len(faults)} faults need at least {2 * len(faults) + 2} installs")
     places = dict(zip(chance.sample(range(1, installs), len(faults)), faults, strict=True))

@@ -21,7 +21,7 @@ from fleet.ingest import commands, freshness
 from fleet.registry import keys, units
 from protocols.wire import messages
 from provisioning.identity import Identity
-from sim.scenarios import a7_replacement, a7_token
+from sim.scenarios import a7_clone, a7_replacement, a7_token
 from sim.scenarios.a7_house import SILENCE_S, Air, Card, House, Line
 from sim.scenarios.a7_sabotage import SABOTAGES, applied
 from sim.scenarios.scenario import Check, Options, Scenario, ScenarioError
@@ -162,32 +162,9 @@ class _Run:
         return ", ".join(row[0] for row in self._house.rows(query, card.identity.unit))
 
     async def _cloned(self) -> None:
-        """Somebody has read the lost unit's key out of it and put it into another modem, while it is not revoked: what
-        he tells again is told again, he is noticed, and the genuine unit still gets through beside him."""
-        lost, house, before = self._cards[LOST], self._house, self._cases
-        clone = Card(lost.identity, lost.certificate, lost.boot, lost.counters, lost.seqs)
-        thief = await Air.open(house.ingest.coap_address)
-        own, other = (bytes([0x35, 0x90 + modem] + [0] * 6) for modem in (1, 2))
-        await self._air.ask(lost.seal(lost.beat(status={19: own})))
-        for _ in range(5):
-            await thief.ask(clone.seal(clone.beat(status={19: other})))
-        for message in self._pressed:
-            await thief.ask(clone.seal(message))
-        self._exactly(f"cases opened by a clone that tells {len(self._pressed)} presses again", self._cases - before, 0)
-        query = "SELECT count(*), coalesce(sum(moved), 0) FROM security_notices WHERE unit_id = %s AND moved > 0"
-        noted, moved = house.rows(query, lost.identity.unit)[0]
-        self.checks.append(Check("notices of a clone with another IMEI", noted, "1 an hour", noted == 1 == moved))
-        self._exactly("open tasks for technicians about the clone", self._tasks_of(lost), "modem changed")
-        behind = Card(lost.identity, lost.certificate, lost.boot, itertools.count(next(lost.counters)), lost.seqs)
-        lost.counters = itertools.count(next(lost.counters) + 10_000)
-        await thief.ask(lost.seal(lost.beat()))
-        began = time.monotonic()
-        heard = await self._air.ask(behind.seal(behind.press()))
-        spent = time.monotonic() - began
-        good = heard is not None and spent <= THROUGH_S
-        self.checks.append(Check("the genuine unit's alarm beside its clone (s)", round(spent, 3), THROUGH_S, good))
-        thief.close()
-        self._see_to_cases()
+        """Somebody else speaks with the lost unit's key (`a7_clone`)."""
+        clone = a7_clone.Clone(self._house, self._air, self._cards[LOST], self._see_to_cases, THROUGH_S)
+        self.checks += await clone.play(self._pressed, self._tasks_of)
 
     async def _sms_command(self) -> None:
         """An order waits for a unit that is heard by SMS: none goes that way. What a unit does with SMS is played with

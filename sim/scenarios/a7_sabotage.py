@@ -11,7 +11,7 @@ from typing import Any
 from unittest import mock
 
 from fleet.alarms.model import Press, PressKey
-from fleet.ingest import commands, notices, presses, readings
+from fleet.ingest import commands, notices, paths_seen, presses, readings
 from sim.scenarios import a7_replacement
 
 SABOTAGES: Mapping[str, str] = {
@@ -24,6 +24,8 @@ SABOTAGES: Mapping[str, str] = {
     "no-notice": "nothing is noted of what looks like somebody else",
     "no-sim-check": "a SIM in another modem is not looked at",
     "no-technician-task": "nobody is to look at a SIM or a modem that has moved",
+    "clone-unmarked": "a press of a key that two may hold is like any other",
+    "clone-believed": "answers under a key that two may hold are believed",
     "press-key-forgotten": "a press that is told again counts as another one",
     "no-token-revocation": "the API token of whoever left is not revoked",
     "active-without-a-press": "the replacement is active as soon as somebody has begun to pair it",
@@ -31,6 +33,10 @@ SABOTAGES: Mapping[str, str] = {
     "no-receipt-by-sms": "a unit does not believe receipts that come by SMS",
     "sms-wakes-without-end": "every SMS that is no frame makes a unit send a heartbeat",
 }
+
+
+_NO_KEY = "SELECT %(units)s::bigint[], %(at)s::timestamptz"
+_NO_DOUBT = "SELECT false AS shared, false AS behind WHERE %(unit_id)s::bigint > 0 AND %(at)s IS NOT NULL"
 
 
 async def _no_challenge(*_: Any, **__: Any) -> list[int]:
@@ -66,6 +72,10 @@ def applied(sabotage: str | None) -> Iterator[None]:
             stack.enter_context(mock.patch.object(notices.Notices, "count", lambda *_: None))
         elif sabotage == "no-sim-check":
             stack.enter_context(mock.patch.dict(readings.SQL, notice_moves="SELECT %(at)s::timestamptz[]"))
+        elif sabotage == "clone-unmarked":
+            stack.enter_context(mock.patch.dict(paths_seen.SQL, doubt_keys=_NO_KEY))
+        elif sabotage == "clone-believed":
+            stack.enter_context(mock.patch.dict(commands.SQL, in_doubt=_NO_DOUBT))
         elif sabotage == "press-key-forgotten":
             stack.enter_context(mock.patch.object(presses, "press_of", _another_press))
         elif sabotage == "no-technician-task":

@@ -12,7 +12,7 @@ import pytest
 
 from fleet.pairing import decide, store
 from sim.scenarios.a4_pairing import SABOTAGES, SCENARIO, applied
-from sim.scenarios.a4_story import Fault, story
+from sim.scenarios.a4_story import FAULTS, LEAST, Fault, fitted, story
 from sim.scenarios.scenario import ScenarioError
 from tests.scenario_verdict import Verdict, failed, run_scenario, show
 
@@ -81,6 +81,15 @@ def test_a_story_is_the_seeds_and_has_every_fault() -> None:
             assert one.other is not None and by_person[one.other].old is not None and one.old is not None
     with pytest.raises(ScenarioError, match="at least"):
         story(10, SCENARIO.numbers, random.Random(1))
+
+
+@pytest.mark.parametrize("installs", [LEAST, 3, 5, 20, 35, 1238])
+def test_a_few_installs_have_as_many_faults_as_there_is_room_for(installs: int) -> None:
+    fit = fitted(installs, SCENARIO.numbers)
+    told = story(installs, fit, random.Random(1))
+    faults = sum(one.fault is not None for one in told)
+    assert faults == sum(int(fit[name]) for name in FAULTS) == min(17, (installs - 2) // 2)
+    assert all(fit[name] <= value for name, value in SCENARIO.numbers.items())
 
 
 @pytest.mark.proof

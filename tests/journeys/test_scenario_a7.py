@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from fleet.ingest import commands, notices, presses, readings
+from fleet.ingest import commands, notices, paths_seen, presses, readings
 from fleet.pairing import decide
 from sim.scenarios.a7_replacement import IN_FIRMWARE
 from sim.scenarios.a7_sabotage import SABOTAGES, applied
@@ -29,6 +29,8 @@ NOTICED = {
     "no-notice": "security notices for all this",
     "no-sim-check": "notices of a SIM in another modem",
     "no-technician-task": "open tasks for technicians about it",
+    "clone-unmarked": "marks of a clone's own press",
+    "clone-believed": "its case once the clone has denied it",
     "press-key-forgotten": "cases opened by a clone that tells 1 presses again",
     "no-token-revocation": "revocation to refusal of an API token (s)",
     "active-without-a-press": "presses missing from its proof",
@@ -58,7 +60,7 @@ def test_nothing_stays_sabotaged() -> None:
         return (
             readings.is_behind, readings.challenge_unproven, commands._verdict, notices.Notices.count,
             readings.SQL["end_generations"], readings.SQL["notice_moves"], readings.note_moves, presses.press_of,
-            decide.done,
+            decide.done, paths_seen.SQL["doubt_keys"], commands.SQL["in_doubt"],
         )  # fmt: skip
 
     before = protections()

@@ -15,6 +15,7 @@ import pytest
 
 from fleet.ingest import commands, freshness
 from fleet.ingest.database_mark import FILE
+from fleet.ingest.paths_seen import trust_keys
 from fleet.registry import keys
 from fleet.store.pool import Connection, make_pool
 from protocols.wire import messages
@@ -24,8 +25,8 @@ from tests.fleet_server import CoapUnit, Scene, Unit, alarm, heartbeat, run, ser
 UNPROVEN = ["freshness_unproven"]
 
 
-async def acting(scene: Scene, act: Callable[[Connection], Awaitable[Any]]) -> Any:
-    pool = make_pool(scene.database.app_url, "registry", size=1)
+async def acting(scene: Scene, act: Callable[[Connection], Awaitable[Any]], duty: Any = "registry") -> Any:
+    pool = make_pool(scene.database.app_url, duty, size=1)
     await pool.open()
     try:
         async with pool.connection() as connection:
@@ -274,6 +275,84 @@ def test_what_looks_like_somebody_else_is_one_notice_a_unit_and_hour(database: F
             await scene.ingest.stop()
             assert notices(scene) == [(1, 1, 1, 3, 2)], "and none about the other unit, or a datagram that came twice"
             await scene.restart()
+            door.close()
+
+    run(work())
+
+
+OWN_MODEM, OTHER_MODEM = (bytes([0x35, modem] + [0] * 6) for modem in (1, 2))
+NOBODY_ELSE = "SELECT false AS shared, false AS behind WHERE %(unit_id)s::bigint > 0 AND %(at)s IS NOT NULL"
+
+
+@pytest.mark.parametrize(
+    ("looked_away", "state", "expected"),
+    [
+        (False, 0, (UNPROVEN, ("open", None))),
+        (False, 1, (UNPROVEN, ("open", None))),
+        (True, 0, (["replay"], ("closed", "replay"))),
+    ],
+    ids=["a denial", "a confirmation", "control: a denial that is believed"],
+)
+def test_where_two_modems_speak_with_one_key_a_press_is_marked_and_no_answer_silences_it(
+    database: FreshDatabase,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    looked_away: bool,
+    state: int,
+    expected: object,
+) -> None:
+    """Whoever has read the key out of a unit can deny the unit's own alarm with it, or vouch for his."""
+    if looked_away:
+        monkeypatch.setitem(commands.SQL, "in_doubt", NOBODY_ELSE)
+
+    async def work() -> None:
+        async with served(database, tmp_path) as scene:
+            unit, door = scene.unit, await CoapUnit.open(scene)
+            for seq, modem in ((1, OWN_MODEM), (2, OTHER_MODEM)):
+                beat = messages.Heartbeat(boot=1, seq=seq, next_due=300, status={messages.STATUS_IMEI: modem})
+                await door.ask(unit.seal(beat))
+            assert unit.items(await door.ask(unit.seal(alarm(3)))) == [(1, 3, 1)], "it is heard as ever"
+            assert (marks(scene, 3), states(scene)) == (UNPROVEN, [("open", None)])
+            await acting(
+                scene,
+                lambda c: commands.challenge_unproven(c, None, at=datetime.now(UTC), random=secrets.token_bytes),
+                "ingest",
+            )
+            await door.ask(unit.seal(heartbeat(4)))
+            await door.ask(unit.seal(reply(await challenge_at(door, unit), 5, state)))
+            await scene.until(lambda: scene.value("SELECT count(*) FROM unit_commands WHERE answered_at IS NOT NULL"))
+            if looked_away:
+                await scene.until(lambda: states(scene) == [("closed", "replay")])
+            else:
+                assert scene.value("SELECT count(*) FROM case_effects") == 0
+            assert (marks(scene, 3), states(scene)[0]) == expected
+            await acting(scene, trust_keys, "ingest")
+            assert scene.value("SELECT count(*) FROM unit_keys WHERE shared_since IS NOT NULL") == 1
+            scene.change("UPDATE technician_tasks SET closed_at = now(), closed_by = 'somebody'")
+            await acting(scene, trust_keys, "ingest")
+            await door.ask(unit.seal(alarm(6)))
+            assert marks(scene, 6) == [], "somebody has looked at the unit"
+            door.close()
+
+    run(work())
+
+
+def test_a_denial_does_not_count_while_frames_come_that_are_behind(database: FreshDatabase, tmp_path: Path) -> None:
+    """A clone has pushed the counter far ahead: the unit's own frames are behind, and the clone denies its press."""
+
+    async def work() -> None:
+        async with served(database, tmp_path) as scene:
+            unit, door = scene.unit, await CoapUnit.open(scene)
+            await door.ask(unit.seal(heartbeat(1), counter=5))
+            await door.ask(unit.seal(heartbeat(900), counter=10_000))
+            door.send(unit.seal(heartbeat(2), counter=6))
+            await scene.until(lambda: scene.value("SELECT sum(stale) FROM security_notices"))
+            await door.ask(unit.seal(alarm(3), counter=7))
+            assert marks(scene, 3) == UNPROVEN
+            await door.ask(unit.seal(reply(await challenge_at(door, unit), 901, 0), counter=10_001))
+            await scene.until(lambda: scene.value("SELECT count(*) FROM unit_commands WHERE answered_at IS NOT NULL"))
+            assert scene.value("SELECT count(*) FROM case_effects") == 0
+            assert (marks(scene, 3), states(scene)) == (UNPROVEN, [("open", None)]), "a person decides"
             door.close()
 
     run(work())
