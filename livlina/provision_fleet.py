@@ -61,13 +61,14 @@ class RegistryFleet:
         if self._production and not order.production:
             raise RunError(
                 "this fleet is one that people rely on, and the order is for development boards: "
-                "order production boards, or use another fleet"
+                "order production boards, or use another fleet",
+                "fleet",
             )
         certificate, identity = made.certificate, made.identity
         try:
             self._issuers.check(certificate, datetime.now(UTC))
         except AuthorityError as error:
-            raise RunError(str(error)) from error
+            raise RunError(str(error), "station") from error
 
         async def work(connection: Connection) -> None:
             if await registry.unit_of_certificate(connection, certificate.fingerprint_sha256) is not None:
@@ -88,11 +89,12 @@ class RegistryFleet:
         except psycopg.errors.UniqueViolation:
             raise RunError(
                 f"unit {unit:08x} is known with another identity: this station's numbers belong to another one; "
-                "give it a range of its own"
+                "give it a range of its own",
+                "station",
             ) from None
         except psycopg.errors.ForeignKeyViolation:
             raise RunError(
-                f"municipality {order.municipality} is unknown: add it with `livlina municipality add`"
+                f"municipality {order.municipality} is unknown: add it with `livlina municipality add`", "fleet"
             ) from None
 
     def withdraw(self, unit: int) -> None:
@@ -156,17 +158,17 @@ class RegistryFleet:
 
             if not proven():
                 if not _within(patience_s, taken):
-                    raise RunError(f"unit {unit:08x} has not taken the order for its self-test: run again")
+                    raise RunError(f"unit {unit:08x} has not taken the order for its self-test: run again", "unheard")
                 press()
                 if not _within(patience_s, proven):
                     raise RunError(
-                        f"no press of unit {unit:08x} came through: press again after another run, or repair"
+                        f"no press of unit {unit:08x} came through: press again after another run, or repair", "button"
                     )
             said = connection.execute(_SAID, [unit]).fetchone() or {}
         cards = [card for card in (said.get("iccid1"), said.get("iccid2")) if card]
         if len(cards) < sims:
             raise RunError(
-                f"unit {unit:08x} has told {len(cards)} of {sims} SIM cards: look at the cards, and run again"
+                f"unit {unit:08x} has told {len(cards)} of {sims} SIM cards: look at the cards, and run again", "sims"
             )
         self._describe(unit, cards)
         return {"button": "proven", **{name: said[name] for name in ("battery", "signal", "imei") if name in said},

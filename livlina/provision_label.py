@@ -19,9 +19,9 @@ def checked_label(unit: int, words: tuple[str, str], size: str, folder: Path) ->
         pdf = label_pdf(qr_of(unit), label_of(unit), words, size)
         said = unit_of(read_back(pdf))
     except (LabelSizeError, LabelUnreadableError) as error:
-        raise RunError(f"the label of unit {unit:08x}: {error}") from error
+        raise RunError(f"the label of unit {unit:08x}: {error}", "label") from error
     if said != unit:
-        raise RunError(f"the label of unit {unit:08x} is read as {said:08x}: do not print it")
+        raise RunError(f"the label of unit {unit:08x} is read as {said:08x}: do not print it", "label")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace(folder / f"{label_of(unit)}.pdf", pdf, mode=0o644)
     return pdf

@@ -6,30 +6,37 @@ board that fails keeps its place and goes on when the command is given again.
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from fleet.registry.label import label_of
-from livlina.provision_fleet import PATIENCE_S, RegistryFleet
+from livlina.provision_fleet import PATIENCE_S
 from livlina.provision_label import checked_label
+from provisioning.ca import AuthorityError
+from provisioning.efuse_espefuse import EfuseConflict
 from provisioning.firmware_image import FirmwareImage
-from provisioning.flash_esptool import Port
+from provisioning.flash_esptool import Port, is_silence
+from provisioning.journal import JournalError
 from provisioning.ledger import ENDS, Ledger, LedgerError, Row
 from provisioning.plan import BoardKind, Order, Step
-from provisioning.run import Bench, RunError, run
+from provisioning.run import Bench, Fleet, RunError, run
 from provisioning.station import Station
 from provisioning.tool import ToolError
 from provisioning.verify import verify
 
 PRESS = "Press the board's button now."
+LAMP = "Does the lamp shine?"
+BOARD_FAULTS = (RunError, ToolError, LedgerError, EfuseConflict, JournalError, AuthorityError)
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class Materials:
     folder: Path
     station: Station
     ledger: Ledger
-    fleet: RegistryFleet
+    fleet: StationFleet
     firmware: FirmwareImage
     romfs: bytes
     boot_digest: bytes | None
@@ -47,13 +54,44 @@ class Materials:
     patience_s: float = PATIENCE_S
 
 
-class Screen:
+class StationFleet(Fleet, Protocol):
+    """A fleet as a station needs it; see livlina.provision_fleet.RegistryFleet."""
+
+    def heard(self, unit: int, patience_s: float = ...) -> dict[str, object] | None:
+        """The unit's first heartbeat."""
+
+    def order_test(self, unit: int, since: datetime) -> None:
+        """The unit is to test itself."""
+
+    def tested(
+        self, unit: int, sims: int, press: Callable[[], None], since: datetime, patience_s: float = ...
+    ) -> dict[str, Any]:
+        """What the self-test has shown."""
+
+
+class Screen(Protocol):
+    """Who is told what happens, port by port, and who answers for the person at the bench."""
+
+    def step(self, port: str, mac: str, name: str, state: str) -> None:
+        """See provisioning.run.Bench.progress."""
+
+    def press(self, port: str) -> None:
+        """The person presses the button now."""
+
+    def lamp(self, port: str) -> bool | None:
+        """Whether the lamp shines; None where nobody is there to look."""
+
+    def end(self, port: str, result: Mapping[str, Any]) -> None:
+        """The board on this port has passed, or the reason why not: its part of the document."""
+
+
+class TerminalScreen:
     """A bar a board, and what to do with one's hands; a line a step where nobody sits at a terminal."""
 
     def __init__(self, console: Console, ports: Sequence[str], steps: Sequence[Step]) -> None:
         self._console = console
         self._steps = {step.name: step for step in steps}
-        self._lock = threading.Lock()
+        self._lock, self._asking = threading.Lock(), threading.Lock()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._progress = Progress(*columns, console=console) if console.is_terminal else None
         self._bars: dict[str, TaskID] = {}
@@ -77,21 +115,30 @@ class Screen:
             else:
                 self._progress.advance(self._bars[port])
 
-    def hands(self, port: str, words: str) -> None:
-        """What the person does now."""
-        with self._lock:
-            if self._progress is None:
-                self._console.print(f"{port} {words}", markup=False)
-            else:
-                self._progress.update(self._bars[port], description=f"{port}  [bold reverse] {words} [/]")
+    def press(self, port: str) -> None:
+        """See Screen."""
+        self._say(port, PRESS, loud=True)
 
-    def end(self, port: str, words: str) -> None:
-        """The board on this port has passed, or the reason why not."""
+    def lamp(self, port: str) -> bool | None:
+        """See Screen: asked where somebody sits at the terminal."""
+        if self._progress is None or not sys.stdin.isatty():
+            return None
+        with self._asking:
+            self._say(port, f"{LAMP} y or n", loud=True)
+            return sys.stdin.readline().strip().lower().startswith("y")
+
+    def end(self, port: str, result: Mapping[str, Any]) -> None:
+        """See Screen."""
+        label = result.get("label")
+        self._say(port, f"{label} passes: label {label}.pdf" if result["passed"] else str(result["reason"]))
+
+    def _say(self, port: str, words: str, *, loud: bool = False) -> None:
         with self._lock:
             if self._progress is None:
                 self._console.print(f"{port} {words}", markup=False)
             else:
-                self._progress.update(self._bars[port], description=f"{port}  {words}")
+                shown = f"[bold reverse] {words} [/]" if loud else escape(words)
+                self._progress.update(self._bars[port], description=f"{port}  {shown}")
 
     def close(self) -> None:
         """Leave what stands there."""
@@ -102,26 +149,35 @@ class Screen:
 def run_order(
     materials: Materials, order: Order, kind: BoardKind, ports: Sequence[Port], screen: Screen
 ) -> dict[str, Any]:
-    """All boards. The document of ``--json``: `passed` only if every board has."""
+    """One board on each port. The document of ``--json``: `passed` only if every board has."""
     with ThreadPoolExecutor(len(ports)) as pool:
-        results = list(pool.map(lambda port: _one(materials, order, kind, port, screen), ports))
+        results = list(pool.map(lambda port: make_one(materials, order, kind, port, screen), ports))
+    return document_of(materials.ledger, order, results)
+
+
+def document_of(ledger: Ledger, order: Order, results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a run says of its boards, each as `make_one` gives it."""
     return {
         "order": order.number,
         "passed": all(one["passed"] for one in results),
-        "made": sum(_is_of(row, order) for row in _last_rows(materials.ledger)),
+        "made": made_of(ledger, order),
         "ordered": order.quantity,
-        "boards": results,
+        "boards": list(results),
     }
 
 
-def _one(materials: Materials, order: Order, kind: BoardKind, port: Port, screen: Screen) -> dict[str, Any]:
+def made_of(ledger: Ledger, order: Order) -> int:
+    """How many boards of an order are made."""
+    return sum(_is_of(row, order) for row in _last_rows(ledger))
+
+
+def make_one(materials: Materials, order: Order, kind: BoardKind, port: Port, screen: Screen) -> dict[str, Any]:
+    """The board on a port, from where it stands to its verdict. Never raises for what is wrong with a board."""
     since = datetime.now(UTC)
     bench = Bench(
         materials.station, materials.ledger, materials.fleet, materials.firmware, materials.romfs,
         start=lambda mac, unit: _heard(materials, unit, since),
-        test=lambda mac, unit: materials.fleet.tested(
-            unit, kind.sims, lambda: screen.hands(port.url, PRESS), since, materials.patience_s
-        ),
+        test=lambda mac, unit: _self_test(materials, order, kind, port.url, unit, since, screen),
         label=lambda unit: checked_label(
             unit, (order.profile, order.number), materials.label_size, materials.folder / "labels"
         ),
@@ -129,16 +185,41 @@ def _one(materials: Materials, order: Order, kind: BoardKind, port: Port, screen
         boot_digest=materials.boot_digest,
         progress=lambda mac, step, state: screen.step(port.url, mac, step, state),
     )  # fmt: skip
+    result: dict[str, Any] = {"port": port.url, "passed": False, "fault": ""}
     try:
         row = _made_before(materials, order, port) or run(bench, port, order, kind)
         verdict = verify(port, materials.ledger)
-    except (RunError, ToolError, LedgerError) as error:
-        screen.end(port.url, str(error))
-        return {"port": port.url, "passed": False, "reason": str(error)}
-    label = label_of(row.unit)
-    screen.end(port.url, f"{label} passes: label {label}.pdf" if verdict.passes else "; ".join(verdict.faults))
-    return {"port": port.url, "mac": row.mac, "unit": f"{row.unit:08x}", "label": label, "passed": verdict.passes,
-            "reason": "; ".join(verdict.faults)}  # fmt: skip
+    except BOARD_FAULTS as error:
+        result |= {"reason": str(error), "fault": fault_of(error)}
+    else:
+        result |= {"mac": row.mac, "unit": f"{row.unit:08x}", "label": label_of(row.unit), "passed": verdict.passes,
+                   "reason": "; ".join(verdict.faults), "fault": "" if verdict.passes else "flash"}  # fmt: skip
+    screen.end(port.url, result)
+    return result
+
+
+def fault_of(error: Exception) -> str:
+    """The kind of trouble, as the bench's page names it (fleet/web/bench_words.py)."""
+    if isinstance(error, RunError):
+        return error.fault
+    if isinstance(error, ToolError):
+        return "cable" if is_silence(error) or error.status < 0 else "tool"
+    return "fuses" if isinstance(error, EfuseConflict) else "station"
+
+
+def _self_test(
+    materials: Materials, order: Order, kind: BoardKind, port: str, unit: int, since: datetime, screen: Screen
+) -> dict[str, Any]:
+    """What unit and person have shown. Raises RunError; a production board's lamp must have been looked at."""
+    shown = materials.fleet.tested(unit, kind.sims, lambda: screen.press(port), since, materials.patience_s)
+    lamp = screen.lamp(port)
+    if lamp is False:
+        raise RunError(f"the lamp of unit {unit:08x} is dark: look at the lamp, and run again", "lamp")
+    if lamp is None and order.production:
+        raise RunError(
+            f"nobody has looked at the lamp of unit {unit:08x}: run with --page, or from a terminal, and look", "lamp"
+        )
+    return {**shown, "lamp": "seen" if lamp else "not looked at"}
 
 
 def _made_before(materials: Materials, order: Order, port: Port) -> Row | None:
@@ -163,6 +244,7 @@ def _heard(materials: Materials, unit: int, since: datetime) -> Mapping[str, obj
     if said is None:
         raise RunError(
             f"the fleet has not heard unit {unit:08x} in {materials.patience_s:.0f} s: look at antenna, SIM and power, "
-            "and at the server's addresses in the order; then run again, or take the board back"
+            "and at the server's addresses in the order; then run again, or take the board back",
+            "unheard",
         )
     return said

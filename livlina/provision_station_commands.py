@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ Why = Annotated[str, typer.Option(help="The reason, for the ledger.")]
 MaybePort = Annotated[str | None, typer.Option(help="The board's port, if it still answers: its flash is erased.")]
 
 
-@contextmanager
+@contextlib.contextmanager
 def _fleet(board: str) -> Iterator[object]:
     """The fleet's registry as the settings say, as long as it is used."""
     from fleet.settings import Settings
@@ -49,6 +49,10 @@ def run_command(
     first: Annotated[int, typer.Option(min=1, help="The first unit number of this station.")] = 1,
     baud: Annotated[int, typer.Option(min=9600, help="Of the cable.")] = 921_600,
     patience: Annotated[float, typer.Option(min=1, help="Seconds to wait for a first heartbeat.")] = 120.0,
+    page: Annotated[
+        bool, typer.Option("--page", help="A page in the browser: board after board, until the work is ended there.")
+    ] = False,
+    page_port: Annotated[int, typer.Option(min=0, max=65535, help="The page's port; 0: a free one.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Makes the boards on these ports units of the fleet. May be given again at any time: it goes on where it was."""
@@ -59,7 +63,8 @@ def run_command(
     from livlina.installation import open_authority
     from livlina.provision_fleet import RegistryFleet
     from livlina.provision_order import OrderError, read_order
-    from livlina.provision_run import Materials, Screen, run_order
+    from livlina.provision_page import bench_of, run_at_page, served
+    from livlina.provision_run import Materials, TerminalScreen, run_order
     from provisioning.firmware_image import FirmwareError, load
     from provisioning.flash_esptool import Port
     from provisioning.issuing import StationCredential
@@ -83,12 +88,14 @@ def run_command(
                 Ledger(station / "ledger"), fleet, python, firmware.read_bytes(),
                 key_digest(boot_key) if boot_key is not None else None, label, patience,
             )  # fmt: skip
-            screen = Screen(Console(stderr=True, highlight=False), port, steps)
-            try:
-                ports = [Port(url, kind.chip, baud) for url in port]
-                document = run_order(materials, wanted, kind, ports, screen)
-            finally:
-                screen.close()
+            ports = [Port(url, kind.chip, baud) for url in port]
+            if page:
+                log = bench_of(materials, wanted, ports)
+                with served(log, station / "labels", lambda words: typer.echo(words, err=True), page_port):
+                    document = run_at_page(materials, wanted, kind, ports, steps, log)
+            else:
+                with contextlib.closing(TerminalScreen(Console(stderr=True, highlight=False), port, steps)) as screen:
+                    document = run_order(materials, wanted, kind, ports, screen)
     if as_json:
         show(document, True)
     else:

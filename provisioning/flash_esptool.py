@@ -26,6 +26,11 @@ _SILENCES = (
 """esptool's words for a line on which something was lost; a port that is not there is none of them."""
 
 
+def is_silence(error: tool.ToolError) -> bool:
+    """Whether a tool has ended because a board gave no answer."""
+    return any(silence in error.words for silence in _SILENCES)
+
+
 @dataclass(frozen=True)
 class ChipFacts:
     """What a board says of itself: esptool's name of the chip, MAC (lower case), bytes of flash."""
@@ -103,6 +108,6 @@ class Port:
             try:
                 return tool.run("esptool", *command)
             except tool.ToolError as error:
-                if not any(silence in error.words for silence in _SILENCES):
+                if not is_silence(error):
                     raise
         return tool.run("esptool", *command)

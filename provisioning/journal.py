@@ -21,18 +21,7 @@ class Journal:
     """The journal of one board at one station."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lines: list[dict[str, Any]] = []
-        content = path.read_bytes() if path.exists() else b""
-        whole = 0
-        for line in content.splitlines(keepends=True):
-            body = _body(line)
-            if body is None:
-                break
-            self._lines.append(body)
-            whole += len(line)
-        if b"\n" in content[whole:]:
-            raise JournalError(f"{path} is damaged at byte {whole}")
+        self._lines, whole = _read(path)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         os.ftruncate(self._file, whole)
@@ -60,8 +49,7 @@ class Journal:
 
     def facts(self, step: str) -> dict[str, Any]:
         """What `done` was told; empty if it is not done."""
-        found: dict[str, Any] = next((line["facts"] for line in reversed(self._lines) if line.get("done") == step), {})
-        return found
+        return _facts(self._lines, step)
 
     def _add(self, body: dict[str, Any]) -> None:
         text = json.dumps(body, sort_keys=True).encode()
@@ -72,6 +60,32 @@ class Journal:
         """One line to the disk. A seam for tests that cut it."""
         os.write(self._file, line)
         os.fsync(self._file)
+
+
+def look(path: Path, step: str) -> dict[str, Any]:
+    """`Journal.facts` of a board that somebody else may be working on: nothing is touched. Raises JournalError."""
+    return _facts(_read(path)[0], step)
+
+
+def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """The whole lines, and how many bytes they are."""
+    content = path.read_bytes() if path.exists() else b""
+    lines: list[dict[str, Any]] = []
+    whole = 0
+    for line in content.splitlines(keepends=True):
+        body = _body(line)
+        if body is None:
+            break
+        lines.append(body)
+        whole += len(line)
+    if b"\n" in content[whole:]:
+        raise JournalError(f"{path} is damaged at byte {whole}")
+    return lines, whole
+
+
+def _facts(lines: list[dict[str, Any]], step: str) -> dict[str, Any]:
+    found: dict[str, Any] = next((line["facts"] for line in reversed(lines) if line.get("done") == step), {})
+    return found
 
 
 def _body(line: bytes) -> dict[str, Any] | None:

@@ -38,7 +38,14 @@ SECURE_BOOT_BLOCK, SECURE_BOOT_PURPOSE = "BLOCK_KEY0", "SECURE_BOOT_DIGEST0"
 
 
 class RunError(Exception):
-    """The board cannot go on; the message says what the person at the bench does. Nothing half-done will pass."""
+    """The board cannot go on; the message says what the person at the bench does. Nothing half-done will pass.
+
+    `fault` is the kind of trouble, as the bench's page names it (fleet/web/bench_words.py).
+    """
+
+    def __init__(self, words: str, fault: str = "other") -> None:
+        super().__init__(words)
+        self.fault = fault
 
 
 class Fleet(Protocol):
@@ -91,7 +98,9 @@ def run(bench: Bench, port: Port, order: Order, kind: BoardKind) -> Row:
     steps = plan(order, kind)
     facts = port.facts()
     if facts.flash_bytes < kind.flash_bytes:
-        raise RunError(f"this board has {facts.flash_bytes >> 20} MiB of flash: it is no {kind.name}; lay it aside")
+        raise RunError(
+            f"this board has {facts.flash_bytes >> 20} MiB of flash: it is no {kind.name}; lay it aside", "kind"
+        )
     mac = facts.mac
     last = bench.ledger.last_of_board(mac)
     unit = bench.station.number_of(mac)
@@ -102,13 +111,17 @@ def run(bench: Bench, port: Port, order: Order, kind: BoardKind) -> Row:
         if unit == last.unit:
             _finish(bench.office, mac, last.unit)
             return last
-        raise RunError(f"this board is unit {last.unit:08x} already: return or scrap it first, or take it to verify")
+        raise RunError(
+            f"this board is unit {last.unit:08x} already: return or scrap it first, or take it to verify", "already"
+        )
     journal = bench.station.journal(mac)
     try:
         _check_same_order(journal, order)
         return _Run(bench, port, order, kind, mac, journal).all(steps)
     finally:
         journal.close()
+        if bench.station.number_of(mac) is None:
+            bench.station.forget(mac)  # It was not begun: any order may have it.
 
 
 def take_back(office: Office, mac: str, port: Port | None = None) -> int | None:
@@ -160,7 +173,7 @@ def _finish(office: Office, mac: str, unit: int) -> None:
 def _check_same_order(journal: Journal, order: Order) -> None:
     begun = journal.facts("connect").get("order")
     if begun is not None and begun != order.number:
-        raise RunError(f"this board was begun for order {begun}: finish it there, or take it back")
+        raise RunError(f"this board was begun for order {begun}: finish it there, or take it back", "elsewhere")
 
 
 class _Run:
@@ -204,8 +217,25 @@ class _Run:
         return {"order": self._order.number}
 
     def _identity(self) -> dict[str, object]:
-        self._made = self._bench.station.identity(self._mac)
+        station = self._bench.station
+        with station.alone():
+            if station.number_of(self._mac) is None:
+                self._check_room()
+            self._made = station.identity(self._mac)
         return {"unit": self._unit}
+
+    def _check_room(self) -> None:
+        """An order is of so many boards; those under work count, so that several at once cannot pass it together."""
+        rows = {row.mac: row for row in self._bench.ledger.rows()}.values()
+        number = self._order.number
+        has = {row.mac for row in rows if row.kind not in ENDS and row.facts.get("order") == number}
+        has |= self._bench.station.begun_for(number)
+        if len(has - {self._mac}) >= self._order.quantity:
+            raise RunError(
+                f"order {number} is of {self._order.quantity} boards, and they are made or under work: take this one "
+                "off, or order more",
+                "full",
+            )
 
     def _images(self) -> dict[str, object]:
         parts, order = self._parts, self._order
@@ -215,7 +245,9 @@ class _Run:
             "municipality": order.municipality,
         }  # fmt: skip
         if len(self._bench.romfs) > parts["romfs"].size:
-            raise RunError(f"the firmware is {len(self._bench.romfs)} bytes, and its partition {parts['romfs'].size}")
+            raise RunError(
+                f"the firmware is {len(self._bench.romfs)} bytes, and its partition {parts['romfs'].size}", "station"
+            )
         self._pieces = {
             **self._bench.firmware.pieces,
             TABLE_OFFSET: to_binary(tuple(parts.values())),
@@ -226,7 +258,9 @@ class _Run:
         found = {f"{at:#x}": digest(content) for at, content in sorted(self._pieces.items())}
         begun = self._journal.facts("images").get("pieces")
         if begun is not None and begun != found:
-            raise RunError("firmware or order have changed since this board was begun: take it back and begin anew")
+            raise RunError(
+                "firmware or order have changed since this board was begun: take it back and begin anew", "elsewhere"
+            )
         return {"pieces": found}
 
     def _files(self) -> dict[str, bytes]:
@@ -249,7 +283,7 @@ class _Run:
 
     def _not_started(self) -> None:
         if self._journal.has_begun("start"):
-            raise RunError("this board may have started with its identity: take it back and begin anew")
+            raise RunError("this board may have started with its identity: take it back and begin anew", "elsewhere")
 
     def _unstartable(self) -> dict[int, bytes]:
         """All pieces, with an erased sector where the table goes: its bootloader finds nothing to start."""
@@ -264,14 +298,14 @@ class _Run:
         self._not_started()
         if not self._port.matches(self._unstartable()):
             raise RunError(
-                "the flash does not hold what was written: try another cable; if it stays so, scrap the board"
+                "the flash does not hold what was written: try another cable; if it stays so, scrap the board", "flash"
             )
         return {}
 
     def _efuses(self) -> dict[str, object]:
         wanted = self._bench.boot_digest
         if wanted is None:
-            raise RunError("a production board needs the secure boot key's digest: name the key")
+            raise RunError("a production board needs the secure boot key's digest: name the key", "station")
         burn_digest(self._port, SECURE_BOOT_BLOCK, SECURE_BOOT_PURPOSE, wanted)
         return {"boot_digest": wanted.hex()}
 

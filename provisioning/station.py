@@ -10,7 +10,11 @@ Every file appears whole or not at all. Several processes may work in one folder
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +22,7 @@ from typing import Protocol
 from provisioning.ca import AuthorityError, UnitCertificate
 from provisioning.files import create_private
 from provisioning.identity import Identity, make_identity
-from provisioning.journal import Journal
+from provisioning.journal import Journal, look
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,20 @@ class Station:
             for path in (self.folder / "numbers").iterdir()
             if not path.suffix and not path.name.startswith(".") and not path.with_suffix(".closed").exists()
         )
+
+    def begun_for(self, order: str) -> set[str]:
+        """MACs of the unfinished boards of an order."""
+        return {mac for mac in self.unfinished() if look(self._board(mac) / "journal", "connect").get("order") == order}
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else in this folder does what is done in here."""
+        descriptor = os.open(self.folder / "numbers.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _take(self, mac: str) -> int:
         unit = self._first

@@ -139,7 +139,7 @@ def page(
             can=can,
             here=request.url.path,
             request=request,
-            in_language=partial(_in_language, request),
+            in_language=partial(in_language, request),
             **values,
         )
     )
@@ -149,7 +149,7 @@ def page(
     return answer
 
 
-def _in_language(request: Request, code: str) -> str:
+def in_language(request: Request, code: str) -> str:
     """The query of this very page in another language: what stood in it stays, a one-time link for example."""
     kept = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
     return urlencode([*kept, ("lang", code)])

@@ -7,7 +7,7 @@ const NOT_LOGGED_IN = 4401;
 const CURSOR_INVALID = 4409;
 
 export class Stream {
-  // on: {open(), snapshot(cases), change(change), around(cases), beat(), state(name, heardAt)}
+  // on: {open(), snapshot(cases or boards, frame), change(change), around(cases), beat(), state(name, heardAt)}
   constructor(url, on, now) {
     this.url = url;
     this.on = on;
@@ -42,6 +42,13 @@ export class Stream {
     if (this.socket && this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 
+  // Nothing more is to come: no loss is shown when the other side goes.
+  finish() {
+    this.over = true;
+    this.#drop();
+    this.#become("finished");
+  }
+
   #open() {
     const query = this.cursor === null ? "" : `?after=${this.cursor}&scope=${this.scope}`;
     const socket = new WebSocket(this.url + query);
@@ -59,7 +66,7 @@ export class Stream {
       this.cursor = frame.cursor;
       this.scope = frame.scope;
       this.offset = Date.parse(frame.at) - Date.now();
-      this.on.snapshot(frame.cases);
+      this.on.snapshot(frame.cases ?? frame.boards, frame);
     } else if (frame.type === "change") {
       if (frame.position <= this.cursor) return;
       this.cursor = frame.position;
