@@ -12,6 +12,7 @@ from typing import Literal
 
 import uvicorn
 
+from fleet.attention.run import Attention
 from fleet.clock import SystemClock
 from fleet.connectivity.run import Connectivity
 from fleet.escalation.run import Escalation
@@ -76,6 +77,7 @@ class FleetServer:
         self._notices = Notices(database_url, self._gateways, clock=clock)
         self._subscriptions = Subscriptions(database_url, box, clock=clock)
         self._supervisor = Supervisor(database_url, clock=clock)
+        self._attention = Attention(database_url, clock=clock)
         self._steps = Steps(database_url, box, order_probe, self._gateways.get("sms"), clock=clock)
         self._heads = HeadsElsewhere(settings.heads_url, settings.heads_mail, self._gateways.get("email"))
         self._evidence = Evidence(
@@ -119,7 +121,7 @@ class FleetServer:
             stack.push_async_callback(self._heads.close)
             parts = (self._links, self._forwarding, self._escalation, self._notices, self._drills, self._pairings,
                      self._evidence, self._subscriptions, self._supervisor, self._steps,
-                     self._connectivity)  # fmt: skip
+                     self._connectivity, self._attention)  # fmt: skip
             for part in parts:
                 await part.start()
                 stack.push_async_callback(part.stop)
@@ -142,6 +144,7 @@ class FleetServer:
                 self._supervisor.watch(),
                 self._steps.watch(),
                 self._connectivity.watch(),
+                self._attention.watch(),
                 _watch_pages(app.state.broken),
             )
             ends = {asyncio.create_task(end) for end in watched}

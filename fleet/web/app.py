@@ -22,6 +22,7 @@ from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Pool
 from fleet.web import (
     account,
+    attention,
     centres,
     incidents,
     links,
@@ -150,6 +151,7 @@ def make_app(
         people,
         tokens,
         operators,
+        attention,
         technicians,
         units,
         unit_life,

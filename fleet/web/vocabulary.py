@@ -25,6 +25,7 @@ TASKS: Table = {
     "drill missed": N_("Drill that never came"),
     "drill": N_("Drill that never came"),
     "silent": N_("Unit silent"),
+    "network closed": N_("Network closed: go there"),
     "unknown at centre": N_("Not known at the alarm centre"),
 }
 CONDITIONS: Table = {

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from fleet.store.pool import Connection, fetch_all, make_pool, tenant_transaction
+from fleet.web.attention import SQL as FLEET
 from fleet.web.recipients import SQL as RECIPIENTS
 from fleet.web.units import SQL as UNITS
 from tests.database import FreshDatabase
@@ -41,6 +42,15 @@ def fill(database: FreshDatabase, units: int) -> None:
             "INSERT INTO unit_recipients (unit_id, recipient_id, municipality_id, unit_type, role, since) "
             "SELECT u.unit_id, r.recipient_id, u.municipality_id, 'social', 'responsible', now() FROM units u "
             "JOIN care_recipients r ON r.reference = 'K-' || (100000 + u.unit_id)",
+            # All lose a network, one in thirty is silent, one in a thousand is somebody without protection.
+            "INSERT INTO unit_concerns (unit_id, concern, municipality_id, unit_type, rank, since) "
+            "SELECT unit_id, concern, municipality_id, unit_type, unit_id % 900, now() FROM units "
+            "JOIN (VALUES ('doomed', 1), ('silent', 30), ('unprotected', 1000)) c(concern, one_in) "
+            "ON unit_id % one_in = 0",
+            "INSERT INTO concern_counts SELECT municipality_id, concern, unit_type, count(*) FROM unit_concerns "
+            "GROUP BY 1, 2, 3",
+            "INSERT INTO saved_filters (owner, name, concern, municipality, made_at) "
+            "SELECT 'person:1', 'F' || n, 'doomed', CASE WHEN n > 1 THEN n END, now() FROM generate_series(1, 30) n",
             "ANALYZE",
         ):
             connection.execute(statement.encode())
@@ -51,6 +61,8 @@ def questions(units: int) -> dict[str, tuple[str, dict[str, Any], tuple[int, ...
     every, one = tuple(range(1, TOWNS + 1)), (14,)
     base = {"after": 0, "municipality": None, "overdue": False, "life": None, "at": datetime.now(UTC), "most": _PAGE}
     reference = f"K-{100000 + units // 2}"
+    concern = {"concern": "doomed", "municipality": None, "unit_type": None, "after_rank": None, "after_unit": None,
+               "most": _PAGE}  # fmt: skip
     persons = {"municipality": None, "after": 0, "most": _PAGE, "low": "", "high": ""}
     return {
         "units, first page, the nation": (UNITS["units"], base, every),
@@ -61,6 +73,15 @@ def questions(units: int) -> dict[str, tuple[str, dict[str, Any], tuple[int, ...
         "units in a state that none has": (UNITS["units"], base | {"life": "returned"}, every),
         "units overdue": (UNITS["units"], base | {"overdue": True}, every),
         "units overdue, one municipality": (UNITS["units"], base | {"overdue": True}, one),
+        "fleet, all counts, the nation": (FLEET["counts"], {"unit_type": None}, every),
+        "fleet, all counts, one municipality": (FLEET["counts"], {"unit_type": None}, one),
+        "fleet, own filters": (FLEET["filters"], {}, every),
+        "fleet, units of a concern": (FLEET["units"], concern, every),
+        "fleet, units of a concern, page in the middle": (
+            FLEET["units"], concern | {"after_rank": 450.0, "after_unit": units // 2}, every,
+        ),
+        "fleet, units of a concern, one municipality": (FLEET["units"], concern, one),
+        "fleet, units of a concern of a rare type": (FLEET["units"], concern | {"unit_type": "tracker"}, every),
         "one unit": (UNITS["unit"], {"unit_id": units // 2}, every),
         "recipients, first page": (RECIPIENTS["recipients"], persons, every),
         "recipients, one municipality": (RECIPIENTS["recipients"], persons, one),
@@ -88,6 +109,7 @@ def ask_all(database: FreshDatabase, units: int) -> dict[str, tuple[float, int]]
                 taken = []
                 for _ in range(_TIMES):
                     async with tenant_transaction(pool, towns) as connection:
+                        await connection.execute("SET LOCAL livlina.actor = 'person:1'")
                         began = time.perf_counter()
                         rows = await fetch_all(connection, statement, values)
                         taken.append((time.perf_counter() - began) * 1000)
@@ -127,6 +149,7 @@ def test_each_question_has_its_answer(database: FreshDatabase) -> None:
     answers = {name: rows for name, (_, rows) in ask_all(database, FEW).items()}
     assert answers["one unit"] == answers["recipient by whole reference"] == 1
     assert answers["units in a rare state"] == 1
+    assert answers["fleet, all counts, the nation"] >= TOWNS and answers["fleet, units of a concern"] == _PAGE
     assert answers["units in a state that none has"] == 0
     assert all(answers[name] == _PAGE for name in ("units, first page, the nation", "recipients, first page"))
     assert 0 < answers["units overdue, one municipality"] <= 1 + FEW // TOWNS

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from fleet.registry.secret_box import SecretBox
 from fleet.web.api import (
+    attention,
     audit,
     cases,
     centres,
@@ -53,7 +54,7 @@ PREFIX = "/api/v1"
 ROUTERS = (
     cases.router, units.router, commands.router, recipients.router, pairings.router, searches.router,
     routines.router, centres.router, tasks.router, people.router, audit.router, reports.router, fleet.router,
-    webhooks.router, services.router,
+    webhooks.router, services.router, attention.router,
 )  # fmt: skip
 
 _PROBLEM = {

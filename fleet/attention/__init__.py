@@ -1,0 +1,1 @@
+"""What needs attention now: see README.md."""
