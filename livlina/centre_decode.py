@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -52,6 +51,7 @@ def centre_decode(
 ) -> None:
     """Octets on standard input, one JSON object a message on standard output. Exit 1 if any of them is an error."""
     from livlina.cli import fail, one_sentence
+    from protocols.centre.document import one_line
 
     with one_sentence(ValueError):
         read = decoder(protocol)
@@ -62,7 +62,7 @@ def centre_decode(
         failed = False
         for document in read(octets, key, clock):
             failed = failed or document["kind"] == "error"
-            typer.echo(json.dumps(document, ensure_ascii=False))
+            typer.echo(one_line(document))
     if failed:
         raise typer.Exit(1)
 

@@ -84,9 +84,12 @@ def _dc09_answer(octets: bytes, key: Key | None) -> Document | None:
             return None
         if frame.encrypted and key is None:
             return message("error", error=("cipher", "the answer is encrypted: give its key with --key"))
-        frame = open_frame(frame, key) if frame.encrypted and key is not None else frame
     except FrameError:
         return None
+    try:
+        frame = open_frame(frame, key) if frame.encrypted and key is not None else frame
+    except FrameError as error:
+        return message("error", error=(error.reason.value, str(error)), raw=error.raw.hex())
     return message(
         "reply", answer=reply(frame), sequence=frame.seq, transmitter={"id": frame.account}, encrypted=frame.encrypted
     )

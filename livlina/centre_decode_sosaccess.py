@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from livlina.centre_message import Document, message
 from protocols.centre.alarm import Outcome
-from protocols.centre.scaip.xml_reader import document_end
+from protocols.centre.scaip.xml_reader import behind_comments, document_end, next_declaration
 from protocols.centre.sos_access import documents, status
 from protocols.centre.sos_access.documents import LONGEST, DocumentError
 from protocols.centre.sos_access.receiver import AlarmReceived, Bad, NewAuthentication, PingLimit, Receiver, Seen
@@ -31,11 +31,11 @@ def decode_sosaccess(octets: bytes, key: str | None, at: datetime) -> Iterator[D
     if place == len(octets):
         yield message("error", error=("truncated", "there is no document in the input"))
     while place < len(octets):
-        stop = document_end(octets, place, place + LONGEST)
+        end = document_end(octets, place, place + LONGEST)
+        # Not whole, or too long: the next one can only be where another declaration stands.
+        stop = next_declaration(octets, place, len(octets) if end is None else end)
         if stop is None:
-            # Not whole, or too long: the next one can only be where another declaration stands.
-            after = octets.find(b"<?xml", place + 5)
-            stop = len(octets) if after < 0 else after
+            stop = len(octets) if end is None else behind_comments(octets, end, _NOTHING)
         yield _document(octets[place : min(stop, place + LONGEST + 1)], receiver, at)
         place = _pass(octets, stop)
 

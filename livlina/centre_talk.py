@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import ssl
 import sys
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from livlina import centre_receive_scaip as scaip
 from livlina import centre_receive_sosaccess as sosaccess
 from livlina.centre_message import Document, message
 from protocols.centre.alarm import Alarm, Reply
-from protocols.centre.document import LONGEST, read_alarm, to_json
+from protocols.centre.document import LONGEST, one_line, read_alarm, to_json
 from protocols.centre.scaip.receiver import AlarmReceived as ScaipAlarm
 from protocols.centre.scaip.receiver import Bad as ScaipBad
 from protocols.centre.scaip.receiver import Found
@@ -30,6 +29,7 @@ from protocols.centre.sia_dc09 import Key
 from protocols.centre.sia_dc09.frame import SIA_DCS
 from protocols.centre.sia_dc09.interpret import read_heartbeat
 from protocols.centre.sia_dc09.receiver import AlarmReceived, Event, Heartbeat, Verdict
+from protocols.centre.sos_access.documents import without_password
 from protocols.centre.sos_access.receiver import AlarmReceived as SosAlarm
 from protocols.centre.sos_access.receiver import Bad as SosBad
 from protocols.centre.sos_access.receiver import Event as SosEvent
@@ -117,7 +117,7 @@ class Out:
 
     def keep(self, document: Document) -> None:
         """One line. Raises OSError if it cannot be kept: then nothing is acknowledged."""
-        octets = json.dumps(document, ensure_ascii=False).encode() + b"\n"
+        octets = one_line(document).encode() + b"\n"
         if self._file is not None:
             left = octets
             while left:
@@ -170,12 +170,17 @@ async def _receive_scaip(server: Server, keep: Keep, ready: Callable[[str], None
     await scaip.receive_scaip(server.host, server.port, server.transport, server.tls, took, guard=guard, ready=opened)
 
 
+def _logged(alarm: Alarm) -> Alarm:
+    """What stood on the wire, but for the sender's password: these lines are a log."""
+    return replace(alarm, source=replace(alarm.source, raw=without_password(alarm.source.raw)))
+
+
 async def _receive_sosaccess(server: Server, keep: Keep, ready: Callable[[str], None]) -> None:
     async def took(event: SosEvent) -> tuple[int, str | None]:
         if isinstance(event, SosAlarm):
-            keep(message("alarm", alarms=(event.alarm,), duplicate=event.duplicate))
+            keep(message("alarm", alarms=(_logged(event.alarm),), duplicate=event.duplicate))
         elif isinstance(event, Ping):
-            keep(message("heartbeat", alarms=(event.alarm,)))
+            keep(message("heartbeat", alarms=(_logged(event.alarm),)))
         elif isinstance(event, SosBad):
             keep(message("error", error=(str(event.verdict), event.message_text)))
         else:

@@ -8,6 +8,7 @@ of another kind or a time without a zone is refused with its place in the docume
 from __future__ import annotations
 
 import json
+import re
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -44,6 +45,9 @@ def _optional(hint: Any) -> tuple[Any, bool]:
     return hint, False
 
 
+_NOT_IN_A_LINE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
 def to_json(value: Any) -> Json:
     """A model (Alarm, Reply or a part of one) as what ``json.dumps`` takes."""
     if is_dataclass(value) and not isinstance(value, type):
@@ -68,7 +72,13 @@ def schema_text() -> str:
 
 def line(value: Alarm | Reply) -> str:
     """One line of JSON lines, without its newline."""
-    return json.dumps(to_json(value), ensure_ascii=False, separators=(",", ":"))
+    return one_line(to_json(value), compact=True)
+
+
+def one_line(value: Json, *, compact: bool = False) -> str:
+    """JSON that is one line to every reader: some end a line at NEL or U+2028 too. A terminal obeys nothing in it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":") if compact else None)
+    return _NOT_IN_A_LINE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def read_alarm(text: str | bytes) -> Alarm:

@@ -27,7 +27,7 @@ from protocols.centre.scaip.sip_message import (
     parse,
     parse_head,
 )
-from protocols.centre.scaip.xml_reader import MAX_OCTETS, document_end
+from protocols.centre.scaip.xml_reader import MAX_OCTETS, behind_comments, document_end, next_declaration
 
 ALARM = "alarm"
 HEARTBEAT = "heartbeat"
@@ -38,6 +38,9 @@ _LESS = ord("<")
 _BEGINS = re.compile(rb"<[^/]")
 _NOTHING = re.compile(rb"(?:[ \t\r\n\0]|\xef\xbb\xbf)*")
 _HEAD_END = re.compile(rb"\r\n\r\n|\n\n")
+_LONGEST_START = 1043
+_STATUS = re.compile(rb"SIP/2\.0 [1-6][0-9]{2} ")
+_METHOD = re.compile(rb"(?<![A-Z])[A-Z]{2,16}\Z")
 _START = re.compile(rb"SIP/2\.0 |[A-Z]{2,16} [^ \r\n]{1,1024} SIP/2\.0")
 
 
@@ -84,22 +87,33 @@ def examine(
         return tuple(_xml(piece, new_id, at, call or Call(), None) for piece in documents(octets))
     found: list[Finding] = []
     while at_octet < len(octets):
-        piece, at_octet = _first(octets, at_octet)
+        begins = at_octet
+        piece, at_octet = _first(octets, begins)
         found.append(_sip(piece, new_id, at, call or Call(), from_is_cid))
         at_octet = _pass(octets, at_octet)
         if found[-1].kind == ERROR and _START.match(octets, at_octet) is None:
-            break  # the length lied, so nobody knows where the next message begins
+            # Its length lied, or it was cut: the next message is where another first line stands.
+            at_octet = _next_start(octets, begins + 1)
     return tuple(found)
 
 
 def documents(octets: bytes) -> Iterator[bytes]:
-    """Bare documents one behind another. What is no whole one is one piece with all behind it, to be refused.
+    """Bare documents one behind another. What is no whole one is one piece with all behind it, to be refused, but for a
+    further document that declares itself: the one before it was cut.
 
     What follows the closing tag counts as the next document only if it begins as one: else the whole is refused.
+    Comments behind a document belong to it.
     """
     place = 0
     while place < len(octets):
         end = document_end(octets, place, place + MAX_OCTETS)
+        other = next_declaration(octets, place, len(octets) if end is None else end)
+        if other is not None:
+            yield octets[place:other]
+            place = other
+            continue
+        if end is not None:
+            end = behind_comments(octets, end, _NOTHING)
         rest = len(octets) if end is None else _pass(octets, end)
         if end is None or (rest < len(octets) and _BEGINS.match(octets, rest) is None):
             end = rest = len(octets)
@@ -111,6 +125,21 @@ def _pass(octets: bytes, place: int) -> int:
     """Where the next octet stands that says something: space, NUL and byte order marks are passed over."""
     found = _NOTHING.match(octets, place)
     return place if found is None else found.end()
+
+
+def _next_start(octets: bytes, place: int) -> int:
+    """where the next message begins behind the line at ``place``; the end of the octets where none does."""
+    least = octets.find(b"\n", place) + 1
+    version = octets.find(b"SIP/2.0", least) if least else -1
+    while version >= 0:
+        if _STATUS.match(octets, version):
+            return version
+        line = octets[max(version - _LONGEST_START, least) : version]
+        before = _METHOD.search(line, 0, max(line.rfind(b" ", 0, -1), 0)) if line.endswith(b" ") else None
+        if before is not None:
+            return version - len(line) + before.start()
+        version = octets.find(b"SIP/2.0", version + 1)
+    return len(octets)
 
 
 def _first(octets: bytes, place: int) -> tuple[bytes, int]:

@@ -28,6 +28,7 @@ _WIDE = frozenset({"utf-16", "utf-16le", "utf-16be"})
 _DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 
 
+_DECLARATION = b"<?xml"
 _BLANK = re.compile(rb"[ \t\r\n]*")
 _ROOT = re.compile(rb"<([A-Za-z_][A-Za-z0-9_.:-]{0,60})(?=[\s/>])([^<>]{0,2000}>)?")
 _BEFORE_ROOT = ((b"<?", b"?>"), (b"<!--", b"-->"))
@@ -53,6 +54,25 @@ def document_end(octets: bytes | bytearray, place: int = 0, most: int | None = N
     ):
         found = closing.search(octets, found.end(), limit)
     return None if found is None else found.end()
+
+
+def next_declaration(octets: bytes, place: int, limit: int) -> int | None:
+    """Where another document declares itself behind ``place`` and before ``limit``: what stands before it was cut."""
+    found = octets.find(_DECLARATION, place + len(_DECLARATION), limit)
+    while found >= 0 and octets.rfind(b"<![CDATA[", place, found) > octets.rfind(b"]]>", place, found):
+        found = octets.find(_DECLARATION, found + 1, limit)
+    return None if found < 0 else found
+
+
+def behind_comments(octets: bytes, end: int, nothing: re.Pattern[bytes]) -> int:
+    """The end of a document that ends at ``end``, with the comments behind it; ``nothing`` may stand between them."""
+    while True:
+        blank = nothing.match(octets, end)
+        place = end if blank is None else blank.end()
+        closing = octets.find(b"-->", place + 4) if octets.startswith(b"<!--", place) else -1
+        if closing < 0:
+            return end
+        end = closing + 3
 
 
 def _root(octets: bytes | bytearray, place: int, limit: int) -> re.Match[bytes] | None:
@@ -127,10 +147,10 @@ class _Builder:
             self._pieces[-1].append(text)
 
     def refuse_doctype(self, *_: Any) -> None:
-        raise _Stop("a document type or entity declaration; SCAIP has none")
+        raise _Stop("a document type or entity declaration, which no message here has")
 
     def refuse_instruction(self, *_: Any) -> None:
-        raise _Stop("a processing instruction; SCAIP has none")
+        raise _Stop("a processing instruction, which no message here has")
 
 
 def parse(octets: bytes, most: int = MAX_OCTETS) -> Element:

@@ -40,6 +40,7 @@ NEWEST_S = 20.0
 _ZERO_IV = bytes(BLOCK)
 _PAD_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-."
 _HEX = re.compile(r"[0-9A-Fa-f]+")
+_TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2},[0-9]{2}-[0-9]{2}-[0-9]{4}")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -92,7 +93,8 @@ def seal_frame(frame: Frame, key: Key, random: Callable[[int], bytes]) -> Frame:
 
 def open_frame(frame: Frame, key: Key) -> Frame:
     """An encrypted frame with its content filled in; `encrypted` and `cipher` stay. Raises FrameError, reason CIPHER,
-    with the header when the key does not fit: such octets have no `]` where one must be, or no readable time.
+    with the header when the key does not fit: such octets have no `]` where one must be, or nothing
+    that looks like a time. A time that no clock shows is one: the frame is not fresh, and its sender is told ours.
     """
     decryptor = Cipher(algorithms.AES(key.octets), modes.CBC(_ZERO_IV)).decryptor()
     plain = decryptor.update(bytes.fromhex(frame.cipher)) + decryptor.finalize()
@@ -106,7 +108,7 @@ def open_frame(frame: Frame, key: Key) -> Frame:
         opened = decode_content(replace(frame, charset=charset), text)
     except FrameError as error:
         raise _does_not_open(frame) from error
-    if opened.timestamp is not None and opened.time is None:
+    if opened.timestamp is not None and _TIME.fullmatch(opened.timestamp) is None:
         raise _does_not_open(frame)
     return opened
 

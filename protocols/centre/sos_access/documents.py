@@ -65,6 +65,9 @@ FIELDS: dict[str, tuple[tuple[str, int, int, bool], ...]] = {
 _EMPTY = frozenset({"", "None"})
 """Contents that mean nothing: the one public client writes empty elements, and the word None for no text."""
 _DECLARATION = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml\s[^>]*\?>")
+_PASSWORD = re.compile(
+    rb"(?<=<authentication>).*?(?=</authentication)|<authentication\s[^>]*>.*?(?=</authentication)", re.S
+)
 _CONTROLS = {code: " " for code in (*range(0x20), *range(0x7F, 0xA0)) if code not in (0x0A, 0x0D)}
 _SPELT = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "€": "EUR"})
 
@@ -149,6 +152,11 @@ def _fields(
             if not least <= len(text) <= most:
                 unfit.append(element.name)
     return found, tuple(unfit), tuple(unknown)
+
+
+def without_password(octets: bytes) -> bytes:
+    """A document for a log."""
+    return _PASSWORD.sub(b"", octets)
 
 
 def plain(text: str, most: int) -> str:

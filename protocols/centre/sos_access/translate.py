@@ -6,6 +6,7 @@ code whatever its category. What a request cannot say goes into `additionalinfo`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -29,6 +30,8 @@ from protocols.centre.sos_access.documents import Message
 TABLE_VERSION = "sosa-1"
 RAISED, OVER = "AL", "RE"
 _TESTS = frozenset({Category.TEST_MANUAL, Category.TEST_PERIODIC})
+_LINE_END = re.compile(r"\r\n|\r|\n")
+"""Lines are CR LF or LF; what Unicode calls a line's end besides is a character of ISO-8859-1 or of Windows-1252."""
 _ATTACKS = frozenset({Category.PERSONAL_ATTACK, Category.PANIC})
 
 
@@ -225,6 +228,6 @@ def _meaning(code: str, alarmtype: str | None) -> tuple[Category, Action]:
 
 def _lines(text: str) -> tuple[label.Label, list[str]]:
     """Our own line of reference and figures, if the first one is it, and the lines for a person."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in _LINE_END.split(text) if line.strip()]
     head = label.read(lines[0]) if lines else label.Label()
     return (head, lines[1:]) if head.reference is not None else (label.Label(), lines)

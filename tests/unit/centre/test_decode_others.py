@@ -17,6 +17,7 @@ KEYS = ["000102030405060708090a0b0c0d0e0f", "00" * 24, "ff" * 32]
 def run(octets, protocol, *more):
     arguments = ["centre", "decode", "--protocol", protocol, "--at", AT, *more]
     result = CliRunner().invoke(app, arguments, input=octets)
+    # Whatever its reader takes for a line's end: `splitlines` takes NEL and U+2028 too.
     documents = [json.loads(line) for line in result.stdout.splitlines()]
     assert result.exit_code == any(one["kind"] == "error" for one in documents)
     return documents
@@ -110,6 +111,18 @@ def test_the_window_of_an_encrypted_message(clock, outcome):
     assert found["reply"]["outcome"] == outcome
 
 
+def test_an_encrypted_message_whose_clock_shows_no_time_is_told_ours():
+    said = padded(b"|#0043|NQA001]_99:00:00,13-32-2026", 16)
+    (found,) = run(sealed(said, KEYS[0]), "dc09", "--key", KEYS[0])
+    assert (found["kind"], found["reply"]["outcome"]) == ("alarm", "CLOCK")
+
+
+def test_an_answer_that_the_key_does_not_open_is_an_error_about_the_key():
+    said = padded(b"|]_10:00:00,01-02-2026", 16)
+    (found,) = run(sealed(said, KEYS[0], '"*ACK"0007R0L0#0043['), "dc09", "--key", KEYS[1])
+    assert (found["kind"], found["error"]["reason"]) == ("error", "cipher")
+
+
 @pytest.mark.parametrize(
     ("body", "category", "account"),
     [
@@ -180,6 +193,16 @@ def test_what_follows_a_document_and_is_none_refuses_it(tail):
     assert kinds((MRQ + tail).encode(), "scaip") == ["error"]
 
 
+def test_comments_behind_a_document_are_its_own():
+    assert kinds(f"<!-- a -->{MRQ}<!-- b --> <!-- {MRQ} -->\n{MRQ}<!-- c -->".encode(), "scaip") == ["alarm", "alarm"]
+
+
+@pytest.mark.parametrize("cut", [20, 40, len(MRQ) - 3])
+def test_a_document_that_was_cut_costs_itself_where_the_next_declares_itself(cut):
+    octets = (MRQ[:cut] + '<?xml version="1.0"?>' + MRQ).encode()
+    assert kinds(octets, "scaip") == ["error", "alarm"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "iso-8859-1", "windows-1252", "iso-8859-15"])
 @pytest.mark.parametrize("declared", [True, False])
 def test_documents_in_every_encoding(encoding, declared):
@@ -242,6 +265,19 @@ def test_a_sip_message_that_lies_about_itself_is_one_error(octets):
 
 
 @pytest.mark.parametrize(
+    "broken",
+    [
+        sip(length=["Content-Length: 20"]), sip(length=["Content-Length: 90"]), sip(length=["Content-Length: 2000"]),
+        sip(length=["Content-Length: x"]), sip()[:-10], sip()[:150],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("behind", [sip(), sip("", head=["SIP/2.0 503 Busy", *HEAD[1:6]])])
+def test_a_sip_message_that_lies_or_was_cut_costs_itself(broken, behind):
+    first, *others = kinds(broken + behind, "scaip")
+    assert (first, others) == ("error", kinds(behind, "scaip"))
+
+
+@pytest.mark.parametrize(
     ("status", "outcome"),
     [
         (200, "RETRY_LATER"),
@@ -287,6 +323,24 @@ def test_a_closing_tag_in_a_cdata_section_closes_nothing():
     found = run(octets + PING, "sosaccess")
     assert [one["kind"] for one in found] == ["alarm", "heartbeat"]
     assert found[0]["alarm"]["text"][0]["value"] == "</alarmrequest> <x>"
+
+
+def test_comments_and_a_cut_document_of_sos_access_cost_nobody_else():
+    whole = (DECLARED.format("ISO-8859-1") + SOS).encode("latin-1")
+    assert kinds(whole + b"<!-- x -->" + PING + b"<!-- y -->\r\n", "sosaccess") == ["alarm", "heartbeat"]
+    assert kinds(whole[:150] + whole + PING, "sosaccess") == ["error", "alarm", "heartbeat"]
+
+
+def test_a_line_of_information_ends_at_cr_lf_and_nowhere_else():
+    octets = (DECLARED.format("ISO-8859-1") + SOS).encode("latin-1")
+    (found,) = run(octets.replace(b"K\xf6ket", b"Rum 3\x85 vid d\xf6rren\r\nAndra raden"), "sosaccess")
+    assert [one["value"] for one in found["alarm"]["text"]] == ["Rum 3\x85 vid dörren", "Andra raden"]
+
+
+@pytest.mark.parametrize("text", ["a\u2028b", "a\x85b", "a\x9b2Jb", "a\x7fb"])
+def test_a_message_is_one_line_to_every_reader_and_no_command_to_a_terminal(text):
+    (found,) = run(MRQ.replace("</mrq>", f"<ite>{text}</ite></mrq>").encode(), "scaip")
+    assert [one["value"] for one in found["alarm"]["text"]] == [text]
 
 
 def test_an_empty_root_costs_itself_only():

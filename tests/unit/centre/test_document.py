@@ -129,3 +129,10 @@ def test_the_schema_refuses_what_the_reader_refuses():
     jsonschema.Draft202012Validator.check_schema(schema())
     for name, value in (("colour", "red"), ("action", "SHOUT"), ("text", "hello"), ("source", None)):
         assert not VALIDATOR.is_valid({**to_json(ALARM), name: value})
+
+
+def test_a_line_is_one_line_to_a_reader_that_ends_lines_at_nel_or_u_2028():
+    alarm = replace(ALARM, text=(Text("a\x85b\u2028c\u2029d\x9b2J\x7f"),))
+    assert line(alarm).splitlines() == [line(alarm)]
+    assert "\x9b" not in line(alarm)
+    assert read_alarm(line(alarm)) == alarm
