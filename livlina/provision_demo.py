@@ -25,7 +25,7 @@ from livlina.installation import open_secret_box
 from livlina.provision_fleet import RegistryFleet
 from livlina.provision_label import DEFAULT_SIZE, checked_label
 from provisioning.ca import CertificateAuthority
-from provisioning.firmware_image import FirmwareImage, load
+from provisioning.firmware_image import FirmwareImage, load, signed
 from provisioning.flash_esptool import Port
 from provisioning.issuing import IssuerBook
 from provisioning.label_reading import LabelUnreadableError, read_back
@@ -34,6 +34,7 @@ from provisioning.partition_table import layout
 from provisioning.plan import BoardKind, Order
 from provisioning.romfs import image
 from provisioning.run import Bench, RunError, run
+from provisioning.secure_espsecure import make_signing_key
 from provisioning.station import Station
 from provisioning.tool import ToolError
 from provisioning.verify import verify
@@ -164,18 +165,19 @@ def _one(shop: _Shop, number: int) -> dict[str, Any]:
         shop.station, shop.ledger, shop.fleet, shop.firmware, shop.romfs, start,
         label=lambda unit: checked_label(unit, (shop.order.profile, shop.order.number), DEFAULT_SIZE, shop.labels),
         clock=lambda: datetime.now(UTC),
-        boot_digest=hashlib.sha256(b"demo").digest(),
+        boot_digest=shop.firmware.signed_by,
         test=lambda mac, unit: shop.fleet.tested(unit, KIND.sims, lambda: shop.bench.press(number), since),
         progress=lambda mac, step, state: shop.say(f"{mac}  {step}") if state == "begin" else None,
     )  # fmt: skip
     try:
-        row = run(work, port, shop.order, KIND)
+        facts = port.facts()
+        row = run(work, port, shop.order, KIND, facts)
         spent = shop.bench.boards[number].spent_s
         shop.bench.powered[number].seen.clear()  # What the self-test has shown.
         shop.bench.press(number)
         shop.bench.wait_lamp(number, "taken", TAKEN_S)
         shop.say(f"{row.mac}  pressed, and taken by the operator")
-        verdict = verify(port, shop.ledger)
+        verdict = verify(port, shop.ledger, facts)
     except (RunError, ToolError, PowerError) as error:
         shop.say(str(error))
         return {"board": number + 1, "passed": False, "reason": str(error)}
@@ -228,10 +230,14 @@ def _throughput(slowest_s: float) -> dict[str, Any]:
 
 
 def _stand_in(folder: Path) -> FirmwareImage:
-    path, manifest = folder / "stand-in.bin", folder / "manifest.json"
+    """The stand-in image, signed by a key that is made here."""
+    path, manifest, key = folder / "stand-in.bin", folder / "manifest.json", folder / "boot.pem"
     path.write_bytes(stand_in(CHIPS[KIND.chip]))
     entry = {
         "file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "chip": KIND.chip, "says": NAME,
+        "secure_boot": True,
     }  # fmt: skip
     manifest.write_text(json.dumps({"images": [entry]}))
-    return load(path, manifest, KIND.chip, KIND.bootloader, layout(KIND.flash_bytes))
+    make_signing_key(key)
+    parts = layout(KIND.flash_bytes)
+    return signed(load(path, manifest, KIND.chip, KIND.bootloader, parts), key, folder / "signed", parts)

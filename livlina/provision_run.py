@@ -187,8 +187,9 @@ def make_one(materials: Materials, order: Order, kind: BoardKind, port: Port, sc
     )  # fmt: skip
     result: dict[str, Any] = {"port": port.url, "passed": False, "fault": ""}
     try:
-        row = _made_before(materials, order, port) or run(bench, port, order, kind)
-        verdict = verify(port, materials.ledger)
+        facts = port.facts()
+        row = _made_before(materials, order, facts.mac) or run(bench, port, order, kind, facts)
+        verdict = verify(port, materials.ledger, facts)
     except BOARD_FAULTS as error:
         result |= {"reason": str(error), "fault": fault_of(error)}
     else:
@@ -222,9 +223,8 @@ def _self_test(
     return {**shown, "lamp": "seen" if lamp else "not looked at"}
 
 
-def _made_before(materials: Materials, order: Order, port: Port) -> Row | None:
+def _made_before(materials: Materials, order: Order, mac: str) -> Row | None:
     """The row of a board that this order has already made, so that the command may be given again as it is."""
-    mac = port.facts().mac
     row = materials.ledger.last_of_board(mac)
     return row if row is not None and _is_of(row, order) and materials.station.number_of(mac) is None else None
 

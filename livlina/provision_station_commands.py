@@ -59,19 +59,18 @@ def run_command(
     from rich.console import Console
 
     from fleet.settings import Settings
-    from livlina.cli import one_sentence, show
+    from livlina.cli import fail, one_sentence, show
     from livlina.installation import open_authority
     from livlina.provision_fleet import RegistryFleet
     from livlina.provision_order import OrderError, read_order
     from livlina.provision_page import bench_of, run_at_page, served
     from livlina.provision_run import Materials, TerminalScreen, run_order
-    from provisioning.firmware_image import FirmwareError, load
+    from provisioning.firmware_image import FirmwareError, load, signed
     from provisioning.flash_esptool import Port
     from provisioning.issuing import StationCredential
     from provisioning.ledger import Ledger, LedgerError
     from provisioning.partition_table import layout
     from provisioning.plan import PlanError, plan
-    from provisioning.secure_espsecure import key_digest
     from provisioning.station import Station
     from provisioning.tool import ToolError
 
@@ -80,13 +79,18 @@ def run_command(
         steps = plan(wanted, kind)
         signer = (StationCredential(credential, lambda: datetime.now(UTC)) if credential is not None
                   else open_authority(Settings.from_environment()))  # fmt: skip
-        python = load(image, manifest, kind.chip, kind.bootloader, layout(kind.flash_bytes))
+        parts = layout(kind.flash_bytes)
+        python = load(image, manifest, kind.chip, kind.bootloader, parts)
+        if wanted.production:
+            if boot_key is None:
+                fail("an order for production boards needs --boot-key: the key that signs their images")
+            python = signed(python, boot_key, station / "signed", parts)
         with _fleet(kind.name) as fleet:
             assert isinstance(fleet, RegistryFleet)
             materials = Materials(
                 station, Station(station, signer, first),
                 Ledger(station / "ledger"), fleet, python, firmware.read_bytes(),
-                key_digest(boot_key) if boot_key is not None else None, label, patience,
+                python.signed_by, label, patience,
             )  # fmt: skip
             ports = [Port(url, kind.chip, baud) for url in port]
             if page:

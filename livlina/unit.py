@@ -65,8 +65,14 @@ def add_unit(settings: Settings, wanted: NewUnit) -> dict[str, Any]:
     """Registers the unit and writes its flash. The flash is written before the commit, so that no unit is ever
     registered that cannot exist; a flash whose commit failed is of an unknown unit and is refused at every door.
 
-    Returns the unit id, the folder and the certificate's fingerprint. Raises UnitError.
+    Returns the unit id, the folder and the certificate's fingerprint. Raises UnitError, also on a fleet that people
+    rely on: a folder is nobody's production board.
     """
+    if settings.production:
+        raise UnitError(
+            "this fleet is one that people rely on (LIVLINA_PRODUCTION), and a unit in a folder is a development unit: "
+            "make production boards with `livlina provision run`, or use another fleet"
+        )
     authority = open_authority(settings)
     box = open_secret_box(settings)
 

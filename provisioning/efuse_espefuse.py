@@ -7,7 +7,9 @@ ToolError with espefuse's words; what was burnt stays burnt.
 from __future__ import annotations
 
 import json
+import secrets
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,44 +32,79 @@ def summary(port: Port) -> dict[str, Any]:
     return found
 
 
-def burn_digest(port: Port, block: str, purpose: str, digest: bytes) -> bool:
-    """Burn a secure boot key digest into a block; True if this call burnt it, False if it was there.
+SECURE_BOOT_BLOCK, SECURE_BOOT_PURPOSE = "BLOCK_KEY0", "SECURE_BOOT_DIGEST0"
+UNIT_KEY_BLOCK, UNIT_KEY_PURPOSE = "BLOCK_KEY1", "HMAC_UP"
+_LAST_BITS = ("SECURE_BOOT_KEY_REVOKE1", "SECURE_BOOT_KEY_REVOKE2", "DIS_PAD_JTAG", "DIS_USB_JTAG", "SECURE_BOOT_EN")
+"""Nobody adds a key of his own; no debugger; and, last of all, only signed images from now on."""
 
-    Raises EfuseConflict if the block has another purpose or content.
+
+def make_production(port: Port, digest: bytes) -> None:
+    """All that makes a chip a production one, as far as it is not burnt yet: the secure boot digest, a key of its own
+    that no software can read and nobody has kept, no more read protection, and secure boot on.
+
+    What lies in the flash must be signed by then. Raises EfuseConflict, ToolError.
     """
     if len(digest) != DIGEST_BYTES:
         raise ValueError(f"a secure boot digest is {DIGEST_BYTES} bytes, not {len(digest)}")
     fields = summary(port)
-    held = bytes.fromhex(str(fields[block]["value"]).replace(" ", ""))
-    named = str(fields[f"KEY_PURPOSE_{block.removeprefix('BLOCK_KEY')}"]["value"])
-    if held == digest and named == purpose:
-        return False
-    if held.strip(b"\0") or named not in ("USER", "0"):
-        raise EfuseConflict(f"{block} is in use ({named}) with another content; this board is not ours to finish")
-    with tempfile.TemporaryDirectory(prefix="efuse.") as folder:
-        path = Path(folder) / "digest.bin"
-        path.write_bytes(digest)
-        _run(port, "burn-key", block, path, purpose)
-    return True
+    keys = {}
+    if not _holds(fields, SECURE_BOOT_BLOCK, SECURE_BOOT_PURPOSE, digest):
+        keys[SECURE_BOOT_BLOCK, SECURE_BOOT_PURPOSE] = digest
+    if not _holds(fields, UNIT_KEY_BLOCK, UNIT_KEY_PURPOSE, None):
+        # For builds that can use it (NVS encryption by HMAC); stock MicroPython does not.
+        keys[UNIT_KEY_BLOCK, UNIT_KEY_PURPOSE] = secrets.token_bytes(DIGEST_BYTES)
+    if keys:
+        _burn_keys(port, keys)
+    if fields["RD_DIS"]["writeable"]:
+        # Else somebody could hide the digest, and the chip would compare with zeros.
+        _run(port, "write-protect-efuse", "RD_DIS")
+    missing = [name for name in _LAST_BITS if not fields[name]["value"]]
+    if missing:
+        _run(port, "burn-efuse", *(word for name in missing for word in (name, "1")))
 
 
-def burn_read_protected_key(port: Port, block: str, purpose: str, key: bytes) -> bool:
-    """Burn a 32-byte key that software can never read back; False if the block has that purpose already.
-
-    What is in the block cannot be compared, so the caller must know from its journal whose key it is.
-    """
+def production_faults(port: Port, digest: bytes) -> list[str]:
+    """What of `make_production` does not hold, as sentences."""
     fields = summary(port)
+    faults = []
+    if str(fields[SECURE_BOOT_BLOCK]["value"]).replace(" ", "") != digest.hex():
+        faults.append("the secure boot digest in the chip is not ours")
+    key = fields[UNIT_KEY_BLOCK]
+    if str(fields["KEY_PURPOSE_1"]["value"]) != UNIT_KEY_PURPOSE or key["readable"] or key["writeable"]:
+        faults.append("the chip's own key is missing, or can be read or written")
+    if fields["RD_DIS"]["writeable"]:
+        faults.append("the chip's secure boot digest can still be hidden")
+    faults += [f"{name} is not burnt" for name in _LAST_BITS if not fields[name]["value"]]
+    return faults
+
+
+def is_secure_boot_on(port: Port) -> bool:
+    """Whether the chip starts only signed images already."""
+    return bool(summary(port)["SECURE_BOOT_EN"]["value"])
+
+
+def _holds(fields: Mapping[str, Any], block: str, purpose: str, content: bytes | None) -> bool:
+    """Whether a block has this purpose and content already; None: any, which nobody can read. Raises EfuseConflict
+    where it is somebody else's."""
     named = str(fields[f"KEY_PURPOSE_{block.removeprefix('BLOCK_KEY')}"]["value"])
-    if named == purpose:
-        return False
-    if named not in ("USER", "0"):
-        raise EfuseConflict(f"{block} is in use for {named}; this board is not ours to finish")
+    held = str(fields[block]["value"]).replace(" ", "")
+    if named == purpose and (content is None or held == content.hex()):
+        return True
+    if named not in ("USER", "0") or held.strip("0"):
+        raise EfuseConflict(f"{block} is in use ({named}) with another content: scrap this board")
+    return False
+
+
+def _burn_keys(port: Port, keys: Mapping[tuple[str, str], bytes]) -> None:
+    """Each becomes protected from writing, and from reading where its purpose allows, in the same command."""
     with tempfile.TemporaryDirectory(prefix="efuse.") as folder:
-        path = Path(folder) / "key.bin"
-        path.touch(mode=0o600)
-        path.write_bytes(key)
-        _run(port, "burn-key", block, path, purpose)
-    return True
+        words: list[str | Path] = []
+        for (block, purpose), content in keys.items():
+            path = Path(folder) / f"{block}.bin"
+            path.touch(mode=0o600)
+            path.write_bytes(content)
+            words += [block, path, purpose]
+        _run(port, "burn-key", *words)
 
 
 def _run(port: Port, *words: str | Path) -> str:

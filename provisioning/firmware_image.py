@@ -1,17 +1,22 @@
 """MicroPython's image as a technician names it: a file, checked against the manifest of images that may be used.
 
-The manifest is JSON: {"images": [{"file", "sha256", "chip", "says"}]}. The official image holds a partition table of
-its own; ours takes its place, so the file is cut at it into what lies before and what lies from the application on.
+The manifest is JSON: {"images": [{"file", "sha256", "chip", "says", "secure_boot"}]}; the last may be missing. The
+official image holds a partition table of its own; ours takes its place, so the file is cut at it into what lies before
+and what lies from the application on.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from provisioning.files import create_private
 from provisioning.partition_table import TABLE_OFFSET, Partition, named
+from provisioning.secure_espsecure import is_signed_by, key_digest, sign
 
 IMAGE_MAGIC = 0xE9
 
@@ -22,11 +27,18 @@ class FirmwareError(ValueError):
 
 @dataclass(frozen=True)
 class FirmwareImage:
-    """A checked image. `pieces` are its bytes by their place in the flash; `says` is its name for people."""
+    """A checked image. `pieces` are its bytes by their place in the flash; `says` is its name for people.
+
+    `checks_signatures`: its bootloader was built with secure boot, so that it starts no other application;
+    MicroPython's official images are not. `signed_by` is the digest of the key that has signed the pieces, None while
+    nobody has.
+    """
 
     says: str
     sha256: str
     pieces: dict[int, bytes]
+    checks_signatures: bool = False
+    signed_by: bytes | None = None
 
 
 def load(path: Path, manifest: Path, chip: str, bootloader: int, partitions: tuple[Partition, ...]) -> FirmwareImage:
@@ -47,4 +59,34 @@ def load(path: Path, manifest: Path, chip: str, bootloader: int, partitions: tup
         raise FirmwareError(f"{path.name} is {len(second) - app.size} bytes too large for this layout")
     if not second or first[0] != IMAGE_MAGIC or second[0] != IMAGE_MAGIC:
         raise FirmwareError(f"{path.name} is no image with bootloader and application in it")
-    return FirmwareImage(entry["says"], digest, {bootloader: first.rstrip(b"\xff"), app.offset: second})
+    pieces = {bootloader: first.rstrip(b"\xff"), app.offset: second}
+    return FirmwareImage(entry["says"], digest, pieces, entry.get("secure_boot") is True)
+
+
+def signed(image: FirmwareImage, key: Path, folder: Path, partitions: tuple[Partition, ...]) -> FirmwareImage:
+    """The image for production boards: each piece with its signature. Signing draws random numbers, and a board that is
+    begun is finished with the same bytes: what was signed once is kept in `folder` and taken from there. Raises
+    FirmwareError for an image whose bootloader checks nothing, and for one that does not fit any more."""
+    if not image.checks_signatures:
+        raise FirmwareError(
+            f"{image.says} was not built with secure boot: its bootloader would start any application. Production "
+            "boards need a build that checks, and its line in the manifest says so (secure_boot)"
+        )
+    digest = key_digest(key)
+    ends = {
+        0: TABLE_OFFSET,
+        0x1000: TABLE_OFFSET,
+        named(partitions, "factory").offset: named(partitions, "factory").end,
+    }
+    pieces = {}
+    for place, content in image.pieces.items():
+        kept = folder / f"{hashlib.sha256(content).hexdigest()}.{digest.hex()[:16]}.bin"
+        if not (kept.exists() and is_signed_by(kept.read_bytes(), key)):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            kept.unlink(missing_ok=True)
+            with suppress(FileExistsError):  # Another process was first; its signature counts.
+                create_private(kept, sign(content, key))
+        pieces[place] = kept.read_bytes()
+        if place + len(pieces[place]) > ends[place]:
+            raise FirmwareError(f"{image.says} with its signature is too large for its place at {place:#x}")
+    return dataclasses.replace(image, pieces=pieces, signed_by=digest)

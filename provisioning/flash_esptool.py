@@ -26,6 +26,10 @@ _SILENCES = (
 """esptool's words for a line on which something was lost; a port that is not there is none of them."""
 
 
+_NEAR = 1 << 16
+"""Bytes that are read faster than a tool is started once more."""
+
+
 def is_silence(error: tool.ToolError) -> bool:
     """Whether a tool has ended because a board gave no answer."""
     return any(silence in error.words for silence in _SILENCES)
@@ -66,10 +70,11 @@ class Port:
         unit = 1 << 20 if flash[2] == "M" else 1 << 10
         return ChipFacts(chip[1], mac[1], int(flash[1]) * unit)
 
-    def write(self, pieces: Mapping[int, bytes]) -> None:
-        """Erase and write these bytes at these offsets; the loader's digest must agree."""
+    def write(self, pieces: Mapping[int, bytes], *, force: bool = False) -> None:
+        """Erase and write these bytes at these offsets; the loader's digest must agree. `force`: a bootloader on a chip
+        whose secure boot is on, which must be signed, or the chip never starts again."""
         with tempfile.TemporaryDirectory(prefix="flash.") as folder:
-            self._run("write-flash", *self._files(pieces, Path(folder)))
+            self._run("write-flash", *(("--force",) if force else ()), *self._files(pieces, Path(folder)))
 
     def matches(self, pieces: Mapping[int, bytes]) -> bool:
         """Whether the flash holds exactly these bytes. Raises ToolError for anything but a difference."""
@@ -89,9 +94,25 @@ class Port:
             self._run("read-flash", hex(offset), hex(length), made)
             return made.read_bytes()
 
+    def read_all(self, places: Mapping[int, int]) -> dict[int, bytes]:
+        """Several pieces, by offset and length. What lies near each other is read in one run."""
+        runs: list[list[int]] = []
+        for offset, length in sorted(places.items()):
+            if runs and offset - runs[-1][1] < _NEAR:
+                runs[-1][1] = max(runs[-1][1], offset + length)
+            else:
+                runs.append([offset, offset + length])
+        found = {first: self.read(first, end - first) for first, end in runs}
+        pieces = {}
+        for offset, length in places.items():
+            first = max(start for start in found if start <= offset)
+            pieces[offset] = found[first][offset - first : offset - first + length]
+        return pieces
+
     def erase(self) -> None:
-        """The whole flash: what remains of an identity that was taken back."""
-        self._run("erase-flash")
+        """The whole flash: what remains of an identity that was taken back. Of a production board too, which can be
+        written again by whoever has the key of its images."""
+        self._run("erase-flash", "--force")
 
     def _files(self, pieces: Mapping[int, bytes], folder: Path) -> list[str]:
         words = []

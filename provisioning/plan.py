@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from provisioning.identity import DIALECTS
 
 PROFILES = {"social": 1, "personal": 2, "tracker": 3, "camera": 4, "technical": 5}
+SECURE_BOOT_CHIPS = ("esp32s3",)
+"""Whose key blocks and secure boot (version 2) are those that a bench burns."""
 _ORDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
 
 
@@ -77,7 +79,7 @@ def plan(order: Order, kind: BoardKind) -> tuple[Step, ...]:
         raise PlanError(f"{order.profile!r} is no profile: choose one of {', '.join(PROFILES)}")
     if order.municipality < 1:
         raise PlanError("a unit belongs to a municipality: give its number")
-    if order.production and not kind.secure_boot:
+    if order.production and not (kind.secure_boot and kind.chip in SECURE_BOOT_CHIPS):
         raise PlanError(f"{kind.name} has no secure boot key steps: it can be a development board only")
     if (order.modem is None) != (kind.sims == 0) or kind.sims not in (0, 1, 2):
         raise PlanError(
@@ -100,7 +102,7 @@ def plan(order: Order, kind: BoardKind) -> tuple[Step, ...]:
         Step("verify", "Read the flash again"),
     ]
     if order.production:
-        steps.append(Step("efuses", "Burn the digest of the secure boot key", "Leave the cable alone.", for_good=True))
+        steps.append(Step("efuses", "Burn the keys and switch secure boot on", "Leave the cable alone.", for_good=True))
     steps += [
         Step("start", "Write the partition table and wait for the first heartbeat", "Leave the cable alone."),
         Step(

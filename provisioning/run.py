@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Protocol
 
 from provisioning import littlefs_image, nvs_image
-from provisioning.efuse_espefuse import burn_digest
+from provisioning.efuse_espefuse import is_secure_boot_on, make_production
 from provisioning.firmware_image import FirmwareImage
-from provisioning.flash_esptool import Port
+from provisioning.flash_esptool import ChipFacts, Port
 from provisioning.identity import write_flash
 from provisioning.journal import Journal
 from provisioning.ledger import ENDS, Ledger, Row
@@ -34,7 +34,6 @@ from provisioning.station import Made, Station
 
 MAIN = b"import firmware.main\n\nfirmware.main.run()\n"
 """main.py of the unit's file system: what MicroPython runs after mounting."""
-SECURE_BOOT_BLOCK, SECURE_BOOT_PURPOSE = "BLOCK_KEY0", "SECURE_BOOT_DIGEST0"
 
 
 class RunError(Exception):
@@ -93,10 +92,11 @@ class Bench:
         return Office(self.station, self.ledger, self.fleet, self.clock)
 
 
-def run(bench: Bench, port: Port, order: Order, kind: BoardKind) -> Row:
-    """All steps for the board on this port, from where it stands. Its ledger row. Raises RunError, ToolError."""
+def run(bench: Bench, port: Port, order: Order, kind: BoardKind, facts: ChipFacts | None = None) -> Row:
+    """All steps for the board on this port, from where it stands; `facts` if it has just been asked. Its ledger row.
+    Raises RunError, ToolError."""
     steps = plan(order, kind)
-    facts = port.facts()
+    facts = facts or port.facts()
     if facts.flash_bytes < kind.flash_bytes:
         raise RunError(
             f"this board has {facts.flash_bytes >> 20} MiB of flash: it is no {kind.name}; lay it aside", "kind"
@@ -244,6 +244,9 @@ class _Run:
             "unit": self._unit, "board": self._kind.name, "order": order.number, "grade": grade,
             "municipality": order.municipality,
         }  # fmt: skip
+        if order.production and (self._bench.boot_digest or b"") != self._bench.firmware.signed_by:
+            raise RunError("a production board takes an image that the secure boot key has signed: name key and image",
+                           "station")  # fmt: skip
         if len(self._bench.romfs) > parts["romfs"].size:
             raise RunError(
                 f"the firmware is {len(self._bench.romfs)} bytes, and its partition {parts['romfs'].size}", "station"
@@ -291,7 +294,10 @@ class _Run:
 
     def _flash(self) -> dict[str, object]:
         self._not_started()
-        self._port.write(self._unstartable())
+        known = self._journal.has_begun("efuses") or self._bench.ledger.last_of_board(self._mac) is not None
+        # A board that was a production one already may start signed bootloaders only, and this one is.
+        force = known and self._order.production and is_secure_boot_on(self._port)
+        self._port.write(self._unstartable(), force=force)
         return {}
 
     def _verify(self) -> dict[str, object]:
@@ -306,7 +312,7 @@ class _Run:
         wanted = self._bench.boot_digest
         if wanted is None:
             raise RunError("a production board needs the secure boot key's digest: name the key", "station")
-        burn_digest(self._port, SECURE_BOOT_BLOCK, SECURE_BOOT_PURPOSE, wanted)
+        make_production(self._port, wanted)
         return {"boot_digest": wanted.hex()}
 
     def _start(self) -> dict[str, object]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from protocols.wire import cbor
 from provisioning import littlefs_image
-from provisioning.efuse_espefuse import summary
-from provisioning.flash_esptool import Port
+from provisioning.efuse_espefuse import production_faults
+from provisioning.flash_esptool import ChipFacts, Port
 from provisioning.ledger import ENDS, Ledger
 from provisioning.partition_table import layout, named
-from provisioning.run import SECURE_BOOT_BLOCK, digest
+from provisioning.run import digest
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,10 @@ class Verdict:
         return not self.faults
 
 
-def verify(port: Port, ledger: Ledger) -> Verdict:
-    """Read the board on this port. Raises ToolError if it does not answer, LedgerError if the ledger is damaged."""
-    facts = port.facts()
+def verify(port: Port, ledger: Ledger, facts: ChipFacts | None = None) -> Verdict:
+    """Read the board on this port; `facts` if it has just been asked. Raises ToolError if it does not answer,
+    LedgerError if the ledger is damaged."""
+    facts = facts or port.facts()
     row = ledger.last_of_board(facts.mac)
     if row is None:
         return Verdict(facts.mac, None, ("the ledger knows no board with this MAC: it was never finished here",))
@@ -40,22 +41,22 @@ def verify(port: Port, ledger: Ledger) -> Verdict:
         return Verdict(facts.mac, row.unit, (f"the ledger says that this board was {row.kind}: provision it anew",))
     made = next(one for one in reversed(ledger.of_unit(row.unit)) if one.kind == "provisioned")
     faults = []
-    for place, (length, expected) in sorted(made.facts["pieces"].items()):
-        if digest(port.read(int(place, 16), length)) != expected:
+    vfs = named(layout(facts.flash_bytes), "vfs")
+    places = {int(place, 16): length for place, (length, _) in made.facts["pieces"].items()}
+    read = port.read_all({**places, vfs.offset: vfs.size})
+    for place, (_, expected) in sorted(made.facts["pieces"].items()):
+        if digest(read[int(place, 16)]) != expected:
             faults.append(f"the flash from {place} is not what was written")
-    faults += _identity_faults(port, facts.flash_bytes, row.unit)
+    faults += _identity_faults(read[vfs.offset], row.unit)
     wanted = made.facts["boot_digest"]
     if wanted is not None:
-        burnt = str(summary(port)[SECURE_BOOT_BLOCK]["value"]).replace(" ", "")
-        if burnt != wanted:
-            faults.append("the secure boot digest in the chip is not ours")
+        faults += production_faults(port, bytes.fromhex(wanted))
     return Verdict(facts.mac, row.unit, tuple(faults))
 
 
-def _identity_faults(port: Port, flash_bytes: int, unit: int) -> list[str]:
-    vfs = named(layout(flash_bytes), "vfs")
+def _identity_faults(content: bytes, unit: int) -> list[str]:
     try:
-        files = littlefs_image.read(port.read(vfs.offset, vfs.size))
+        files = littlefs_image.read(content)
         held = cbor.decode(files["identity.cbor"])[1]
     except (littlefs_image.ImageError, KeyError, TypeError, cbor.CborError):
         return ["the file system holds no identity"]

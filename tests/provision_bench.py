@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from provisioning.ca import CertificateAuthority
-from provisioning.firmware_image import load
+from provisioning.firmware_image import load, signed
 from provisioning.flash_esptool import Port
 from provisioning.labels import label_pdf
 from provisioning.ledger import Ledger
 from provisioning.partition_table import layout
 from provisioning.plan import BoardKind, Order
 from provisioning.run import Bench
+from provisioning.secure_espsecure import make_signing_key
 from provisioning.station import Made, Station
 from sim.board_rom.bench import VirtualBench
 from sim.board_rom.board import make_board
@@ -45,7 +46,7 @@ class CountingFleet:
 class Workshop:
     """One bench with one board; `starts` are the units that were started, and what the flash held then."""
 
-    def __init__(self, folder: Path, chip: str = "esp32s3") -> None:
+    def __init__(self, folder: Path, chip: str = "esp32s3", *, production: bool = False) -> None:
         self.folder = folder
         self.fleet = CountingFleet()
         self.starts: list[int] = []
@@ -54,9 +55,13 @@ class Workshop:
         folder.mkdir(parents=True, exist_ok=True)
         image.write_bytes(stand_in(kind, SMALL_APP))
         digest = hashlib.sha256(image.read_bytes()).hexdigest()
-        entry = {"file": image.name, "sha256": digest, "chip": chip, "says": NAME}
+        entry = {"file": image.name, "sha256": digest, "chip": chip, "says": NAME, "secure_boot": True}
         manifest.write_text(json.dumps({"images": [entry]}))
         self.firmware = load(image, manifest, chip, kind.bootloader_offset, layout(4 << 20))
+        if production:
+            self.boot_key = folder / "boot.pem"
+            make_signing_key(self.boot_key)
+            self.firmware = signed(self.firmware, self.boot_key, folder / "signed", layout(4 << 20))
         self.board = make_board(folder / "board", chip, bytes.fromhex("020000000007"))
         self.mac = "02:00:00:00:00:07"
 
@@ -76,7 +81,7 @@ class Workshop:
             start,
             lambda unit: label_pdf(f"LIVLINA:{unit}", str(unit), ("social", "O-1")),
             lambda: datetime.now(UTC),
-            boot_digest=bytes(range(32)),
+            boot_digest=self.firmware.signed_by,
         )
 
     @contextlib.contextmanager

@@ -55,7 +55,8 @@ class VirtualBoard:
             raise BoardError(f"{folder} is on another process's bench") from None
         self.flash = Flash(folder / "flash.bin", words["flash_bytes"])
         burnt = json.loads((folder / "efuse.json").read_bytes())
-        self.loader = Loader(self.chip, self.flash, EfuseController(self.chip.efuse, burnt, self._burn))
+        self.efuses = EfuseController(self.chip.efuse, burnt, self._burn)
+        self.loader = Loader(self.chip, self.flash, self.efuses)
 
     @property
     def spent_s(self) -> float:

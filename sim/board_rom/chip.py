@@ -67,12 +67,16 @@ class Chip:
     bootloader_offset: int
     efuse: EfuseLayout
     registers: tuple[tuple[int, int], ...]
+    read_pointer: int | None = None
+    """Where the ROM keeps the address of its routine that reads the flash: with secure boot on, an ESP32-S3's ROM
+    starts no code that was loaded into its memory, and tools put their stub's address there (esptool's `run_stub`)."""
 
 
 MAGIC_REGISTER = 0x40001000
 CRYSTAL_HZ = 40_000_000
 _S3_KEYS = tuple(EfuseBlock(0x09C + 0x20 * index, 0, 8, 23 + index, index) for index in range(6))
-_S3_PURPOSES = ((2, 24), (2, 28), (3, 0), (3, 4), (3, 8), (3, 12))
+S3_PURPOSES = ((2, 24), (2, 28), (3, 0), (3, 4), (3, 8), (3, 12))
+"""Where the purpose of each key block lies in block 0: word and shift."""
 
 ESP32S3 = Chip(
     name="esp32s3",
@@ -102,11 +106,16 @@ ESP32S3 = Chip(
         read_disable=(1, 0, 7),
         fields=(
             ProtectedField(1, 0, 7, 0),
-            *(ProtectedField(word, shift, 4, 8 + key) for key, (word, shift) in enumerate(_S3_PURPOSES)),
+            *(ProtectedField(word, shift, 4, 8 + key) for key, (word, shift) in enumerate(S3_PURPOSES)),
+            # SECURE_BOOT_KEY_REVOKE0..2, DIS_PAD_JTAG, SECURE_BOOT_EN, DIS_USB_JTAG.
+            *(ProtectedField(2, 21 + key, 1, 5 + key) for key in range(3)),
+            ProtectedField(1, 19, 1, 2),
             ProtectedField(3, 20, 1, 15),
+            ProtectedField(3, 22, 1, 2),
         ),
     ),
     registers=(),
+    read_pointer=0x3FCEF688,
 )
 _ESP32_CLOCK_8M = 128
 ESP32 = Chip(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from sim.board_rom import slip
+from sim.board_rom import secure_boot, slip
 from sim.board_rom.chip import CRYSTAL_HZ, MAGIC_REGISTER, Chip
 from sim.board_rom.efuse import EfuseController
 from sim.board_rom.flash import Flash, FlashError
@@ -107,8 +107,9 @@ class Loader:
         except (FlashError, struct.error):
             return self._answer(operation, 0, b"", INVALID)
         answer = self._answer(operation, value, extra, 0)
-        if operation == 0x06 and self.stub:
-            answer += slip.encode(b"OHAI")
+        if operation in _JUMPS and self.stub:
+            # A read was answered by the stub's beginning, which was called in the place of the ROM's routine.
+            answer = (answer if operation == 0x06 else b"") + slip.encode(b"OHAI")
         if operation == 0xD2:
             answer += self._stream(0)
         if operation == 0x0F and baud != self.baud:
@@ -194,9 +195,13 @@ class Loader:
         stay, entry = struct.unpack("<II", body)
         self._loading = None
         if not stay:
-            self.stub = any(first <= entry < end for first, end in self._segments)
+            closed = self._chip.read_pointer is not None and secure_boot.is_on(self._efuses)
+            self.stub = self._is_loaded(entry) and not closed
             self.crashed = not self.stub
         return 0, b""
+
+    def _is_loaded(self, address: int) -> bool:
+        return any(first <= address < end for first, end in self._segments)
 
     # Flash.
 
@@ -273,6 +278,11 @@ class Loader:
         offset, length = struct.unpack("<II", body)
         if self.stub or length > _LONGEST_SLOW_READ:
             raise LoaderError(INVALID)
+        routine = self._registers.get(self._chip.read_pointer, 0) if self._chip.read_pointer is not None else 0
+        if routine:
+            self.stub = self._is_loaded(routine)
+            self.crashed = not self.stub
+            return 0, b""
         return 0, self._flash.read(offset, length).ljust(_LONGEST_SLOW_READ, b"\0")
 
     def _erase_all(self, body: bytes) -> tuple[int, bytes]:
@@ -318,6 +328,7 @@ def _xor(data: bytes) -> int:
 
 
 _CHECKED = frozenset((0x03, 0x07, 0x11))
+_JUMPS = frozenset((0x06, 0x0E))
 _STUB_ONLY = frozenset((0xD0, 0xD1, 0xD2))
 _HANDLERS = {
     0x02: Loader._plain_begin,

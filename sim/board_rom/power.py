@@ -81,7 +81,7 @@ class PoweredBoard:
         """A reset out of download mode."""
         self.off()
         try:
-            bootable(self._board.flash)
+            bootable(self._board)
         except BootError as error:
             self.reason = str(error)
             return

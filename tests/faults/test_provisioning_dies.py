@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from provisioning.journal import Journal
 from provisioning.ledger import Ledger
-from provisioning.partition_table import TABLE_OFFSET, layout, named
+from provisioning.partition_table import TABLE_OFFSET
 from provisioning.run import RunError, run, take_back
 from provisioning.tool import ToolError
 from provisioning.verify import verify
@@ -145,7 +144,7 @@ def pull_and_finish(tmp_path: Path, after: int) -> None:
             if not shop.starts:
                 # Whoever gives it power now: no message goes out under an identity that may be written again.
                 with pytest.raises(BootError):
-                    bootable(cables.boards[0].flash)
+                    bootable(cables.boards[0])
         else:
             assert cables.ports[0].heard < after
     finished(shop)
@@ -193,23 +192,3 @@ def test_a_board_that_is_changed_afterwards_does_not_pass(tmp_path: Path) -> Non
         assert not verdict.passes and "0x200000" in verdict.faults[0]
         port.erase()
         assert any("no identity" in fault for fault in verify(port, bench.ledger).faults)
-
-
-def test_only_the_file_system_holds_secrets(tmp_path: Path) -> None:
-    shop = Workshop(tmp_path)
-    with shop.on_the_cable() as (_, port):
-        row = run(shop.bench(), port, replace(ORDER, production=True), KIND)
-    made = shop.fleet.known[row.unit]
-    flash = (shop.board / "flash.bin").read_bytes()
-    vfs = named(layout(len(flash)), "vfs")
-    elsewhere = flash[: vfs.offset] + flash[vfs.end :]
-    nvs = named(layout(len(flash)), "nvs")
-    assert b"production" in flash[nvs.offset : nvs.end]
-    for secret in (made.identity.secret16, made.certificate.key_der):
-        # Stock MicroPython cannot protect the file system: docs/security.md says so.
-        assert secret in flash[vfs.offset : vfs.end]
-        assert secret not in elsewhere and secret.hex().encode() not in flash
-        for path in shop.folder.rglob("*"):
-            if path.is_file() and path.name != "flash.bin":
-                content = path.read_bytes()
-                assert secret not in content and secret.hex().encode() not in content

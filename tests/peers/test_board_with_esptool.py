@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from provisioning import tool
-from provisioning.efuse_espefuse import EfuseConflict, burn_digest, burn_read_protected_key, summary
+from provisioning.efuse_espefuse import EfuseConflict, make_production, production_faults, summary
 from provisioning.flash_esptool import Port
 from provisioning.secure_espsecure import is_signed_by, key_digest, make_signing_key, sign
+from sim.board_rom import secure_boot
 from sim.board_rom.bench import VirtualBench
 from sim.board_rom.board import make_board
 
@@ -70,31 +71,29 @@ def test_a_wrong_chip_is_told(port: Port) -> None:
         Port(port.url, other).facts()
 
 
-def test_a_key_is_burnt_once_and_never_read(tmp_path: Path) -> None:
+def test_keys_are_burnt_once_and_the_chips_own_is_never_read(tmp_path: Path) -> None:
     folder = make_board(tmp_path / "board", "esp32s3", bytes.fromhex(MAC.replace(":", "")))
     with VirtualBench([folder]) as bench:
         port = Port(bench.addresses[0], "esp32s3")
-        assert burn_read_protected_key(port, "BLOCK_KEY5", "HMAC_UP", bytes(range(32)))
-        assert not burn_read_protected_key(port, "BLOCK_KEY5", "HMAC_UP", bytes(range(32)))
+        digest = bytes(range(32))
+        assert production_faults(port, digest)
+        make_production(port, digest)
+        assert production_faults(port, digest) == []
+        make_production(port, digest)
         with pytest.raises(EfuseConflict):
-            burn_read_protected_key(port, "BLOCK_KEY5", "HMAC_DOWN_ALL", bytes(32))
-        assert set(str(summary(port)["BLOCK_KEY5"]["value"]).replace(" ", "")) <= {"?", "0"}
+            make_production(port, bytes(32))
+        assert set(str(summary(port)["BLOCK_KEY1"]["value"]).replace(" ", "")) <= {"?", "0"}
 
 
-def test_a_secure_boot_digest_is_burnt_once(tmp_path: Path) -> None:
+def test_what_is_signed_is_known(tmp_path: Path) -> None:
     key = tmp_path / "keys" / "boot.pem"
     make_signing_key(key)
     signed = sign(b"\xe9" + bytes(4095), key)
     assert is_signed_by(signed, key)
     assert not is_signed_by(signed[:100] + b"X" + signed[101:], key)
-    folder = make_board(tmp_path / "board", "esp32s3", bytes.fromhex(MAC.replace(":", "")))
-    with VirtualBench([folder]) as bench:
-        port = Port(bench.addresses[0], "esp32s3")
-        digest = key_digest(key)
-        assert burn_digest(port, "BLOCK_KEY0", "SECURE_BOOT_DIGEST0", digest)
-        assert not burn_digest(port, "BLOCK_KEY0", "SECURE_BOOT_DIGEST0", digest)
-        with pytest.raises(EfuseConflict):
-            burn_digest(port, "BLOCK_KEY0", "SECURE_BOOT_DIGEST0", bytes(32))
+    assert secure_boot.is_signed(signed, 4096, [key_digest(key)])
+    assert not secure_boot.is_signed(signed, 4096, [bytes(32)])
+    assert not secure_boot.is_signed(signed[:100] + b"X" + signed[101:], 4096, [key_digest(key)])
 
 
 def test_the_same_scripts_pass_against_another_emulator() -> None:

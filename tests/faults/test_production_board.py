@@ -1,0 +1,118 @@
+"""A production board starts signed images only and keeps its keys; its dump holds what docs/security.md says."""
+
+from __future__ import annotations
+
+import json
+import struct
+from base64 import b64encode
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from provisioning.firmware_image import FirmwareError, signed
+from provisioning.flash_esptool import Port
+from provisioning.ledger import Row
+from provisioning.partition_table import SECTOR, layout, named
+from provisioning.run import RunError, run
+from provisioning.secure_espsecure import make_signing_key, sign
+from provisioning.verify import verify
+from sim.board_rom.bench import VirtualBench
+from sim.board_rom.board import VirtualBoard
+from sim.board_rom.boot import BootError, bootable
+from tests.provision_bench import KIND, ORDER, Workshop
+
+PRODUCTION = replace(ORDER, production=True)
+PARTS = layout(4 << 20)
+APP, NVS, VFS = (named(PARTS, label) for label in ("factory", "nvs", "vfs"))
+
+
+def starts(board: VirtualBoard, place: int, content: bytes) -> None:
+    """Raises BootError unless the board starts with these bytes there; puts back what was."""
+    kept = board.flash.read(place, len(content) + SECTOR)
+    try:
+        board.flash.erase(place, len(kept))
+        board.flash.program(place, content)
+        bootable(board)
+    finally:
+        board.flash.erase(place, len(kept))
+        board.flash.program(place, kept)
+
+
+def secrets_of(shop: Workshop, unit: int) -> dict[str, bytes]:
+    """What a unit's flash must hold for it to be the unit, and stock MicroPython cannot protect."""
+    made = shop.fleet.known[unit]
+    return {"unit secret": made.identity.secret16, "TLS key": made.certificate.key_der}
+
+
+def clear_secrets(dump: bytes, secrets: dict[str, bytes]) -> list[str]:
+    """The names of those that stand in a dump, as bytes, hex or Base64."""
+    forms = {name: (value, value.hex().encode(), value.hex().upper().encode(), b64encode(value).rstrip(b"="))
+             for name, value in secrets.items()}  # fmt: skip
+    return [name for name, shapes in forms.items() if any(shape in dump for shape in shapes)]
+
+
+@pytest.mark.timeout(200)
+def test_a_production_board_starts_what_is_signed_and_nothing_else(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path, production=True)
+    plain = shop.firmware.pieces[APP.offset]
+    with shop.on_the_cable(tries=5) as (bench, port):
+        row = run(shop.bench(), port, PRODUCTION, KIND)
+        board = bench.boards[0]
+        bootable(board)
+        assert verify(port, shop.bench().ledger).passes
+
+        other = tmp_path / "other.pem"
+        make_signing_key(other)
+        unsigned = plain[: len(plain) - SECTOR]
+        for changed in (unsigned, sign(unsigned, other), plain[:40] + bytes([plain[40] ^ 1]) + plain[41:]):
+            with pytest.raises(BootError, match="application"):
+                starts(board, APP.offset, changed)
+        with pytest.raises(BootError, match="bootloader"):
+            starts(board, 0, shop.firmware.pieces[0][:-SECTOR])
+        starts(board, APP.offset, sign(unsigned, shop.boot_key))  # The negative control of the four above.
+
+    hidden_and_forgotten(shop, row)
+
+
+def hidden_and_forgotten(shop: Workshop, row: Row) -> None:
+    """What the dump of a production board holds, and what lies about at the station afterwards."""
+    flash = (shop.board / "flash.bin").read_bytes()
+    nvs, elsewhere = flash[NVS.offset : NVS.end], flash[: VFS.offset] + flash[VFS.end :]
+    protected = {
+        "root key": (shop.folder / "ca" / "authority.pem").read_bytes()[28:92],
+        "boot key": shop.boot_key.read_bytes()[28:92],
+        "ledger key": (shop.folder / "ledger" / "ledger.key").read_bytes(),
+    }
+    protected["the chip's own key"] = key_of_the_chip(shop)
+    bare = secrets_of(shop, row.unit)
+    assert clear_secrets(flash, protected) == []
+    assert clear_secrets(elsewhere, bare) == []
+    assert b"production" in nvs
+    # Stock MicroPython cannot protect the file system: docs/security.md says so, and it is the only place.
+    assert clear_secrets(flash[VFS.offset : VFS.end], bare) == list(bare)
+    # The negative control: one that has slipped into NVS is found, in each of its forms.
+    for value in bare.values():
+        assert clear_secrets(nvs + value, bare) and clear_secrets(nvs + value.hex().encode(), bare)
+    for path in shop.folder.rglob("*"):
+        if path.is_file() and path.name not in ("flash.bin", "efuse.json"):
+            assert (
+                clear_secrets(path.read_bytes(), {**bare, "the chip's own key": protected["the chip's own key"]}) == []
+            ), path
+
+
+def key_of_the_chip(shop: Workshop) -> bytes:
+    """What only the chip itself sees."""
+    blocks = json.loads((shop.board / "efuse.json").read_bytes())
+    key = struct.pack("<8I", *blocks[5])
+    assert key.strip(b"\0")
+    return key
+
+
+def test_what_is_not_signed_goes_onto_no_production_board(tmp_path: Path) -> None:
+    shop = Workshop(tmp_path)
+    with VirtualBench([shop.board]) as bench, pytest.raises(RunError, match="signed"):
+        run(shop.bench(), Port(bench.addresses[0], "esp32s3", tries=5), PRODUCTION, KIND)
+    stock = replace(shop.firmware, checks_signatures=False)
+    with pytest.raises(FirmwareError, match="not built with secure boot"):
+        signed(stock, tmp_path / "none.pem", tmp_path, PARTS)
