@@ -41,14 +41,14 @@ def position(seq: int, about: int | None = 1, place: tuple[float, float] = PLACE
 
 @asynccontextmanager
 async def fleet(
-    database: FreshDatabase, folder: Path, unit_type: str = "personal"
+    database: FreshDatabase, folder: Path, unit_type: str = "personal", units: int = 5
 ) -> AsyncIterator[tuple[Scene, House, CoapUnit]]:
-    """The front doors with units 1..5, each of a municipality of its own, and a house that has its centres."""
-    async with served(database, folder / "fleet", units=5) as scene:
+    """The front doors with units 1..``units``, each of a municipality of its own, and a house that has its centres."""
+    async with served(database, folder / "fleet", units=units) as scene:
         pool = make_pool(database.app_url, "registry", size=1)
         await pool.open()
         async with pool.connection() as connection:
-            for number in range(2, 6):
+            for number in range(2, units + 1):
                 await registry.add_municipality(connection, number, f"M{number}")
         await pool.close()
         scene.change(f"UPDATE units SET municipality_id = unit_id, unit_type = '{unit_type}'")
@@ -77,7 +77,7 @@ def test_every_protocol_tells_the_place_as_news_of_the_press_and_of_no_other_ala
 ) -> None:
     async def work() -> None:
         async with (
-            fleet(database, tmp_path) as (scene, here, door), dc09_centre() as dcs, dc09_centre() as cid,
+            fleet(database, tmp_path, units=6) as (scene, here, door), dc09_centre() as dcs, dc09_centre() as cid,
             scaip_centre() as scaip, sos_centre() as sos, http_centre() as hook, forwarding(here),
         ):  # fmt: skip
             await here.add("D", f"127.0.0.1:{dcs.port}", 1, "dc09")
@@ -85,16 +85,20 @@ def test_every_protocol_tells_the_place_as_news_of_the_press_and_of_no_other_ala
             await here.add("S", f"127.0.0.1:{scaip.port}", 3, "scaip")
             await here.add("A", f"127.0.0.1:{sos.port}", 4, "sosaccess", PASSWORD, options=["transport=tcp"])
             await here.add("W", f"http://127.0.0.1:{hook.port}/in", 5, "webhook", SIGNING)
-            for unit in range(1, 6):
+            await here.add("J", str(tmp_path / "alarms.jsonl"), 6, "jsonl")
+            for unit in range(1, 7):
                 await say(scene, door, unit, alarm(1))
-            await here.until(ACCEPTED, 5, PATIENCE_S)
-            for unit in range(1, 6):
+            await here.until(ACCEPTED, 6, PATIENCE_S)
+            for unit in range(1, 7):
                 await say(scene, door, unit, position(2))
-            await here.until(TOLD, 5, PATIENCE_S)
+            await here.until(TOLD, 6, PATIENCE_S)
+            lines = [
+                line for file in sorted(tmp_path.glob("alarms-*.jsonl")) for line in file.read_bytes().split(b"\n")
+            ]
             posts = [(headers["idempotency-key"], body) for headers, body in hook.found if b'"kind"' not in body]
             heard: dict[str, list[Alarm]] = {
                 "D": dcs.alarms(), "C": cid.alarms(), "S": scaip.alarms(), "A": sos.alarms(),
-                "W": [read_alarm(body) for _, body in posts],
+                "W": [read_alarm(body) for _, body in posts], "J": [read_alarm(line) for line in lines if line],
             }  # fmt: skip
             for unit, (name, (first, second)) in enumerate(heard.items(), 1):
                 reference = f"{unit:08x}-1-1"
@@ -105,17 +109,19 @@ def test_every_protocol_tells_the_place_as_news_of_the_press_and_of_no_other_ala
                 assert (second.where.geo.lat, second.where.geo.lon) == pytest.approx(PLACE, abs=0.0002), name
             # SOS Access has no word for news: there the reference says that it is the same alarm.
             said = [second.action for _, second in heard.values()]
-            assert said == [Action.STATUS, Action.STATUS, Action.INFO, Action.NEW, Action.INFO]
+            assert said == [Action.STATUS, Action.STATUS, Action.INFO, Action.NEW, Action.INFO, Action.INFO]
             assert [event.duplicate for event in told_to(sos)] == [False, True]
             assert "#00000002|6120 " in told_to(cid)[1].frame.data and "|O" in told_to(dcs)[1].frame.data
             assert posts[0][0] == "00000005-1-1" and posts[1][0] == "00000005-1-1-position-1-2"
-            fixed = here.rows("SELECT received_at FROM case_positions WHERE unit_id = 5")[0][0] - timedelta(seconds=5)
-            assert heard["W"][1].where.geo is not None and heard["W"][1].where.geo.fixed_at == fixed
+            for unit, name in ((5, "W"), (6, "J")):
+                [(at,)] = here.rows("SELECT received_at FROM case_positions WHERE unit_id = %s", [unit])
+                where = heard[name][1].where.geo
+                assert where is not None and where.fixed_at == at - timedelta(seconds=5)
+                assert len({one.id for one in heard[name]}) == 2, "a message of its own"
             numbers = [event.frame.seq for event in (*told_to(dcs), *told_to(cid))]
             assert len(set(numbers)) == 4, "no position has the number of an alarm"
-            assert here.rows("SELECT count(*) FROM cases") == [(5,)] and here.rows("SELECT count(*) FROM outbox") == [
-                (5,)
-            ]
+            for table in ("cases", "outbox"):
+                assert here.rows(f"SELECT count(*) FROM {table}") == [(6,)]
             # A cell is no place, and stands in the way of none.
             cell = messages.Event(
                 boot=1, seq=3, kind=messages.EVENT_POSITION, data={6: 99, 7: 5}, about_boot=1, about_seq=1
@@ -123,7 +129,7 @@ def test_every_protocol_tells_the_place_as_news_of_the_press_and_of_no_other_ala
             await say(scene, door, 1, cell)
             assert here.rows("SELECT boot, seq FROM case_positions WHERE unit_id = 1") == [(1, 2)]
             audited = "SELECT count(*) FROM audit_records WHERE action = 'position.told'"
-            assert here.rows(audited) == [(5,)]
+            assert here.rows(audited) == [(6,)]
 
     run(work())
 
