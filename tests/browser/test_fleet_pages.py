@@ -10,6 +10,7 @@ from playwright.sync_api import Page
 from tests.browser.conftest import Open
 from tests.browser.test_accessibility import violations
 from tests.store.test_fleet_page import trouble
+from tests.store.test_unit_timeline import lived
 from tests.web_server import Scene, WebServer
 
 
@@ -48,3 +49,17 @@ def test_the_fleet_and_a_filter_by_the_keyboard(
     page.goto(server.base + "/fleet")
     assert page.locator("h2#filters + ul li").inner_text().startswith("3 Tysta")
     assert elsewhere == []
+
+
+@pytest.mark.parametrize(("scheme", "locale"), [("light", "en-GB"), ("dark", "sv-SE")])
+def test_a_units_timeline(scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str) -> None:
+    lived(scene)
+    page = open_page(server, "anna", "/units/00000001/timeline", color_scheme=scheme, locale=locale)
+    page.locator("details summary").focus()
+    page.keyboard.press("Enter")
+    for width in (1366, 360):
+        page.set_viewport_size({"width": width, "height": 820})
+        assert violations(page) == [], width
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, width
+        shoot(page, f"timeline-{scheme}-{width}")
+    assert page.locator("details table").is_visible()

@@ -30,11 +30,15 @@ from fleet.web.api.shapes import (
     UnitPath,
     cursor_values,
     listed,
+    moment_of,
     not_found,
     number_of,
     unit_number,
 )
 from fleet.web.pages import StepUpNeeded
+from fleet.web.timeline import SQL as TIMELINE
+from fleet.web.timeline import buckets_of, entries_of
+from fleet.web.timeline_words import SOURCES
 
 router = APIRouter(tags=["units"])
 SQL = read_statements("fleet.web.api", "units.sql")
@@ -82,6 +86,34 @@ async def get_unit(request: Request, actor: Reads, unit: UnitPath) -> Response:
     """Whom it belongs to is in `recipients`, and only for who may read those."""
     async with reading(request, actor) as connection:
         return answer(await _unit(connection, unit_number(unit)))
+
+
+@router.get("/units/{unit}/timeline", summary="What has happened around a unit, newest first")
+async def unit_timeline(
+    request: Request, actor: Reads, unit: UnitPath, cursor: Cursor = None, limit: Limit = LIMIT
+) -> Response:
+    """Presses, receipts, what it said, states with their cause, ways, incidents, life, orders and tasks. What `detail`
+    holds depends on `source`. A position is never in it."""
+    at, source, key = cursor_values(cursor, moment_of, _source, _key)
+    place = None if at is None else (at, source, key)
+    async with reading(request, actor) as connection:
+        await _known(connection, unit)
+        found = await entries_of(connection, unit_number(unit), place, limit + 1, datetime.now(UTC))
+    return answer(listed(found, limit, lambda row: [row["at"], row["source"], row["key"]]))
+
+
+@router.get("/units/{unit}/readings", summary="Battery and signal in steps of six hours, oldest first")
+async def unit_readings(
+    request: Request,
+    actor: Reads,
+    unit: UnitPath,
+    days: Annotated[int, Query(ge=1, le=31, description="Of so many days.")] = 14,
+) -> Response:
+    """A step in which nothing was heard is left out."""
+    async with reading(request, actor) as connection:
+        await _known(connection, unit)
+        found = await buckets_of(connection, unit_number(unit), datetime.now(UTC), days)
+    return answer({"items": found, "next": None})
 
 
 @router.get("/units/{unit}/log", summary="What has happened to a unit, newest first")
@@ -152,6 +184,23 @@ async def _unit(connection: Connection, number: int) -> dict[str, Any]:
         for one in await registry.sims_of(connection, number)
     ]
     return {**_view(rows[0]), "inputs": inputs, "sims": sims, "proofs": proofs}
+
+
+async def _known(connection: Connection, unit: str) -> None:
+    if not await fetch_all(connection, TIMELINE["known"], {"unit_id": unit_number(unit)}):
+        raise not_found("unit")
+
+
+def _source(value: Any) -> str:
+    if value not in SOURCES:
+        raise ValueError
+    return str(value)
+
+
+def _key(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > 60 or not value.isprintable():
+        raise ValueError
+    return value
 
 
 def _view(row: dict[str, Any]) -> dict[str, Any]:
