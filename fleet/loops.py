@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterable
 from typing import Any, Protocol
 
@@ -72,7 +73,7 @@ class Opened(Protocol):
         """Closes it."""
 
 
-class Part:
+class Part(ABC):
     """A part of the server: loops on pools of its own. A subclass gives its loops in ``works``; what it holds besides,
     it closes in ``hang_up``. Nothing is opened before ``start``."""
 
@@ -80,11 +81,11 @@ class Part:
         self._loops = Loops(name)
         self._pools = pools
 
+    @abstractmethod
     def works(self) -> Iterable[Coroutine[Any, Any, None]]:
         """The loops, each to run until it is cancelled."""
-        raise NotImplementedError
 
-    async def hang_up(self) -> None:
+    async def hang_up(self) -> None:  # noqa: B027 - most parts hold nothing besides
         """Called when no loop runs any more, and before the pools are closed."""
 
     async def start(self) -> None:

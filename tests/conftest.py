@@ -5,23 +5,22 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from sim.firmware_build import BUILDS
-from tests import ports, sharing, sizes
+from tests import ports, scratch, sharing, sizes
 from tests.database import end_shared_cluster
 
 ENDING_S = 120.0
 """Patience with what runs after the last test."""
-_builds = pytest.StashKey[str]()
+_scratch = pytest.StashKey[Path]()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -41,9 +40,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # As a shell starts what it runs in the background. Tests end programs, PostgreSQL among them, by that signal.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if BUILDS not in os.environ:
+    if not hasattr(config, "workerinput"):
         # Inherited by workers and by every process of a test.
-        os.environ[BUILDS] = config.stash[_builds] = tempfile.mkdtemp(prefix="livlina-builds-")
+        config.stash[_scratch] = folder = scratch.enter()
+        if BUILDS not in os.environ:
+            os.environ[BUILDS] = str(folder / "builds")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -74,7 +75,6 @@ def pytest_sessionfinish() -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     end_shared_cluster()
-    if _builds in config.stash:
-        shutil.rmtree(config.stash[_builds])
-        del os.environ[BUILDS]
+    if _scratch in config.stash and (left := scratch.leave(config.stash[_scratch])):
+        print(f"ended at the end of the run, for their tests had not: processes {left}")
     faulthandler.cancel_dump_traceback_later()

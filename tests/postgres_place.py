@@ -36,7 +36,7 @@ class Place:
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    folder = Path(tempfile.mkdtemp(prefix="livlina-test-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="livlina-test-"))
     folder.chmod(0o755)
     made = Place(folder)
     try:
@@ -50,7 +50,7 @@ def place() -> Iterator[Place]:
 @pytest.fixture(scope="module")
 def running() -> Iterator[EmbeddedPostgres]:
     """One server for the tests that only look."""
-    folder = Path(tempfile.mkdtemp(prefix="livlina-test-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="livlina-test-"))
     folder.chmod(0o755)
     server = EmbeddedPostgres(folder / "data", state=folder / "state")
     try:

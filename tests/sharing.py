@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 WAITING = ("journeys", "unit/sim", "unit/modem", "faults", "peers", "browser", "store")
 COMPUTING = ("on_unit", "both", "unit")
@@ -45,7 +46,29 @@ def _place(share: str, folders: tuple[str, ...]) -> int:
 
 
 class Shares(LoadScopeScheduling):
-    """A worker gets one share after the other, in the order of the collected tests."""
+    """A worker gets one share after the other, in the order of the collected tests.
+
+    A worker that dies, as one does whose test hangs, leaves what it has not begun to a new one. xdist would give that
+    one the shares that are done, too, and the test that killed the first; with nothing to run, or with one test and no
+    word that it is the last, it would wait for ever, and so would the run.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         return share_of(nodeid)
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        left = self.assigned_work[node]
+        running = next((test for share in left.values() for test, done in share.items() if not done), None)
+        for name, share in list(left.items()):
+            if running in share:
+                share[running] = True
+            if all(share.values()):
+                del left[name]
+        super().remove_node(node)
+        return running
+
+    def schedule(self) -> None:
+        super().schedule()
+        for node in self.nodes:
+            # A worker begins a test when it knows the next one.
+            self._reschedule(node)

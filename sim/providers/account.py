@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -37,7 +38,7 @@ class Card:
 
 
 @dataclass
-class Account:
+class Account(ABC):
     """One customer's account. ``delay_s``: a change takes so long. ``stale_s``: so long a card that is away is still
     shown as attached. ``burst`` requests in ``window_s`` are answered, the others get 429. ``lost``: this many of the
     next changing requests are carried out and never answered."""
@@ -68,9 +69,9 @@ class Account:
         self._asked.append(now)
         return self.answer(method, path, query, headers, body)
 
+    @abstractmethod
     def answer(self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: Any) -> Answer:
         """What this provider says; for those that are made of it."""
-        raise NotImplementedError
 
     def new_token(self) -> str:
         """A token that ends."""
@@ -96,9 +97,9 @@ class Account:
         return "ATTACHED" if self.time() - card.seen_at < self.stale_s else "OFFLINE"
 
     @property
+    @abstractmethod
     def active(self) -> str:
         """This provider's word for a SIM in use."""
-        raise NotImplementedError
 
 
 @contextlib.contextmanager
