@@ -3,7 +3,7 @@
 A step is one byte that reaches the flash, or one rename. `Cut` is raised once the steps are used up and at every call
 after that. Kinds: a written byte is there at once; it is there at flush, and a cut leaves any first part of what was
 waiting. Two kinds must fail: on FAT a rename over a file takes two steps with no file in between, and the liar keeps
-nothing before a file is closed.
+nothing before a file is closed. `names`: the steps that made or renamed a file.
 """
 
 EAGER, LAZY, FAT, LIAR = 0, 1, 2, 3
@@ -21,12 +21,12 @@ class CutFile:
         self.waiting = b""
         self.reading = mode == "rb"
         if mode == "wb":
-            flash.step()
+            flash.named()
             flash.files[path] = bytearray()
         elif path not in flash.files:
             if self.reading:
                 raise OSError(2)
-            flash.step()
+            flash.named()
             flash.files[path] = bytearray()
 
     def write(self, data, size=None):
@@ -76,6 +76,7 @@ class CutFlash:
             self.files[path] = bytearray(files[path])
         self.left = steps
         self.used = 0
+        self.names = []
         self.kind = kind
         self.dark = False
         self.broken = False
@@ -92,6 +93,10 @@ class CutFlash:
         self.left -= 1
         self.used += 1
 
+    def named(self):
+        self.names.append(self.used)
+        self.step()
+
     def open(self, path, mode):
         self.power()
         return CutFile(self, path, mode)
@@ -100,9 +105,9 @@ class CutFlash:
         if self.broken:
             raise OSError(5)
         if self.kind == FAT and new in self.files:
-            self.step()
+            self.named()
             del self.files[new]
-        self.step()
+        self.named()
         self.files[new] = self.files.pop(old)
 
     def size(self, path):

@@ -19,10 +19,10 @@ def build(tmp_path_factory):
     return build_firmware(tmp_path_factory.mktemp("firmware"), [RUNNER, *BESIDE])
 
 
-def run(build, name, flash):
+def run(build, name, flash, every=9):
     return subprocess.run(
         command(build, f"import sys, unit_runner; sys.exit(unit_runner.main({name!r}, '/rom/'))", heap(build)),
-        env={**os.environ, **environment(build), "TEST_FLASH": str(flash)},
+        env={**os.environ, **environment(build), "TEST_FLASH": str(flash), "TEST_EVERY": str(every)},
         capture_output=True,
         text=True,
         timeout=500,
@@ -33,6 +33,14 @@ def run(build, name, flash):
 @pytest.mark.parametrize("name", FILES)
 def test_on_micropython(name, build, tmp_path):
     result = run(build, name, tmp_path)
+    print(result.stdout)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(600)
+def test_the_journal_with_the_power_cut_at_every_byte(build, tmp_path):
+    result = run(build, "unit_journal", tmp_path, 1)
     print(result.stdout)
     assert result.returncode == 0, result.stdout + result.stderr
 

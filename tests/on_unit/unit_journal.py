@@ -9,6 +9,8 @@ from firmware.ports import journal
 from firmware.ports.flash import Flash
 
 PRESSES = 6
+EVERY = int(os.getenv("TEST_EVERY") or "1")
+"""Every how manyth byte the power is cut at; at every change of a name in any case."""
 journal.Journal.rotate = 260  # so that a short life sees files change several times
 
 
@@ -25,6 +27,12 @@ def live(flash, first, promised):
                 book.append(records.stage(1, seq, stage))
                 promised[seq] = stage
     return flash.used
+
+
+def cuts(flash):
+    """The steps to cut a life at, of which this flash has seen all."""
+    near = [step + more for step in flash.names for more in (0, 1)]
+    return [step for step in range(flash.used) if step % EVERY == 0 or step in near]
 
 
 def found(flash):
@@ -47,9 +55,10 @@ def kept(files, kind, promised):
 
 def broken_promises(kind):
     """Cut at every step, restart, live on behind whatever the cut has left, and count promises broken on the way."""
-    whole = live(CutFlash({}, 1 << 30, kind), 1, {})
+    whole = CutFlash({}, 1 << 30, kind)
+    live(whole, 1, {})
     lost = 0
-    for steps in range(whole):
+    for steps in cuts(whole):
         flash = CutFlash({}, steps, kind)
         promised = {}
         attempt(flash, 1, promised)
@@ -57,7 +66,7 @@ def broken_promises(kind):
         after = CutFlash(flash.files, 1 << 30, kind)
         live(after, 100, promised)
         lost += kept(after.files, kind, promised)
-    print(whole, "cuts,", lost, "promises broken")
+    print(len(cuts(whole)), "cuts in", whole.used, "steps,", lost, "promises broken")
     return lost
 
 
@@ -70,7 +79,9 @@ def broken_in_recovery(kind):
         attempt(flash, 1, promised)
         mending = CutFlash(flash.files, 1 << 30, kind)
         journal.Journal(mending).load()
-        for more in range(mending.used + 1):
+        ends = cuts(mending)
+        ends.append(mending.used)
+        for more in ends:
             second = CutFlash(flash.files, more, kind)
             attempt(second, 100, promised)
             lost += kept(second.files, kind, promised)
