@@ -76,5 +76,5 @@ def pytest_sessionfinish() -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     end_shared_cluster()
     if _scratch in config.stash and (left := scratch.leave(config.stash[_scratch])):
-        print(f"ended at the end of the run, for their tests had not: processes {left}")
+        print("ended at the end of the run, for their tests had not:", *left, sep="\n  ")
     faulthandler.cancel_dump_traceback_later()

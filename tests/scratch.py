@@ -15,27 +15,33 @@ MEMORY = Path("/dev/shm")
 NEEDED_BYTES = 8 << 30
 """Free there and in memory before a run goes there: several databases and thousands of small files."""
 _VARIABLE = "TMPDIR"
+_PREFIX = "livlina-tests-"
 
 
 def enter() -> Path:
     """The new folder. Every process that is started from now on, other users' among them, makes its files in it."""
-    folder = Path(tempfile.mkdtemp(prefix="livlina-tests-", dir=MEMORY if _roomy() else None))
+    place = MEMORY if _roomy() else Path(tempfile.gettempdir())
+    for left in place.glob(f"{_PREFIX}*-*"):
+        # Of a run that was killed itself.
+        if not Path("/proc", left.name.split("-")[2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=place))
     folder.chmod(0o755)
     os.environ[_VARIABLE] = str(folder)
     tempfile.tempdir = None
     return folder
 
 
-def leave(folder: Path) -> list[int]:
-    """Ends what the run has left running, as a test does that was ended for hanging, and removes the folder; returns
-    the processes."""
-    left = list(_inside(folder))
+def leave(folder: Path) -> list[str]:
+    """Ends what the run has left running, as a test does that was ended for hanging, and removes the folder; tells
+    the processes, but for this one's own children, which would have ended with it."""
+    left = dict(_inside(folder))
     for pid in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     # Who has just been killed may still be making files.
     shutil.rmtree(folder, ignore_errors=True)
-    return left
+    return [f"{pid} ({said})" for pid, said in left.items() if said]
 
 
 def _roomy() -> bool:
@@ -48,12 +54,15 @@ def _roomy() -> bool:
     return free >= NEEDED_BYTES and os.access(MEMORY, os.W_OK)
 
 
-def _inside(folder: Path) -> Iterator[int]:
-    """Processes that were started with this folder as theirs, or stand in it; never this one."""
+def _inside(folder: Path) -> Iterator[tuple[int, str]]:
+    """Processes that were started with this folder as theirs, or stand in it, and their commands, nothing for a child;
+    never this one."""
     word = f"{_VARIABLE}={folder}".encode()
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             place = Path(os.readlink(process / "cwd"))
             words = (process / "environ").read_bytes().split(b"\0")
             if (word in words or place.is_relative_to(folder)) and int(process.name) != os.getpid():
-                yield int(process.name)
+                parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+                said = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                yield int(process.name), "" if parent == os.getpid() else said or "it has ended"

@@ -9,6 +9,7 @@ import math
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -56,6 +57,12 @@ class _User:
     second_step: bool
 
 
+@cache
+def _nobodys() -> str:
+    """Checked where a name is unknown, so that the answer takes as long as for a known one."""
+    return PASSWORDS.hash(secrets.token_urlsafe())
+
+
 class Passwords:
     """Checks passwords. The counts of failures lie in the database, so all processes share them."""
 
@@ -63,8 +70,7 @@ class Passwords:
         self._pool = pool
         self._strangers_checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
         self._known_checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
-        # Checked where a name is unknown, so that the answer takes as long as for a known one.
-        self._nobody = PASSWORDS.hash(secrets.token_urlsafe())
+        self._nobody = _nobodys()
 
     async def check(self, login: str, password: str, *, browser: str | None = None) -> Known | None:
         """Whose they are, or None for a wrong name or password, which cannot be told apart.

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from fleet.people.decide import PERMISSIONS
 from fleet.store.embedded_postgres import EmbeddedPostgres
-from fleet.web.api.app import make_api, openapi
+from fleet.web.api.app import PREFIX, make_api, openapi
 from tests.api_town import UNIT, ApiTown, api_town
 from tests.database import fresh_database
 
@@ -95,6 +96,12 @@ def test_the_document_beside_the_page_is_this_releases() -> None:
     assert json.loads(kept) == document, "write it with `livlina api openapi --out docs/openapi.json`"
     changed = {**document, "info": {**document["info"], "version": "0"}}
     assert json.loads(kept) != changed
+
+
+def test_a_server_serves_it(town: ApiTown) -> None:
+    served = httpx.get(f"{town.base}{PREFIX}/openapi.json")
+    assert served.headers["content-type"] == "application/json"
+    assert served.json() == openapi(make_api(None, None))
 
 
 def test_every_operation_names_a_permission_that_exists_and_its_errors() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -11,9 +13,10 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from fleet.registry.secret_box import SecretBox
 from fleet.web.api import (
@@ -117,10 +120,11 @@ def make_api(web: Web | None, box: SecretBox | None) -> FastAPI:
     api.state.box = box
     for router in ROUTERS:
         api.include_router(router)
-    document = openapi(api)
+    # Made when somebody first asks, beside the loop: a server that starts anew must soon take alarms again.
+    document = cache(lambda: json.dumps(openapi(api), ensure_ascii=False).encode())
 
     async def served(_request: Request) -> Response:
-        return JSONResponse(document)
+        return Response(await run_in_threadpool(document), media_type="application/json")
 
     api.add_route("/openapi.json", served)
     return api

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.concurrency import run_in_threadpool
@@ -12,7 +12,6 @@ from starlette.responses import Response
 
 from fleet.evidence.case_report import case_report
 from fleet.evidence.month import Prices, ReportError, month_csv, month_report
-from fleet.evidence.report_pdf import case_pdf, month_pdf
 from fleet.people.model import Actor
 from fleet.web.access import require
 from fleet.web.api.serving import answer, reading
@@ -58,7 +57,7 @@ async def month(
     if format == "csv":
         return _file(month_csv(report).encode(), "text/csv; charset=utf-8", f"{name}.csv")
     if format == "pdf":
-        octets = await run_in_threadpool(month_pdf, report, language)
+        octets = await run_in_threadpool(_month_pdf, report, language)
         return _file(octets, "application/pdf", f"{name}.{language}.pdf")
     return answer(report)
 
@@ -78,9 +77,22 @@ async def case(
         except LookupError:
             raise not_found("case") from None
     if format == "pdf":
-        octets = await run_in_threadpool(case_pdf, report, language)
+        octets = await run_in_threadpool(_case_pdf, report, language)
         return _file(octets, "application/pdf", f"case-{case}.{language}.pdf")
     return answer(report)
+
+
+def _month_pdf(report: dict[str, Any], language: str) -> bytes:
+    # Here and not above: what lays out paper is the slowest to load of all that a server has.
+    from fleet.evidence.report_pdf import month_pdf
+
+    return month_pdf(report, language)
+
+
+def _case_pdf(report: dict[str, Any], language: str) -> bytes:
+    from fleet.evidence.report_pdf import case_pdf
+
+    return case_pdf(report, language)
 
 
 def _file(octets: bytes, kind: str, name: str) -> Response:
