@@ -22,8 +22,8 @@ unexport PYTHONDONTWRITEBYTECODE
 export PATH := $(PATH):/usr/sbin:/sbin
 
 # Programs that the tests drive and that no package index has, and the system packages that bring them.
-TEST_PROGRAMS := mosquitto_pub coap-client-openssl sipp kamailio $(or $(CHROMIUM),chromium)
-TEST_PACKAGES := mosquitto-clients libcoap3-bin sip-tester kamailio kamailio-tls-modules $(if $(CHROMIUM),,chromium)
+TEST_PROGRAMS := mosquitto_pub coap-client-openssl sipp kamailio softhsm2-util $(or $(CHROMIUM),chromium)
+TEST_PACKAGES := mosquitto-clients libcoap3-bin sip-tester kamailio kamailio-tls-modules softhsm2 $(if $(CHROMIUM),,chromium)
 
 # Without PostgreSQL, front doors or browser. The others start real programs.
 QUICK_TESTS := $(wildcard tests/both tests/unit tests/on_unit)

@@ -21,6 +21,9 @@ def station_command(
     name: Name,
     out: Annotated[Path, typer.Option(help="The file to write; it goes to the station and nowhere else.")],
     days: Annotated[int, typer.Option(min=1, max=LONGEST_DAYS, help="How long it makes units.")] = 7,
+    request: Annotated[
+        Path | None, typer.Option(help="From `livlina ca request`: the key is the station's.", exists=True)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Makes a credential for a station, where the root is. Renewal is a new one before the old one ends."""
@@ -34,11 +37,34 @@ def station_command(
     settings = Settings.from_environment()
     now = datetime.now(UTC).replace(microsecond=0)
     with one_sentence():
-        content = open_authority(settings).issue_issuer(name, now, now + timedelta(days=days))
+        authority, ends = open_authority(settings), now + timedelta(days=days)
+        content = (authority.issue_issuer(name, now, ends) if request is None
+                   else authority.issue_requested(name, request.read_bytes(), now, ends))  # fmt: skip
         create_private(out, content)
         issuer = IssuerBook(settings.authority_folder).accept(x509.load_pem_x509_certificates(content)[0])
         publish_trust(settings)
     show({"station": name, "serial": f"{issuer.serial:x}", "ends": issuer.ends.isoformat(), "file": str(out)}, as_json)
+
+
+@ca_app.command("request")
+def request_command(
+    name: Name,
+    token: Annotated[str, typer.Option(help="Where its key is or is to be made: a PKCS #11 URI (RFC 7512).")],
+    out: Annotated[Path, typer.Option(help="The request to write; it goes to where the root is.")],
+    new: Annotated[bool, typer.Option("--new", help="Make the key in the token.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Asks for a station's credential whose key lies in a token, on the station. Renewal is the same without --new."""
+    from livlina.cli import one_sentence, show
+    from provisioning.ca import check_station_name, station_request
+    from provisioning.files import replace
+    from provisioning.token import TokenUri, make_key, open_key
+
+    with one_sentence():
+        check_station_name(name)
+        uri = TokenUri.read(token)
+        replace(out, station_request(name, make_key(uri) if new else open_key(uri)), mode=0o644)
+    show({"station": name, "token": uri.token, "key": uri.key, "file": str(out)}, as_json)
 
 
 @ca_app.command("accept")

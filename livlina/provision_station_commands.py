@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -45,6 +45,9 @@ def run_command(
     credential: Annotated[
         Path | None, typer.Option(help="The station's credential, where the root is not here.")
     ] = None,
+    token: Annotated[
+        str | None, typer.Option(help="The PKCS #11 URI of the credential's key, where that lies in a token.")
+    ] = None,
     label: Annotated[str, typer.Option(help="The label's size in mm: 25x12, 38x19, 50x25 or 62x29.")] = "38x19",
     first: Annotated[int, typer.Option(min=1, help="The first unit number of this station.")] = 1,
     baud: Annotated[int, typer.Option(min=9600, help="Of the cable.")] = 921_600,
@@ -58,16 +61,13 @@ def run_command(
     """Makes the boards on these ports units of the fleet. May be given again at any time: it goes on where it was."""
     from rich.console import Console
 
-    from fleet.settings import Settings
     from livlina.cli import fail, one_sentence, show
-    from livlina.installation import open_authority
     from livlina.provision_fleet import RegistryFleet
     from livlina.provision_order import OrderError, read_order
     from livlina.provision_page import bench_of, run_at_page, served
     from livlina.provision_run import Materials, TerminalScreen, run_order
     from provisioning.firmware_image import FirmwareError, load, signed
     from provisioning.flash_esptool import Port
-    from provisioning.issuing import StationCredential
     from provisioning.ledger import Ledger, LedgerError
     from provisioning.partition_table import layout
     from provisioning.plan import PlanError, plan
@@ -77,8 +77,7 @@ def run_command(
     with one_sentence(OrderError, PlanError, FirmwareError, LedgerError, ToolError):
         wanted, kind = read_order(order)
         steps = plan(wanted, kind)
-        signer = (StationCredential(credential, lambda: datetime.now(UTC)) if credential is not None
-                  else open_authority(Settings.from_environment()))  # fmt: skip
+        signer = _signer(credential, token)
         parts = layout(kind.flash_bytes)
         python = load(image, manifest, kind.chip, kind.bootloader, parts)
         if wanted.production:
@@ -108,6 +107,21 @@ def run_command(
         show({"order": f"{wanted.number}: {document['made']} of {document['ordered']} made", **rows}, False)
     if not document["passed"]:
         raise SystemExit(1)
+
+
+def _signer(credential: Path | None, token: str | None) -> Any:
+    """Who signs the units: the root, or a station's credential. Raises AuthorityError."""
+    from fleet.settings import Settings
+    from livlina.installation import open_authority
+    from provisioning.ca import AuthorityError
+    from provisioning.issuing import StationCredential
+    from provisioning.token import TokenUri, open_key
+
+    if credential is None:
+        if token is not None:
+            raise AuthorityError("--token is the key of a --credential: name both")
+        return open_authority(Settings.from_environment())
+    return StationCredential(credential, lambda: datetime.now(UTC), open_key(TokenUri.read(token)) if token else None)
 
 
 def firmware_command(

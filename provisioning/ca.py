@@ -134,23 +134,39 @@ class CertificateAuthority:
     def issue_issuer(self, name: str, begins: datetime, ends: datetime) -> bytes:
         """Sign a new key that may sign units, and nothing else, from `begins` to `ends`. Its key, its certificate and
         the root's, PEM, for one file of mode 0600. Raises AuthorityError."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        return _key_pem(key) + self._issuer(name, key.public_key(), begins, ends)
+
+    def issue_requested(self, name: str, request: bytes, begins: datetime, ends: datetime) -> bytes:
+        """As `issue_issuer`, for a key that stays where it is: `request` is its certificate request (PKCS #10, PEM).
+        The certificate and the root's, PEM; nothing of it is secret. Raises AuthorityError."""
+        try:
+            asked = x509.load_pem_x509_csr(request)
+        except ValueError:
+            raise AuthorityError("this is no certificate request: `livlina ca request` makes one") from None
+        public = asked.public_key()
+        if not asked.is_signature_valid or asked.subject != _name(ISSUER_PREFIX + name):
+            raise AuthorityError(f"this request is not one of station {name}'s, or was changed on its way")
+        if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP256R1):
+            raise AuthorityError("a station's key is one of P-256")
+        return self._issuer(name, public, begins, ends)
+
+    def _issuer(self, name: str, public: ec.EllipticCurvePublicKey, begins: datetime, ends: datetime) -> bytes:
         constraints = self._certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
         if not constraints.path_length:
             raise AuthorityError("this root was made before there were issuing keys and may sign none: make a new one")
-        if not _ISSUER_NAME.fullmatch(name):
-            raise AuthorityError(f"{name!r} is no station's name: letters, digits and dashes, at most 40")
+        check_station_name(name)
         if ends <= begins:
             raise AuthorityError("a station's credential ends after it begins")
-        key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
-            _builder(ISSUER_PREFIX + name, key.public_key(), begins, ends)
+            _builder(ISSUER_PREFIX + name, public, begins, ends)
             .issuer_name(self._certificate.subject)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(signs_certificates=True), critical=True)
             .add_extension(_signed_by(self._certificate), critical=False)
             .sign(self._key, hashes.SHA256())
         )
-        return _key_pem(key) + _pem(certificate) + self.ca_pem
+        return _pem(certificate) + self.ca_pem
 
     @classmethod
     def _published(
@@ -161,6 +177,19 @@ class CertificateAuthority:
             if not path.exists() or path.read_bytes() != content:
                 replace(path, content, mode=0o644)
         return cls(key, certificate, folder)
+
+
+def check_station_name(name: str) -> None:
+    """Raises AuthorityError."""
+    if not _ISSUER_NAME.fullmatch(name):
+        raise AuthorityError(f"{name!r} is no station's name: letters, digits and dashes, at most 40")
+
+
+def station_request(name: str, key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A station's certificate request for its key, PEM: it goes to where the root is. Raises AuthorityError."""
+    check_station_name(name)
+    request = x509.CertificateSigningRequestBuilder().subject_name(_name(ISSUER_PREFIX + name))
+    return request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def read_signer(path: Path) -> tuple[ec.EllipticCurvePrivateKey, list[x509.Certificate]]:

@@ -1,6 +1,7 @@
 """Stations' credentials: keys under the root that sign units for some days, so that the root's key can lie in a safe.
 
-`StationCredential` is one file of mode 0600 on a station: its key, its certificate, the root's certificate.
+`StationCredential` is one file of mode 0600 on a station: its key, its certificate, the root's certificate. Or its key
+lies in a token (provisioning.token), and the file holds the certificates.
 `IssuerBook` is the fleet's public list of them, beside the root's certificate:
 
     issuers/<serial>.pem      a station's certificate
@@ -21,6 +22,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from provisioning.ca import ISSUER_PREFIX, AuthorityError, UnitCertificate, read_signer, unit_certificate
@@ -42,10 +44,16 @@ class Issuer:
 class StationCredential:
     """Signs units as long as its time runs. Takes the place of the root at a station."""
 
-    def __init__(self, path: Path, clock: Callable[[], datetime]) -> None:
-        """Read it. Raises AuthorityError if it is missing, readable by others, or no credential of one root."""
+    def __init__(
+        self, path: Path, clock: Callable[[], datetime], key: ec.EllipticCurvePrivateKey | None = None
+    ) -> None:
+        """Read it; `key` is the station's where that lies in a token (provisioning.token), and the file then holds
+        certificates only. Raises AuthorityError if it is missing, readable by others, or no credential of one root."""
         try:
-            self._key, certificates = read_signer(path)
+            if key is None:
+                self._key, certificates = read_signer(path)
+            else:
+                self._key, certificates = key, _certificates_of(path, key)
         except FileNotFoundError:
             raise AuthorityError(f"{path} is missing: have one made where the root is, `livlina ca station`") from None
         if len(certificates) != 2:
@@ -142,6 +150,16 @@ class IssuerBook:
             ended.read_text() if ended.exists() else None,
             certificate,
         )
+
+
+def _certificates_of(path: Path, key: ec.EllipticCurvePrivateKey) -> list[x509.Certificate]:
+    try:
+        certificates = x509.load_pem_x509_certificates(path.read_bytes())
+    except ValueError:
+        raise AuthorityError(f"{path} holds no certificates") from None
+    if certificates[0].public_key() != key.public_key():
+        raise AuthorityError(f"{path} is of another key than the token's: name the key that was requested for it")
+    return certificates
 
 
 def _is_signed(certificate: x509.Certificate, signer: x509.Certificate) -> bool:

@@ -12,6 +12,7 @@ PACKAGES = {
     "coap-client": "libcoap3-bin",
     "sipp": "sip-tester",
     "kamailio": "kamailio kamailio-tls-modules",
+    "softhsm2-util": "softhsm2",
 }
 
 
