@@ -1,32 +1,40 @@
 """What units share, and whether a cohort misses more heartbeats than chance explains.
 
 A unit's place (operator, issuer, network, cell area, APN, firmware, power district, link) is interned as one number,
-its *signature*; counting a heartbeat is one addition. Every ``BUCKET_MS`` the counts are folded into two sliding
-windows of each cohort. With n heartbeats due in a window, m of them missed for the first time, and a usual rate p,
-chance gives m or more with a probability of at most exp(-D), D = n * KL(m/n || p) (Chernoff); z = sqrt(2 D) is what
-others write as sigmas. The bound holds for cohorts of any size, where the normal approximation takes one miss of two
-for six sigmas.
+its *signature*; counting a heartbeat is one addition. Every ``BUCKET_MS`` the counts are folded into running sums of
+each cohort, and windows are differences of these. With n heartbeats due in a window, m of them missed for the first
+time, and a usual rate p, chance gives m or more with a probability of at most exp(-D), D = n * KL(m/n || p) (Chernoff);
+z = sqrt(2 D) is what others write as sigmas. The bound holds for cohorts of any size, where the normal approximation
+takes one miss of two for six sigmas.
 
-A cohort stands out at D >= ``ALARM`` with ``LEAST`` different units. Over 30 days that is 518,400 looks in each of two
-windows: with 300 cohorts at most 3.1e8 looks of 1.4e-11, or 0.5 % for one false incident. It never says who is to blame
-for a single unit, and it never counts a unit twice within the longer window.
+A cohort stands out at D >= ``ALARM`` with ``LEAST`` different units; an operator's areas stand out together where each
+alone is too small (`areas.py`). Over 30 days that is 518,400 looks in each of four windows: with 300 cohorts at most
+6.2e8 looks of 2.8e-10, one false incident in six such months, and far fewer, since looks that overlap are nearly the
+same one. It never says who is to blame for a single unit, and it never counts a unit twice within the longest window.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
+from array import array
+from bisect import bisect_right
 from collections.abc import Collection, Iterable
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from fleet.supervision import areas
 from fleet.supervision.model import Place
 
 BUCKET_MS: Final = 5000
-SHORT: Final = 12
-LONG: Final = 180
-WINDOW_MS: Final = BUCKET_MS * LONG
-ALARM: Final = 25.0
+SHORT_MS: Final = 60_000
+WINDOWS_MS: Final = (SHORT_MS, 180_000, 330_000, 900_000)
+WINDOW_MS: Final = 900_000
+ALL_AGAIN: Final = 12
+"""A cohort comes to stand out by a miss, so only those that missed in the last bucket are looked at; all of them once
+in so many buckets, since heartbeats in time that leave a window make it worse too."""
+REMADE: Final = 40_000
+"""When what is hidden changes, the sums are made anew from as many counts as this: some ten milliseconds."""
+ALARM: Final = 22.0
 SUSPECT: Final = 8.0
 LEAST: Final = 5
 USUAL: Final = 0.01
@@ -36,6 +44,8 @@ HISTORY: Final = 2000.0
 """The assumption weighs as much as so many heartbeats."""
 HISTORY_MOST: Final = 200_000.0
 ALL_OUT: Final = 0.9
+QUIET: Final = 12
+"""So many buckets without a miss are before whatever began."""
 
 
 class Kind(IntEnum):
@@ -58,12 +68,14 @@ Cohort = tuple[Kind, str]
 
 
 class Standing(NamedTuple):
-    """A cohort that stands out: heartbeats due and missed in the time looked at, and the deviance D."""
+    """A cohort that stands out: heartbeats due and missed in the time looked at, and the deviance D. ``parts``: it is
+    an operator, and these of its areas stand out together."""
 
     deviance: float
     cohort: int
     due: int
     missed: int
+    parts: tuple[int, ...] = ()
 
     @property
     def sigmas(self) -> float:
@@ -88,6 +100,8 @@ class Places:
     def __init__(self) -> None:
         self.cohorts: list[Cohort] = []
         self.of: list[tuple[int, ...]] = []
+        self.areas: dict[int, list[int]] = {}
+        """The cell areas of each operator, as cohorts."""
         self._ids: dict[Cohort, int] = {}
         self._in: list[set[int]] = []
         self._signatures: dict[Place, int] = {}
@@ -105,7 +119,15 @@ class Places:
             self.of.append(tuple(cohorts))
             for cohort in cohorts:
                 self._in[cohort].add(found)
+            if place.operator and place.cell:
+                area, known = self.cohort(Kind.CELL, place.cell), self.areas_of(place.operator)
+                if area not in known:
+                    known.append(area)
         return found
+
+    def areas_of(self, operator: str) -> list[int]:
+        """The cell areas of an operator."""
+        return self.areas.setdefault(self.cohort(Kind.OPERATOR, operator), [])
 
     def cohort(self, kind: Kind, name: str) -> int:
         """The number of a cohort."""
@@ -128,19 +150,32 @@ class _Bucket(NamedTuple):
     misses: dict[int, int]
 
 
+class _Sums(NamedTuple):
+    """Everything counted until a moment, by cohort. A cohort that was not known yet is beyond the end: 0."""
+
+    ends_ms: int
+    due: array[int]
+    missed: array[int]
+
+    def of(self, cohort: int) -> tuple[int, int]:
+        return (self.due[cohort], self.missed[cohort]) if cohort < len(self.due) else (0, 0)
+
+
 class Tally:
-    """Heartbeats due and missed, by cohort, in two sliding windows. ``hidden`` signatures belong to open incidents:
-    what explains them is known, so they neither raise another alarm nor become usual."""
+    """Heartbeats due and missed, by cohort, in sliding windows. ``hidden`` signatures belong to open incidents: what
+    explains them is known, so they neither raise another alarm nor become usual."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
         self._hits: dict[int, int] = {}
         self._misses: dict[int, int] = {}
-        self._buckets: deque[_Bucket] = deque()
-        self._sums: tuple[dict[int, list[int]], dict[int, list[int]]] = ({}, {})
+        self._buckets: list[_Bucket] = []
+        self._sums: list[_Sums] = [_Sums(0, array("q"), array("q"))]
         self._history: dict[int, list[float]] = {}
         self._hidden: set[int] = set()
-        self._in_long = 0
+        self._asked: set[int] | None = None
+        self._closed = 0
+        self._learnt_ms = 0
         self._ends_ms = 0
 
     def hit(self, signature: int) -> None:
@@ -153,20 +188,26 @@ class Tally:
 
     def clear(self) -> None:
         """Forgets the windows, not what is usual: after a time in which we did not listen ourselves."""
-        self._hits, self._misses, self._sums, self._ends_ms, self._in_long = {}, {}, ({}, {}), 0, 0
+        self._hits, self._misses, self._ends_ms, self._learnt_ms = {}, {}, 0, 0
         self._buckets.clear()
+        self._sums = [_Sums(0, array("q"), array("q"))]
 
     def hide(self, signatures: Collection[int]) -> None:
-        """Sets what open incidents explain. The windows are made again without it, from the shorter window's time: the
-        longer one fills again, which costs slow heartbeats some minutes and us no pause."""
+        """Sets what open incidents explain. The windows are made again without it, as far back as is done at once: in
+        a great fleet the longer ones fill again, which costs slow heartbeats some minutes and us no pause."""
         wanted = set(signatures)
         if wanted == self._hidden:
             return
         self._hidden = wanted
-        self._sums = ({}, {})
-        self._in_long = min(SHORT, len(self._buckets))
-        for place in range(self._in_long):
-            self._add(self._buckets[-1 - place], 1, windows=(0, 1))
+        self._asked = None
+        counts, least = 0, len(self._buckets)
+        while least and (counts < REMADE or self._buckets[-1].ends_ms - self._buckets[least - 1].ends_ms < SHORT_MS):
+            least -= 1
+            counts += len(self._buckets[least].hits) + len(self._buckets[least].misses)
+        begins = self._buckets[least - 1].ends_ms if least else 0
+        self._sums = [_Sums(begins, array("q"), array("q"))]
+        for bucket in self._buckets[least:]:
+            self._add(bucket)
 
     def close(self, now_ms: int) -> bool:
         """Folds the counts in when a bucket's time is over; False: not yet."""
@@ -178,59 +219,91 @@ class Tally:
         bucket = _Bucket(now_ms, self._hits, self._misses)
         self._hits, self._misses = {}, {}
         self._buckets.append(bucket)
-        self._add(bucket, 1, windows=(0, 1))
-        if len(self._buckets) > SHORT:
-            left = self._buckets[-1 - SHORT]
-            self._add(left, -1, windows=(0,))
-            self._learn(left)
-        self._in_long += 1
-        if self._in_long > LONG:
-            self._add(self._buckets[-1 - LONG], -1, windows=(1,))
-            self._in_long = LONG
-        if len(self._buckets) > LONG:
-            self._buckets.popleft()
+        self._add(bucket)
+        self._closed += 1
+        if self._closed % ALL_AGAIN == 0:
+            self._asked = None
+            self._forget(now_ms - WINDOW_MS)
+        elif self._asked is not None:
+            self._asked |= {c for s in bucket.misses if s not in self._hidden for c in self._places.of[s]}
+        if now_ms >= self._learnt_ms + SHORT_MS:
+            self._learn(now_ms)
+            self._learnt_ms = now_ms
         return True
 
     def standing_out(self, least: float = ALARM) -> list[Standing]:
-        """Cohorts whose misses chance does not explain, the most striking first."""
+        """Cohorts whose misses chance does not explain, and areas that do so together, the most striking first."""
+        latest = self._sums[-1]
+        asked = range(len(latest.due)) if self._asked is None else self._asked
         found: dict[int, Standing] = {}
-        for sums in self._sums:
-            for cohort, (due, missed) in sums.items():
+        for window in WINDOWS_MS:
+            before = self._before(latest.ends_ms - window)
+            for cohort in asked:
+                due, missed = self._since(before, cohort)
                 if missed < LEAST:
                     continue
                 value = deviance(due, missed, self.usual(cohort))
                 if value >= least and (cohort not in found or value > found[cohort].deviance):
                     found[cohort] = Standing(value, cohort, due, missed)
+                if cohort in self._places.areas:
+                    of = {area: self._since(before, area) for area in self._places.areas[cohort]}
+                    all_of = self._together(cohort, of)
+                    if all_of.deviance >= min(least, areas.ALARM) and (
+                        cohort not in found or all_of.deviance > found[cohort].deviance
+                    ):
+                        found[cohort] = all_of
+        self._asked = {standing.cohort for standing in found.values()}
         return _ranked(self._places, found.values())
 
     def explain(
         self, since_ms: int, within: Collection[int] | None = None, without: Collection[int] = ()
     ) -> list[Standing]:
-        """All cohorts by how well they explain the misses since a time, hidden or not, in the places asked for."""
+        """All cohorts, and areas together, by how well they explain the misses since a time, hidden or not, in the
+        places asked for."""
+        sums = self.counted(since_ms, within, without)
+        found = [Standing(deviance(n, m, self.usual(c)), c, n, m) for c, (n, m) in sums.items()]
+        for operator, known in self._places.areas.items():
+            of = {area: (sums[area][0], sums[area][1]) for area in known if area in sums}
+            if any(missed for _, missed in of.values()):
+                found.append(self._together(operator, of))
+        return _ranked(self._places, [standing for standing in found if standing.deviance > 0])
+
+    def counted(
+        self, since_ms: int, within: Collection[int] | None = None, without: Collection[int] = ()
+    ) -> dict[int, list[int]]:
+        """[due, missed] since a time by cohort, hidden or not, in the places asked for."""
         sums: dict[int, list[int]] = {}
-        wanted = within
         for bucket in reversed(self._buckets):
             if bucket.ends_ms <= since_ms:
                 break
             for place, counts in enumerate((bucket.hits, bucket.misses)):
                 for signature, count in counts.items():
-                    if (wanted is not None and signature not in wanted) or signature in without:
+                    if (within is not None and signature not in within) or signature in without:
                         continue
                     for cohort in self._places.of[signature]:
                         row = sums.setdefault(cohort, [0, 0])
                         row[0] += count
                         row[1] += count * place
-        found = [Standing(deviance(n, m, self.usual(c)), c, n, m) for c, (n, m) in sums.items()]
-        return _ranked(self._places, [standing for standing in found if standing.deviance > 0])
+        return sums
 
-    def began(self, cohort: int, now_ms: int) -> int:
-        """When a cohort's misses began: back from now, as long as buckets miss at least half the latest rate."""
-        counts, inside = [], self._places.signatures_in(cohort)
+    def last_hit(self, cohort: int, since_ms: int) -> int:
+        """The end of the last bucket in which somebody of a cohort was heard; ``since_ms`` where nobody was since."""
+        inside = self._places.signatures_in(cohort)
+        for bucket in reversed(self._buckets):
+            if bucket.ends_ms <= since_ms:
+                break
+            if not inside.isdisjoint(bucket.hits):
+                return bucket.ends_ms
+        return since_ms
+
+    def began(self, cohorts: Collection[int], now_ms: int) -> int:
+        """When the misses of cohorts began: back from now, as long as buckets miss at least half the latest rate."""
+        counts, inside = [], set().union(*(self._places.signatures_in(cohort) for cohort in cohorts))
         for bucket in reversed(self._buckets):
             hits = sum(n for s, n in bucket.hits.items() if s in inside)
             missed = sum(n for s, n in bucket.misses.items() if s in inside)
             counts.append((bucket.ends_ms, hits + missed, missed))
-            if len(counts) > SHORT and not any(c[2] for c in counts[-SHORT:]):
+            if len(counts) > QUIET and not any(c[2] for c in counts[-QUIET:]):
                 break
         latest_due = sum(due for _, due, _ in counts[:2])
         rate = sum(missed for _, _, missed in counts[:2]) / latest_due if latest_due else 1.0
@@ -246,9 +319,9 @@ class Tally:
 
     def suspected(self, signature: int) -> bool:
         """Whether a unit's cohorts look bad enough that nobody should hear of it alone yet."""
-        sums = self._sums[0]
+        before = self._before(self._sums[-1].ends_ms - SHORT_MS)
         for cohort in self._places.of[signature]:
-            due, missed = sums.get(cohort, (0, 0))
+            due, missed = self._since(before, cohort)
             if missed >= LEAST and deviance(due, missed, self.usual(cohort)) >= SUSPECT:
                 return True
         return False
@@ -258,44 +331,69 @@ class Tally:
         due, missed = self._history.get(cohort, (0.0, 0.0))
         return min(USUAL_MOST, max(USUAL, (missed + USUAL * HISTORY) / (due + HISTORY)))
 
-    def _learn(self, bucket: _Bucket) -> None:
-        """A minute-old bucket becomes history, unless its cohorts are under suspicion or explained by an incident."""
-        for cohort, (due, missed) in self._by_cohort(bucket).items():
-            window_due, window_missed = self._sums[0].get(cohort, (0, 0))
-            if deviance(window_due, window_missed, self.usual(cohort)) >= SUSPECT / 2:
+    def _together(self, operator: int, of: dict[int, tuple[int, int]]) -> Standing:
+        """Areas of an operator, and which of them are out if any are."""
+        value, due, missed = 0.0, 0, 0
+        parts = []
+        for area, (n, m) in of.items():
+            if n:
+                known = areas.evidence(n, m, self.usual(area))
+                value += areas.together(known)
+                if m >= areas.LEAST and areas.likely_out(known) >= areas.SURE:
+                    parts.append(area)
+                    due, missed = due + n, missed + m
+        if not parts or missed < LEAST:
+            return Standing(0.0, operator, due, missed)
+        return Standing(value, operator, due, missed, tuple(sorted(parts)))
+
+    def _since(self, before: _Sums, cohort: int) -> tuple[int, int]:
+        due, missed = self._sums[-1].of(cohort)
+        due_then, missed_then = before.of(cohort)
+        return due - due_then, missed - missed_then
+
+    def _before(self, at_ms: int) -> _Sums:
+        """Everything counted up to a time; the first that there is where windows are not full yet."""
+        return self._sums[max(0, bisect_right(self._sums, at_ms, key=_ends) - 1)]
+
+    def _add(self, bucket: _Bucket) -> None:
+        last, known = self._sums[-1], len(self._places.cohorts)
+        due, missed = last.due[:], last.missed[:]
+        due.extend([0] * (known - len(due)))
+        missed.extend([0] * (known - len(missed)))
+        of, hidden = self._places.of, self._hidden
+        for signature, count in bucket.hits.items():
+            if signature not in hidden:
+                for cohort in of[signature]:
+                    due[cohort] += count
+        for signature, count in bucket.misses.items():
+            if signature not in hidden:
+                for cohort in of[signature]:
+                    due[cohort] += count
+                    missed[cohort] += count
+        self._sums.append(_Sums(bucket.ends_ms, due, missed))
+
+    def _forget(self, before_ms: int) -> None:
+        self._buckets = self._buckets[bisect_right(self._buckets, before_ms, key=_ends) :]
+        self._sums = self._sums[max(0, bisect_right(self._sums, before_ms, key=_ends) - 1) :]
+
+    def _learn(self, now_ms: int) -> None:
+        """The minute before the last becomes history, unless its cohorts are under suspicion or explained."""
+        middle, begins = self._before(now_ms - SHORT_MS), self._before(now_ms - 2 * SHORT_MS)
+        for cohort in range(len(middle.due)):
+            due, missed = middle.of(cohort)
+            due_then, missed_then = begins.of(cohort)
+            if due == due_then or deviance(*self._since(middle, cohort), self.usual(cohort)) >= SUSPECT / 2:
                 continue
             row = self._history.setdefault(cohort, [0.0, 0.0])
             if row[0] > HISTORY_MOST:
                 row[0] /= 2
                 row[1] /= 2
-            row[0] += due
-            row[1] += missed
+            row[0] += due - due_then
+            row[1] += missed - missed_then
 
-    def _add(self, bucket: _Bucket, sign: int, windows: Iterable[int]) -> None:
-        counts = self._by_cohort(bucket)
-        for window in windows:
-            sums = self._sums[window]
-            for cohort, (due, missed) in counts.items():
-                row = sums.setdefault(cohort, [0, 0])
-                row[0] += sign * due
-                row[1] += sign * missed
-                if row == [0, 0]:
-                    del sums[cohort]
 
-    def _by_cohort(self, bucket: _Bucket) -> dict[int, list[int]]:
-        counts: dict[int, list[int]] = {}
-        of, hidden = self._places.of, self._hidden
-        for place, found in enumerate((bucket.hits, bucket.misses)):
-            for signature, count in found.items():
-                if signature in hidden:
-                    continue
-                for cohort in of[signature]:
-                    row = counts.get(cohort)
-                    if row is None:
-                        row = counts[cohort] = [0, 0]
-                    row[0] += count
-                    row[1] += count * place
-        return counts
+def _ends(one: _Bucket | _Sums) -> int:
+    return one.ends_ms
 
 
 def _ranked(places: Places, found: Iterable[Standing]) -> list[Standing]:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from fleet.supervision import areas
 from fleet.supervision.cohorts import ALARM, ALL_OUT, BUCKET_MS, LEAST, Cohort, Kind, Places, Standing, Tally, deviance
 from fleet.supervision.incidents import Fate, Incident, Member, named
 
@@ -26,6 +27,7 @@ BETTER: Final = 1.1
 RENAME_MS: Final = 180_000
 """Later the first misses are over, and what is counted then is those who come back."""
 OUT_WINDOW_MS: Final = 60_000
+WEIGH_MS: Final = 330_000
 ALIKE_MS: Final = 600_000
 """Cohorts of one kind whose misses began within this time of each other, such as neighbouring cell areas, are one."""
 
@@ -41,13 +43,18 @@ class Detector:
     def __init__(self, places: Places, tally: Tally, *, first_number: int = 1) -> None:
         self._places = places
         self._tally = tally
-        self._next = first_number
+        self._first = self._next = first_number
         self.open: dict[int, Incident] = {}
         self.closed: list[Incident] = []
         self._by_signature: dict[int, int] = {}
         self._reviewed: dict[int, int] = {}
         self._mains: dict[str, dict[int, int]] = {}
         self._known = 0
+
+    @property
+    def count(self) -> int:
+        """How many incidents there have been since the first number that was given."""
+        return self._next - self._first
 
     def restore(self, incident: Incident) -> None:
         """Takes up an incident that was open before a restart."""
@@ -87,7 +94,9 @@ class Detector:
         for incident in list(self.open.values()):
             if incident.stage == 1 and incident.power:
                 continue
-            if now_ms - self._reviewed.get(incident.number, 0) >= REVIEW_MS and self._review(incident, now_ms, present):
+            if now_ms - self._reviewed.get(incident.number, 0) >= REVIEW_MS and self._review(
+                incident, now_ms, missing, present
+            ):
                 changed.append(incident)
         return changed
 
@@ -142,39 +151,44 @@ class Detector:
         return None
 
     def _take(self, best: Standing, standing: list[Standing], now_ms: int, missing: Missing) -> Incident:
-        began = self._tally.began(best.cohort, now_ms)
-        evidence = missing(self._places.signatures_in(best.cohort), began)
-        scope = self._places.cohorts[best.cohort]
+        scopes = self._scopes(best)
+        began = self._tally.began(best.parts or (best.cohort,), now_ms)
+        evidence = missing(self._signatures(scopes), began)
         for incident in self.open.values():
             if incident.power:
                 same = evidence and sum(m.unit in incident.members for m in evidence) * 2 >= len(evidence)
             else:
                 away = [m.unit for m in incident.members.values() if m.fate is Fate.DOWN]
-                alike = scope[0] is incident.scopes[0][0] and abs(began - incident.began_ms) <= ALIKE_MS
-                if alike and scope not in incident.scopes:
-                    return self._also(incident, scope, evidence, now_ms)
+                alike = scopes[0][0] is incident.scopes[0][0] and abs(began - incident.began_ms) <= ALIKE_MS
+                more = [scope for scope in scopes if scope not in incident.scopes]
+                if alike and more:
+                    return self._also(incident, more, evidence, now_ms)
                 same = incident.recovering or now_ms - incident.opened_ms <= WIDEN_MS
-                same = same and bool(away) and self._holds(best.cohort, incident)
+                same = same and bool(away) and self._holds(scopes, incident)
             if same:
                 return self._widen(incident, best, evidence, now_ms)
         incident = self._open(False, best, began, now_ms)
         incident.alternatives = [
             self._places.cohorts[s.cohort] for s in standing[1:]
-            if s.deviance >= AS_LIKELY * best.deviance and self._places.cohorts[s.cohort] != scope
+            if s.deviance >= AS_LIKELY * best.deviance and self._places.cohorts[s.cohort] not in scopes
         ]  # fmt: skip
         for member in evidence:
             incident.touch(member, now_ms)
         return incident
 
-    def _holds(self, cohort: int, incident: Incident) -> bool:
-        """Whether a cohort that stands out holds an open incident's own scope, in whole or for the most part."""
-        wide = self._places.signatures_in(cohort)
+    def _scopes(self, standing: Standing) -> list[Cohort]:
+        """What an incident is about that is opened by this."""
+        return [self._places.cohorts[cohort] for cohort in standing.parts or (standing.cohort,)]
+
+    def _holds(self, scopes: list[Cohort], incident: Incident) -> bool:
+        """Whether cohorts that stand out hold an open incident's own scopes, in whole or for the most part."""
+        wide = self._signatures(scopes)
         own = self._signatures(incident.scopes)
         return len(own & wide) * 2 >= len(own)
 
-    def _also(self, incident: Incident, scope: Cohort, evidence: list[Member], now_ms: int) -> Incident:
-        incident.scopes.append(scope)
-        incident.log.append((now_ms, f"also {named(scope)}"))
+    def _also(self, incident: Incident, scopes: list[Cohort], evidence: list[Member], now_ms: int) -> Incident:
+        incident.scopes += scopes
+        incident.log.append((now_ms, f"also {', '.join(named(scope) for scope in scopes)}"))
         incident.recovering = False
         self._cover()
         for member in evidence:
@@ -182,15 +196,16 @@ class Detector:
         return incident
 
     def _widen(self, incident: Incident, best: Standing, evidence: list[Member], now_ms: int) -> Incident:
-        scope = self._places.cohorts[best.cohort]
+        scopes = self._scopes(best)
+        names = ", ".join(named(scope) for scope in scopes)
         if incident.power:
             incident.stage = 2
-            incident.scopes.append(scope)
-            incident.log.append((now_ms, f"second stage: {named(scope)} is silent"))
+            incident.scopes += scopes
+            incident.log.append((now_ms, f"second stage: {names} is silent"))
         else:
-            again = scope in incident.scopes
-            incident.scopes = incident.scopes if again else [scope]
-            incident.log.append((now_ms, f"{'again' if again else 'wider'}: {named(scope)}"))
+            again = set(scopes) <= set(incident.scopes)
+            incident.scopes = incident.scopes if again else scopes
+            incident.log.append((now_ms, f"{'again' if again else 'wider'}: {names}"))
             incident.recovering = False
         incident.due, incident.missed, incident.sigmas = best.due, best.missed, best.sigmas
         self._cover()
@@ -199,18 +214,18 @@ class Detector:
         return incident
 
     def _open(self, power: bool, best: Standing, began_ms: int, now_ms: int) -> Incident:
-        scope = self._places.cohorts[best.cohort]
+        scopes = self._scopes(best)
         incident = Incident(
-            self._next, power, [scope], now_ms, began_ms, due=best.due, missed=best.missed, sigmas=best.sigmas,
+            self._next, power, scopes, now_ms, began_ms, due=best.due, missed=best.missed, sigmas=best.sigmas,
             last_touched_ms=now_ms,
         )  # fmt: skip
-        incident.log.append((now_ms, f"opened: {named(scope)}"))
+        incident.log.append((now_ms, f"opened: {', '.join(named(scope) for scope in scopes)}"))
         self.open[incident.number] = incident
         self._next += 1
         self._cover()
         return incident
 
-    def _review(self, incident: Incident, now_ms: int, present: Present) -> bool:
+    def _review(self, incident: Incident, now_ms: int, missing: Missing, present: Present) -> bool:
         """Whether another scope explains it better, something is found to be wholly out, or units come back."""
         self._reviewed[incident.number] = now_ms
         if incident.is_recovering() != incident.recovering:
@@ -220,46 +235,83 @@ class Detector:
             return True
         if now_ms - incident.opened_ms > WIDEN_MS or incident.recovering:
             return False
-        changed = not incident.power and self._rename(incident, now_ms)
+        changed = not incident.power and self._rename(incident, now_ms, missing)
+        changed = self._weigh_areas(incident, now_ms, missing) or changed
         for scope in self._out(incident, now_ms):
             incident.out.add(scope)
             incident.log.append((now_ms, f"wholly out: {named(scope)}"))
             changed = True
             if incident.power:
                 continue
-            for member in present(self._signatures([scope]), incident.began_ms):
+            # Nobody of it was heard after its last heartbeat, so whoever is not due yet has not been heard since.
+            last = self._tally.last_hit(self._places.cohort(*scope), incident.began_ms)
+            for member in present(self._signatures([scope]), last + 1):
                 if member.unit not in incident.members:
                     incident.touch(member, now_ms)
         return changed
 
-    def _rename(self, incident: Incident, now_ms: int) -> bool:
+    def _rename(self, incident: Incident, now_ms: int, missing: Missing) -> bool:
         """Takes the scope that explains the misses clearly better, judged over all places that no other explains."""
         if now_ms - incident.opened_ms > RENAME_MS:
             return False
         others = {signature for signature, number in self._by_signature.items() if number != incident.number}
         ranked = self._tally.explain(max(incident.began_ms, now_ms - OUT_WINDOW_MS), without=others)
         own = {self._places.cohort(*scope) for scope in incident.scopes}
-        mine = sum(s.deviance for s in ranked if s.cohort in own)
+        mine = sum(s.deviance for s in ranked if s.cohort in own and not s.parts)
         best = next((s for s in ranked if s.missed >= 2 * LEAST), None)
-        if best is None or best.cohort in own or best.deviance < BETTER * mine:
+        if best is None or own & set(best.parts or (best.cohort,)) or best.deviance < BETTER * mine:
             return False
-        if not self._meets(best.cohort, incident):
+        scopes = self._scopes(best)
+        if self._signatures(scopes).isdisjoint(self._signatures(incident.scopes)):
             return False
-        incident.scopes = [self._places.cohorts[best.cohort]]
+        incident.scopes = scopes
         incident.out.clear()
-        incident.log.append((now_ms, f"rather: {named(incident.scopes[0])}"))
+        incident.log.append((now_ms, f"rather: {', '.join(named(scope) for scope in scopes)}"))
         self._cover()
+        for member in missing(self._signatures(scopes), incident.began_ms):
+            incident.touch(member, now_ms)
         return True
 
-    def _meets(self, cohort: int, incident: Incident) -> bool:
-        return not self._places.signatures_in(cohort).isdisjoint(self._signatures(incident.scopes))
+    def _weigh_areas(self, incident: Incident, now_ms: int, missing: Missing) -> bool:
+        """An incident of cell areas takes in areas of the same operators that are as likely out, and lets go those in
+        which somebody was heard: with some areas known to be out, a small one needs less to be believed."""
+        own = [scope for scope in incident.scopes if scope[0] is Kind.CELL]
+        if incident.power or len(own) != len(incident.scopes):
+            return False
+        counts = self._tally.counted(max(incident.began_ms + BUCKET_MS, now_ms - WEIGH_MS))
+        mine = {self._places.cohort(*scope) for scope in own}
+        known = {area for of in self._places.areas.values() if mine & set(of) for area in of if area in counts}
+        part = len(mine) / max(1, len(known | mine))
+        likely = {}
+        for area in known:
+            due, missed = counts[area]
+            likely[area] = areas.likely_out(areas.evidence(due, missed, self._tally.usual(area)), part)
+        sure = {area for area in known if likely[area] >= areas.SURE and counts[area][1] >= areas.LEAST}
+        more = [self._places.cohorts[area] for area in sorted(sure - mine)]
+        less = [self._places.cohorts[area] for area in sorted(known & mine) if likely[area] < 1 - areas.SURE]
+        if len(less) == len(own):
+            less = []
+        if less:
+            incident.scopes = [scope for scope in incident.scopes if scope not in less]
+            incident.out -= set(less)
+            incident.log.append((now_ms, f"not {', '.join(named(scope) for scope in less)}"))
+            self._cover()
+        if more:
+            self._also(incident, more, missing(self._signatures(more), incident.began_ms), now_ms)
+        return bool(less or more)
 
     def _out(self, incident: Incident, now_ms: int) -> list[Cohort]:
-        """Scopes that are wholly out and were not known to be: nine of ten heartbeats of the last minute missed."""
+        """Scopes that are wholly out and were not known to be: nine of ten heartbeats of the last minute missed. Areas
+        that are out together are believed for less: none of them heard since it began, and who was due did not come."""
         since = max(incident.began_ms + BUCKET_MS, now_ms - OUT_WINDOW_MS)
-        lately = self._tally.explain(since, self._signatures(incident.scopes))
-        found = {self._places.cohorts[s.cohort]: s for s in lately if s.missed >= LEAST and s.missed >= ALL_OUT * s.due}
-        return [scope for scope in incident.scopes if scope in found and scope not in incident.out]
+        lately = self._tally.counted(since, self._signatures(incident.scopes))
+        found = []
+        for scope in incident.scopes:
+            due, missed = lately.get(self._places.cohort(*scope), (0, 0))
+            enough = LEAST if len(incident.scopes) == 1 or scope[0] is not Kind.CELL else 1
+            if scope not in incident.out and missed >= enough and missed >= ALL_OUT * due:
+                found.append(scope)
+        return found
 
     def _signatures(self, scopes: Iterable[Cohort]) -> set[int]:
         return {s for scope in scopes for s in self._places.signatures_in(self._places.cohort(*scope))}

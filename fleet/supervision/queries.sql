@@ -14,8 +14,22 @@ ON CONFLICT (one) DO UPDATE SET ticked_at = greatest(t.ticked_at, excluded.ticke
 -- The front doors raise this every ten seconds while they live.
 SELECT mark FROM database_mark;
 
+-- name: registry_marks
+-- What the registry says of everybody who is relied on, as one number: where it is the same nothing is to be read anew.
+SELECT u.unit_id, hashtextextended(concat_ws('|', u.municipality_id, u.unit_type, u.life, s.bearer IN (1, 2),
+       coalesce(i.sims, 0), coalesce(i.issuer1, ''), coalesce(i.issuer2, ''), coalesce(r.district, ''),
+       coalesce(r.priority, 5), coalesce(r.reference, ''), coalesce(p.name, ''), p.report_s, p.spare_s), 0) AS mark
+FROM units u
+LEFT JOIN unit_states s USING (unit_id)
+LEFT JOIN (SELECT unit_id, count(*) AS sims, max(issuer) FILTER (WHERE slot = 1) AS issuer1,
+                  max(issuer) FILTER (WHERE slot = 2) AS issuer2 FROM unit_sims GROUP BY unit_id) i USING (unit_id)
+LEFT JOIN (SELECT a.unit_id, c.district, c.priority, c.reference FROM unit_recipients a
+           JOIN care_recipients c USING (recipient_id) WHERE a.role = 'responsible') r USING (unit_id)
+LEFT JOIN supervision_profiles p ON p.municipality_id = u.municipality_id AND p.unit_type = u.unit_type
+WHERE u.state = 'active' AND u.life IN ('active', 'absent');
+
 -- name: units
--- Everybody who is relied on, with what was last heard and decided.
+-- Those of them who are asked for, with what was last heard and decided.
 SELECT u.unit_id, u.municipality_id, u.unit_type, u.life, s.seen_at, s.due_at, s.boot, s.seq, s.transport, s.bearer,
        s.operator, s.tac, s.version, s.flags, coalesce(i.sims, 0) AS sims, i.issuer1, i.issuer2,
        coalesce(r.district, '') AS district, coalesce(r.priority, 5) AS priority, coalesce(r.reference, '') AS reference,
@@ -31,7 +45,7 @@ LEFT JOIN supervision_profiles p ON p.municipality_id = u.municipality_id AND p.
 LEFT JOIN unit_supervision v USING (unit_id)
 LEFT JOIN unit_conditions m ON m.unit_id = u.unit_id AND m.condition = 'mains lost' AND m.part = -1
 LEFT JOIN unit_conditions b ON b.unit_id = u.unit_id AND b.condition = 'battery low' AND b.part = -1
-WHERE u.state = 'active' AND u.life IN ('active', 'absent');
+WHERE u.state = 'active' AND u.life IN ('active', 'absent') AND u.unit_id = ANY (%(units)s::bigint[]);
 
 -- name: heard_since
 -- Who was heard. A look overlaps the one before: what commits late is seen at the next, and again is harmless.

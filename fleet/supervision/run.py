@@ -115,6 +115,7 @@ class Look:
         self.watch = Watch()
         self._since = at - OVERLAP
         self._rows: dict[int, Mapping[str, Any]] = {}
+        self._marks: dict[int, int] = {}
         self._places: dict[int, tuple[Any, ...]] = {}
         self._read: dict[int, datetime] = {}
         self._words: dict[tuple[int, str], datetime] = {}
@@ -157,15 +158,18 @@ class Look:
         return out
 
     async def _registry(self, connection: Connection, at: datetime) -> None:
+        """Takes up whoever is new, and what has changed in the registry; lets go whoever is relied on no more."""
         now_ms = store.milliseconds(at)
-        found = await store.units(connection)
-        for info, row in found:
+        marks = await store.registry_marks(connection)
+        changed = [unit for unit, mark in marks.items() if self._marks.get(unit) != mark]
+        for info, row in await store.units(connection, changed) if changed else ():
             self._rows[info.unit] = row
             self._places.setdefault(info.unit, tuple(row[name] for name in _PLACE))
             self.watch.add(info, now_ms)
-        for unit in self._rows.keys() - {info.unit for info, _ in found}:
+        for unit in self._rows.keys() - marks.keys():
             self.watch.remove(unit)
             del self._rows[unit]
+        self._marks = marks
 
     async def _read_all(self, connection: Connection) -> None:
         for row in await store.heard_since(connection, self._since):

@@ -70,9 +70,15 @@ async def front_doors_mark(connection: Connection) -> int:
     return int(rows[0]["mark"]) if rows else 0
 
 
-async def units(connection: Connection) -> list[tuple[UnitInfo, Mapping[str, Any]]]:
-    """Everybody who is relied on, with the row that it was read from."""
-    return [(_info(row), row) for row in await fetch_all(connection, SQL["units"])]
+async def registry_marks(connection: Connection) -> dict[int, int]:
+    """Everybody who is relied on, each with a number that changes when what the registry says of it does."""
+    return {row["unit_id"]: row["mark"] for row in await fetch_all(connection, SQL["registry_marks"])}
+
+
+async def units(connection: Connection, wanted: Iterable[int]) -> list[tuple[UnitInfo, Mapping[str, Any]]]:
+    """Those of the wanted who are relied on, with the row that each was read from."""
+    rows = await fetch_all(connection, SQL["units"], {"units": list(wanted)})
+    return [(_info(row), row) for row in rows]
 
 
 def _info(row: Mapping[str, Any]) -> UnitInfo:

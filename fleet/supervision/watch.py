@@ -81,6 +81,8 @@ class Watch:
         self._state, self._flags = bytearray(), bytearray()
         self._cause: dict[int, Cause] = {}
         self._late: dict[int, _Late] = {}
+        self._anew: dict[int, int] = {}
+        """Units that are looked at alone since their incident ended: their profile's time begins there."""
         self._told: set[int] = set()
         self._silent_since_ms: int | None = None
         self._out = Outcome()
@@ -281,6 +283,7 @@ class Watch:
 
     def _heard_again(self, i: int, at_ms: int) -> None:
         self._late.pop(i, None)
+        self._anew.pop(i, None)
         on_battery, unit = bool(self._flags[i] & _ON_BATTERY), self._info[i].unit
         for incident in self.detector.open.values():
             if unit in incident.members:
@@ -327,7 +330,7 @@ class Watch:
 
     def _miss(self, i: int, state: State, now_ms: int) -> None:
         info = self._info[i]
-        seen = self._seen[i] if self._seen[i] != NEVER else self._since[i]
+        seen = self._anew.get(i) or (self._seen[i] if self._seen[i] != NEVER else self._since[i])
         rungs = decide.ladder(info.profile, seen, self._due[i], self._interval[i], info.spare, info.switch_s)
         late = self._late[i] = _Late(rungs, now_ms)
         signature = self._signature[i]
@@ -405,23 +408,27 @@ class Watch:
             self._out.incidents[incident.number] = incident
             for unit in list(incident.members):
                 if unit in self._index:
-                    self._settle(self._index[unit], incident)
+                    self._settle(self._index[unit], incident, now_ms)
         for incident in self.detector.close_over(now_ms):
             self._out.incidents[incident.number] = incident
             for unit, member in incident.members.items():
                 if member.fate is Fate.DOWN and unit in self._index:
                     self._start_alone(self._index[unit], now_ms)
 
-    def _settle(self, i: int, incident: Incident) -> None:
+    def _settle(self, i: int, incident: Incident, now_ms: int) -> None:
         """A member of a changed incident: taken in, or let go when the scope no longer holds it."""
         late, unit = self._late.get(i), self._info[i].unit
-        if late is None or (incident.power and incident.stage == 1):
+        if incident.power and incident.stage == 1:
             return
         if self.detector.inside(incident, self._signature[i]):
-            late.incident = incident.number
-        elif incident.members[unit].fate is Fate.DOWN and not incident.power:
-            late.incident = None
+            if late is not None:
+                late.incident = incident.number
+        elif not incident.power and incident.members[unit].fate in (Fate.DOWN, Fate.PRESUMED):
             incident.release(unit)
+            if late is not None:
+                late.incident = None
+            if State(self._state[i]) in VERDICTS:
+                self._start_alone(i, now_ms)
 
     def _start_alone(self, i: int, now_ms: int) -> None:
         """An incident is over and this unit is still down: from here on it is looked at alone, from the beginning."""
@@ -430,6 +437,7 @@ class Watch:
         self._set(i, State.LATE, Cause.OVERDUE, now_ms)
         self._late.pop(i, None)
         self._due[i] = now_ms + self._interval[i] * SECOND
+        self._anew[i] = now_ms
         self._look_at(i, decide.late_at(self._due[i], self._interval[i]))
 
     def _member(self, i: int, since_ms: int, fate: Fate = Fate.DOWN) -> Member:

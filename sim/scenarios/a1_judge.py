@@ -31,7 +31,8 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """Everything else. ``pressed``: kind and time by unit; ``ages``: what a press was told to be old when it came."""
+    """Everything else. ``pressed``: kind and time by unit; ``ages``: what a press was told to be old when it came;
+    ``visits_at``: seconds after which the visit list was looked at; ``tenth``: seconds after which ten were overdue."""
 
     begins: float
     ends: float
@@ -44,22 +45,29 @@ class Night:
     ages: Mapping[int, int | None]
     peak: float
     usual: float
-    interval_s: int
+    visits_at: float
+    tenth: float
 
 
 def judge(night: Night, seen: Seen) -> list[Check]:
     """All checks."""
-    return [*_incident(night), *_paths(night), *_visits(seen), *_presses(night), *_recovery(night)]
+    return [*_incident(night), *_paths(night), *_visits(night, seen), *_presses(night), *_recovery(night)]
 
 
 def _incident(night: Night) -> list[Check]:
     first = night.incidents[0] if night.incidents else None
     after = None if first is None else round(first["opened_at"] - night.begins, 1)
+    limit = round(max(DETECTED_S, night.tenth), 1)
     scope = "none" if first is None else " + ".join(f"{s['kind']} {s['name']}" for s in first["report"]["scope"])
     alone = f"{night.hit} = {night.hit * TICKET_MIN / 60:.0f} operator-hours"
     return [
         Check("incidents", len(night.incidents), 1, len(night.incidents) == 1),
-        Check("said after (s)", after, DETECTED_S, after is not None and 0 <= after <= DETECTED_S),
+        Check(
+            "said after (s); at the latest when ten units are overdue",
+            after,
+            limit,
+            after is not None and 0 <= after <= limit,
+        ),
         Check("what it is about", scope, "any", True),
         Check("tasks about single units", len(night.told), 0, not night.told),
         Check("tasks by a time-out for each unit alone", alone, "contrast", True),
@@ -82,12 +90,13 @@ def _paths(night: Night) -> list[Check]:
     ]  # fmt: skip
 
 
-def _visits(seen: Seen) -> list[Check]:
+def _visits(night: Night, seen: Seen) -> list[Check]:
     listed = [visit.unit for visit in seen.visits]
     order = [(visit.priority, visit.district) for visit in seen.visits]
     missing, extra = seen.without_path - set(listed), set(listed) - seen.without_path
     return [
-        Check("visit list after two minutes", len(listed), f"the {len(seen.without_path)} without any path",
+        Check(f"visit list after {night.visits_at:.0f} s", len(listed),
+              f"the {len(seen.without_path)} without any path",
               not missing and not extra and len(listed) == len(set(listed))),
         Check("without a path and not listed", len(missing), 0, not missing),
         Check("listed with a path", len(extra), 0, not extra),

@@ -23,26 +23,22 @@ from protocols.wire.messages import STATUS_TAC
 from provisioning.identity import make_identity
 from sim.scenarios import truth
 from sim.scenarios.a1_judge import Night, Seen, judge
-from sim.scenarios.crowd import DISTRICTS, SIM_1, SIM_2, Crowd, One, Way, peak_per_s
+from sim.scenarios.a1_story import OTHER, OUT, PROFILE, SPARE, Story
+from sim.scenarios.crowd import SIM_1, SIM_2, Crowd, One, Way, peak_per_s
 from sim.scenarios.evidence import gather
 from sim.scenarios.fleet_under_test import PRIMARY, SECONDARY
 from sim.scenarios.path import Air
-from sim.scenarios.scenario import Check, Options, Scenario, ScenarioError
+from sim.scenarios.scenario import Check, Options, Scenario
 from sim.scenarios.supervised_fleet import Gate, SupervisedFleet
 from sim.scenarios.wearers import BrainUnit, Plan
 from sim.scenarios.world import START, World
 
-OUT, OTHER, SPARE = 24001, 24002, 24002
 LTE_M = 4
-BEFORE_S: Final = 900.0
 SETTLE_S: Final = 2400.0
 PRESSING: Final = {"dual": 5, "single": 3, "elsewhere": 4}
 CHANGE_AT_A_PRESS_S: Final = 20.0
 """A unit that is pressed on a path that is out has changed its SIM so long after (99th percentile, slowest times)."""
 GRAIN_S: Final = 5.0
-PROFILE: Final = ("DP2", 1800, 90_000)
-"""What heartbeats every five minutes can keep: a fault is known within half an hour."""
-VISITS_AT_S: Final = 120.0
 
 SABOTAGES: Final = {
     "no-cohorts": "units are judged one by one: what they share is not looked at",
@@ -77,50 +73,14 @@ class _Night:
         folder = options.folder / "fleet"
         folder.mkdir()
         self.fleet = SupervisedFleet(world, folder)
-        self.begins = BEFORE_S
-        self.ends = BEFORE_S + numbers["minutes"] * 60
-        self.hit = round(options.units * numbers["part"])
-        if self.hit < 20:
-            raise ScenarioError("an outage needs at least 20 units: more --units, or a greater part")
+        self.story = Story(options.units, numbers, self.chance)
+        self.begins, self.ends, self.hit = self.story.begins, self.story.ends, self.story.hit
         self.crowd = Crowd("", [], int(numbers["heartbeat_s"]), numbers["loss"], self.chance)
         self.pressed: dict[int, tuple[str, float]] = {}
         self.singles: set[int] = set()
         self._moved: dict[int, float] = {}
         self._whole: dict[int, BrainUnit] = {}
         self.truth_file = options.folder / "truth.jsonl"
-
-    def people(self) -> list[One]:
-        """So many that are hit, and beside them those that are not: of another operator, area or issuer."""
-        numbers, units = self.options.numbers, []
-        for unit in range(1, self.options.units + round(self.options.units * numbers["others"]) + 1):
-            here = unit <= self.options.units
-            operator = OUT if here else OTHER
-            area = unit % 40 if self._by_area or not here else self.chance.randrange(40)
-            issuer = ("issuer A", "issuer C")[here and self._by_issuer and unit > self.hit]
-            if here and self._by_area:
-                area = unit % 4 if unit <= self.hit else 4 + unit % 36
-            ways = [Way(SIM_1, operator, area, issuer if here else "issuer D")]
-            if self.chance.random() < numbers["dual"]:
-                ways.append(Way(SIM_2, SPARE if here else OUT + 7, area, "issuer B"))
-            district, priority = f"D{self.chance.randrange(DISTRICTS):02d}", self.chance.randrange(1, 6)
-            units.append(One(unit, ways, district, priority))
-        return units
-
-    @property
-    def _by_area(self) -> bool:
-        return self.options.numbers["by_issuer"] == 0 and self.hit < self.options.units
-
-    @property
-    def _by_issuer(self) -> bool:
-        return self.options.numbers["by_issuer"] == 1 and self.hit < self.options.units
-
-    def out(self, one: One, way: Way, at: float) -> bool:
-        """Whether this way is out now."""
-        if not self.begins <= at < self.ends or way.operator != OUT or way.bearer != SIM_1:
-            return False
-        if self.hit == self.options.units:
-            return True
-        return way.issuer == "issuer A" if self._by_issuer else way.tac < 4
 
     async def wearers(self, stack: contextlib.ExitStack) -> list[tuple[float, Callable[[], None]]]:
         """Those that are pressed, and their acts: (at, act)."""
@@ -181,16 +141,18 @@ class _Whole(BrainUnit):
 
 async def _play(night: _Night, stack: contextlib.ExitStack) -> Seen:
     fleet, world, options = night.fleet, night.world, night.options
-    night.crowd = Crowd(fleet.postgres.owner_url, night.people(), int(options.numbers["heartbeat_s"]),
+    night.crowd = Crowd(fleet.postgres.owner_url, night.story.people(), int(options.numbers["heartbeat_s"]),
                         options.numbers["loss"], night.chance)  # fmt: skip
-    night.crowd.out = night.out
+    night.crowd.out = night.story.out
     fleet.profile(*PROFILE)
     await night.crowd.register(world.clock.now())
     fleet.crowd = night.crowd
     acts = await night.wearers(stack)
-    world.fine = [(at - 5, at + 40) for _, at in night.pressed.values()] + [(night.ends - 2, night.ends + 330)]
+    world.fine = [(at - 5, at + 40) for _, at in night.pressed.values()] + [(night.ends - 2, night.ends + 60)]
+    calm = night.begins + max(900.0, 2.0 * night.crowd.interval_s), night.ends - 5
+    fleet.calm = [(0.0, night.begins - 60), calm, (night.ends + night.crowd.interval_s + 60, night.ends + SETTLE_S)]
     seen = Seen()
-    for at, act in sorted([*acts, (night.begins + VISITS_AT_S, None)], key=lambda one: one[0]):
+    for at, act in sorted([*acts, (night.story.visits_at, None)], key=lambda one: one[0]):
         await fleet.forward(at)
         if act is None:
             await _look(night, seen)
@@ -202,11 +164,11 @@ async def _play(night: _Night, stack: contextlib.ExitStack) -> Seen:
 
 
 async def _look(night: _Night, seen: Seen) -> None:
-    """Two minutes after: the visit list beside the truth."""
+    """The visit list beside the truth."""
     fleet, at = night.fleet, night.world.time.now()
     found = fleet.rows("SELECT incident_id FROM incidents ORDER BY incident_id LIMIT 1")
     gone = {unit for unit, one in night.crowd.units.items()
-            if all(night.out(one, way, night.world.clock.now()) for way in one.ways)}  # fmt: skip
+            if all(night.story.out(one, way, night.world.clock.now()) for way in one.ways)}  # fmt: skip
     gone |= night.singles
     with contextlib.closing(truth.Truth(night.truth_file)) as written:
         for unit in sorted(gone):
@@ -241,7 +203,7 @@ async def run(options: Options) -> list[Check]:
                 ages={row["unit_id"]: row["age_s"] for row in fleet.rows("SELECT unit_id, age_s FROM presses")},
                 peak=peak_per_s(night.crowd.rate, night.ends, night.ends + SETTLE_S),
                 usual=peak_per_s(night.crowd.rate, 300, night.begins - 1),
-                interval_s=night.crowd.interval_s,
+                visits_at=night.story.visits_at - night.begins, tenth=night.story.tenth_overdue(night.crowd),
             )  # fmt: skip
             await fleet.close()
     factor = round(world.clock.now() / spent, 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 from heapq import heapify, heappop, heappush
@@ -52,6 +52,7 @@ class One:
     priority: int
     on: int = 0
     seq: int = 0
+    first: float = 0.0
     losing: bool = False
     trying: bool = False
     battery: bool = False
@@ -109,12 +110,17 @@ class Crowd:
              [(one.unit, 1, "social", "active", "import:scenario") for one in units])  # fmt: skip
         self.know(units, since)
         self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
-        for one in units:
-            phase = self._chance.uniform(0, self.interval_s)
-            self._events.append((at + phase, 0, one.unit))
-            self._lines[one.unit] = (one, at + phase - self.interval_s)
-        heapify(self._events)
+        self.begin(at)
         await self._write()
+
+    def begin(self, at: float) -> None:
+        """They beat from here on, each at its own phase; each was heard in the interval before."""
+        self._now = at
+        for one in self.units.values():
+            one.first = at + self._chance.uniform(0, self.interval_s)
+            self._events.append((one.first, 0, one.unit))
+            self._lines[one.unit] = (one, one.first - self.interval_s)
+        heapify(self._events)
 
     def woken(self, unit: int, at: float) -> None:
         """An SMS is on its way to a unit; one in a hundred is lost."""
@@ -146,10 +152,27 @@ class Crowd:
 
     async def forward(self, at: float) -> None:
         """Everything up to ``at``, written as one batch."""
+        self.happen(at)
+        await self._write()
+
+    def happen(self, at: float) -> None:
+        """Everything up to ``at``; nothing is written."""
         self._now = at
         while self._events and self._events[0][0] <= at:
             self._happen(*heappop(self._events))
-        await self._write()
+
+    def taken(self) -> list[tuple[One, float]]:
+        """Who was heard since this was last asked, and when."""
+        lines, self._lines = list(self._lines.values()), {}
+        return lines
+
+    def overdue(self, since: float, units: Collection[int], grace_s: float) -> list[float]:
+        """When each of these became late that is heard no more since then, the first one first."""
+        step = self.interval_s
+        return sorted(
+            one.first + step * max(0, -(-(since - one.first) // step)) + grace_s
+            for one in self.units.values() if one.unit in units
+        )  # fmt: skip
 
     async def mains(self, units: list[int], lost: bool, at: float) -> None:
         """They lose their mains or get it back, and say so, as far as they are heard."""
@@ -214,7 +237,7 @@ class Crowd:
         if not self._lines:
             return
         assert self._connection is not None
-        lines, self._lines = list(self._lines.values()), {}
+        lines = self.taken()
         values = {
             "unit_id": [one.unit for one, _ in lines],
             "at": [START + timedelta(seconds=at) for _, at in lines],

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from unittest import mock
 
 import psycopg
@@ -25,6 +25,9 @@ from sim.scenarios.world import World
 
 MARK_S = 10.0
 STEP_S = 5.0
+CALM_S: Final = 20.0
+"""In calm spans, where nothing is measured and nothing begins or ends, time goes in such steps: shorter than what the
+supervisor takes for silent doors."""
 
 
 class Interrupted:
@@ -71,6 +74,7 @@ class SupervisedFleet(FleetUnderTest):
         super().__init__(world, folder)
         self.crowd: Crowd | None = None
         self.up = True
+        self.calm: list[tuple[float, float]] = []
         self._doors = Interrupted(self._make_doors)
         self._supervisor = Interrupted(lambda: Supervisor(self.postgres.app_url, clock=world.time, stand_by_s=1.0))
         self._marked = -MARK_S
@@ -119,13 +123,23 @@ class SupervisedFleet(FleetUnderTest):
         if self.crowd is not None:
             self.crowd.door_open = True
 
+    def _step(self) -> float:
+        """How far time goes at once from now: in calm spans further than where something begins, ends or is pressed."""
+        now = self.world.clock.now()
+        calm = next((until for since, until in self.calm if since <= now < until), None)
+        if calm is None or any(since < now + CALM_S and now < until for since, until in self.world.fine):
+            self.world.coarse_s = STEP_S
+            return STEP_S
+        self.world.coarse_s = CALM_S
+        return min(CALM_S, calm - now)
+
     async def forward(self, until: float) -> None:
         """Lets time pass: the crowd beats, the doors say that they listen, the world moves."""
         world = self.world
         if self._mark is None:
             self._mark = await psycopg.AsyncConnection.connect(self.postgres.owner_url, autocommit=True)
         while world.clock.now() < until:
-            step = min(until, world.clock.now() + STEP_S)
+            step = min(until, world.clock.now() + self._step())
             if self.crowd is not None:
                 await self.crowd.forward(step)
             if self.up and step - self._marked >= MARK_S:

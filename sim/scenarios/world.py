@@ -51,7 +51,8 @@ class World:
 
     Attributes: `clock`; `time`, the same for the fleet (`fleet.clock.Clock`); `awaited`, requests of units that the
     fleet has not answered; `talks`, messages that centres have not answered; `fine`, spans (from, until) in which the
-    fleet polls as often as it wants to. Elsewhere polling is put off by at most `coarse_s`.
+    fleet polls as often as it wants to. Elsewhere polling is put off by at most `coarse_s`, which a scenario may
+    change on its way.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class World:
         self.talks = 0
         self.fine: list[tuple[float, float]] = []
         self.steps = 0
-        self._coarse_s = coarse_s
+        self.coarse_s = coarse_s
         self._touched = True
         self._patience_s = self._patience = patience_s
         self._database: psycopg.AsyncConnection[tuple[int, datetime | None]] | None = None
@@ -93,7 +94,7 @@ class World:
 
     def grain(self) -> float:
         """How far the fleet's polling may be put off now."""
-        return FINE_S if self._fine() else self._coarse_s
+        return FINE_S if self._fine() else self.coarse_s
 
     def _fine(self) -> bool:
         now = self.clock.now()

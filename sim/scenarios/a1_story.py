@@ -1,0 +1,87 @@
+"""A1's story: who there is, and whose path is out. Pure, from the seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Final
+
+from fleet.supervision.decide import grace_s
+from sim.scenarios.crowd import DISTRICTS, SIM_1, SIM_2, Crowd, One, Way
+from sim.scenarios.scenario import ScenarioError
+
+OUT, OTHER, SPARE = 24001, 24002, 24002
+BEFORE_S: Final = 900.0
+AREAS: Final = 40
+HIT_AREAS: Final = 4
+PROFILE: Final = ("DP2", 1800, 90_000)
+"""What heartbeats every five minutes can keep: a fault is known within half an hour."""
+LEAST: Final = 20
+VISITS_AT_S: Final = 120.0
+SMALL_GROUP: Final = 20
+SMALL: Final = 60
+"""Of fewer units too few have a heartbeat due within two minutes: the list is looked at when every one has had one."""
+SETTLED_S: Final = 20.0
+TENTH: Final = 10
+LOOK_S: Final = 10.0
+
+
+class Story:
+    """``numbers`` are the scenario's: part, by_issuer, dual, others, heartbeat_s, minutes. Times are its seconds."""
+
+    def __init__(self, units: int, numbers: Mapping[str, float], chance: random.Random) -> None:
+        self.units = units
+        self.hit = round(units * numbers["part"])
+        if self.hit < LEAST:
+            raise ScenarioError(f"an outage needs at least {LEAST} units: more --units, or a greater part")
+        if self.hit > units:
+            raise ScenarioError("no more units can be hit than there are: part is at most 1")
+        self.begins = BEFORE_S
+        self.ends = BEFORE_S + numbers["minutes"] * 60
+        self.interval_s = int(numbers["heartbeat_s"])
+        self.by_area = numbers["by_issuer"] == 0 and self.hit < units
+        self.by_issuer = numbers["by_issuer"] == 1 and self.hit < units
+        self._numbers = numbers
+        self._chance = chance
+
+    def people(self) -> list[One]:
+        """So many that are hit, and beside them those that are not: of another operator, area or issuer."""
+        made = []
+        for unit in range(1, self.units + round(self.units * self._numbers["others"]) + 1):
+            here = unit <= self.units
+            operator = OUT if here else OTHER
+            area = unit % AREAS if self.by_area or not here else self._chance.randrange(AREAS)
+            issuer = ("issuer A", "issuer C")[here and self.by_issuer and unit > self.hit]
+            if here and self.by_area:
+                area = unit % HIT_AREAS if unit <= self.hit else HIT_AREAS + unit % (AREAS - HIT_AREAS)
+            ways = [Way(SIM_1, operator, area, issuer if here else "issuer D")]
+            if self._chance.random() < self._numbers["dual"]:
+                ways.append(Way(SIM_2, SPARE if here else OUT + 7, area, "issuer B"))
+            district, priority = f"D{self._chance.randrange(DISTRICTS):02d}", self._chance.randrange(1, 6)
+            made.append(One(unit, ways, district, priority))
+        return made
+
+    def out(self, one: One, way: Way, at: float) -> bool:
+        """Whether this way is out now."""
+        if not self.begins <= at < self.ends or way.operator != OUT or way.bearer != SIM_1:
+            return False
+        if self.hit == self.units:
+            return True
+        return way.issuer == "issuer A" if self.by_issuer else way.tac < HIT_AREAS
+
+    @property
+    def small(self) -> bool:
+        """Whether too few are hit, in all or in an area, for two minutes of heartbeats to show who."""
+        return self.hit < SMALL or (self.by_area and self.hit // HIT_AREAS < SMALL_GROUP)
+
+    @property
+    def visits_at(self) -> float:
+        """When the visit list is held against the truth."""
+        wait = self.interval_s + grace_s(self.interval_s) + SETTLED_S if self.small else VISITS_AT_S
+        return self.begins + wait
+
+    def tenth_overdue(self, crowd: Crowd) -> float:
+        """Seconds from the beginning until ten units that are hit are overdue and somebody has looked: nobody can know
+        of an outage from fewer."""
+        late = crowd.overdue(self.begins, range(1, self.hit + 1), grace_s(self.interval_s))
+        return late[TENTH - 1] - self.begins + LOOK_S
