@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_right
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -182,6 +182,11 @@ class Tally:
         """A heartbeat came in time."""
         self._hits[signature] = self._hits.get(signature, 0) + 1
 
+    def hits(self, counts: Mapping[int, int]) -> None:
+        """So many heartbeats came in time, by signature."""
+        for signature, count in counts.items():
+            self._hits[signature] = self._hits.get(signature, 0) + count
+
     def miss(self, signature: int) -> None:
         """A heartbeat did not come, from a unit that was heard until then and did not count within ``WINDOW_MS``."""
         self._misses[signature] = self._misses.get(signature, 0) + 1
@@ -198,6 +203,11 @@ class Tally:
         wanted = set(signatures)
         if wanted == self._hidden:
             return
+        for left in self._hidden - wanted:
+            # What was counted while an incident explained it is explained for good.
+            for bucket in self._buckets:
+                bucket.hits.pop(left, None)
+                bucket.misses.pop(left, None)
         self._hidden = wanted
         self._asked = None
         counts, least = 0, len(self._buckets)

@@ -19,6 +19,9 @@ MARGIN_S: Final = 15
 """A verdict stands this long before the profile's time ends: the front doors say that they listen every ten seconds,
 and it has to be written and shown."""
 MARGIN_PART: Final = 6
+MISSED: Final = 3
+"""A unit that beats too seldom for its profile is judged after so many missed heartbeats: with 1 % lost in bursts, one
+would be a false ticket for every hundred units a day."""
 
 
 class Rung(NamedTuple):
@@ -52,16 +55,20 @@ def late_at(due_ms: int, interval_s: int) -> int:
 def verdict_at(profile: Profile, seen_ms: int, due_ms: int, interval_s: int) -> int:
     """When a unit that stays silent is judged: inside the profile's time, but never before it was late and tried.
 
-    The unit's own due time may lie beyond the profile's time; then the unit's word holds and ``keeps`` is False.
+    The unit's own interval may be too long for the profile's time (``keeps`` is False); then it is judged when three
+    heartbeats are missing.
     """
     margin = min(MARGIN_S, profile.report_s // MARGIN_PART)
     tried = min(WAKE_ANSWER_S, max(1, profile.report_s // 4))
+    if not keeps(profile, interval_s):
+        due_ms += (MISSED - 1) * interval_s * SECOND
     return max(seen_ms + (profile.report_s - margin) * SECOND, late_at(due_ms, interval_s) + tried * SECOND)
 
 
 def keeps(profile: Profile, interval_s: int) -> bool:
     """Whether heartbeats at this interval let a fault be known within the profile's time."""
-    return verdict_at(profile, 0, interval_s * SECOND, interval_s) <= profile.report_s * SECOND
+    tried = min(WAKE_ANSWER_S, max(1, profile.report_s // 4))
+    return interval_s + grace_s(interval_s) + tried <= profile.report_s
 
 
 def ladder(

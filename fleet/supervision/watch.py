@@ -164,6 +164,17 @@ class Watch:
             self.tally.hit(self._signature[i])
         self._heard_again(i, sign.at_ms)
 
+    def on_time(self, unit: int, last_ms: int, epoch: int) -> None:
+        """A unit that is KNOWN comes in time up to ``last_ms``, as whoever plays it knows beforehand: told at once, not
+        heartbeat by heartbeat. Its cohorts' hits are counted by the caller (`Tally.hits`)."""
+        i = self._index[unit]
+        self._seen[i], self._epoch[i] = last_ms, epoch
+        self._due[i] = last_ms + self._interval[i] * SECOND
+
+    def signature(self, unit: int) -> int:
+        """The number of the place that a unit was last heard from."""
+        return self._signature[self._index[unit]]
+
     def word(self, unit: int, word: Word, at_ms: int, epoch: int = -1) -> None:
         """What a unit said. A word of an older epoch than the newest message is late and changes nothing."""
         i = self._index.get(unit)
