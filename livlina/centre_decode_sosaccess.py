@@ -33,7 +33,7 @@ def decode_sosaccess(octets: bytes, key: str | None, at: datetime) -> Iterator[D
     while place < len(octets):
         end = document_end(octets, place, place + LONGEST)
         # Not whole, or too long: the next one can only be where another declaration stands.
-        stop = next_declaration(octets, place, len(octets) if end is None else end)
+        stop = next_declaration(octets, place, end)
         if stop is None:
             stop = len(octets) if end is None else behind_comments(octets, end, _NOTHING)
         yield _document(octets[place : min(stop, place + LONGEST + 1)], receiver, at)

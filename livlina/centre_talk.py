@@ -9,7 +9,7 @@ import signal
 import ssl
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from livlina import centre_receive_dc09 as dc09
 from livlina import centre_receive_scaip as scaip
 from livlina import centre_receive_sosaccess as sosaccess
 from livlina.centre_message import Document, message
+from livlina.conformance.case import why
 from protocols.centre.alarm import Alarm, Reply
 from protocols.centre.document import LONGEST, one_line, read_alarm, to_json
 from protocols.centre.scaip.receiver import AlarmReceived as ScaipAlarm
@@ -40,6 +41,8 @@ from protocols.centre.sos_access.translate import Account
 PROTOCOLS = ("dc09", "scaip", "sosaccess")
 TRANSPORTS = {"dc09": ("tcp", "udp", "tls"), "scaip": ("udp", "tcp", "tls"), "sosaccess": ("tcp", "tls")}
 PINGS_S = 180.0
+PASSWORD_LENGTH = 15
+"""Characters of a transmitter's password (sosaccess)."""
 
 
 class TalkError(ValueError):
@@ -84,13 +87,27 @@ def read_passwords(file: Path | None) -> dict[str, str]:
     return passwords
 
 
+@contextlib.contextmanager
+def _readable(*files: Path | None) -> Iterator[None]:
+    """What the TLS library says of these files names none of them. Raises OSError that does, or TalkError."""
+    known = [file for file in files if file is not None]
+    for file in known:
+        file.open("rb").close()
+    try:
+        yield
+    except ssl.SSLError as error:
+        names = " and ".join(str(file) for file in known)
+        raise TalkError(f"{names}: no certificate and key in PEM that belong together ({error.reason})") from error
+
+
 def server_tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     """The context of a receiver; None without a certificate."""
     if certificate is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
+    with _readable(certificate, key):
+        context.load_cert_chain(certificate, key)
     return context
 
 
@@ -98,7 +115,8 @@ def client_tls(transport: str, authority: Path | None, pin: str | None) -> ssl.S
     """The context of a sender. A pinned certificate is checked by its hash, so no authority is asked about it."""
     if transport != "tls":
         return None
-    context = ssl.create_default_context(cafile=None if authority is None else str(authority))
+    with _readable(authority):
+        context = ssl.create_default_context(cafile=None if authority is None else str(authority))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if pin is not None:
         context.check_hostname = False
@@ -225,7 +243,7 @@ async def send(alarm: Alarm, to: Sending) -> Document:
     try:
         reply, reason = await way(alarm, to)
     except (OSError, TimeoutError) as error:
-        reply, reason = None, str(error) or type(error).__name__
+        reply, reason = None, why(error)
     document: Document = {"delivered": reply is not None and reply.accepted, "reason": reason}
     return document | {"reply": None if reply is None else to_json(reply)}
 
@@ -250,6 +268,10 @@ async def _send_scaip(alarm: Alarm, to: Sending) -> tuple[Reply | None, str | No
 
 async def _send_sosaccess(alarm: Alarm, to: Sending) -> tuple[Reply | None, str | None]:
     way = sosaccess.Way(to.host, to.port, to.tls, to.tls_name, to.pin)
+    if len(to.password) != PASSWORD_LENGTH:
+        raise TalkError(
+            f"sosaccess: LIVLINA_CENTRE_PASSWORD is the transmitter's password of {PASSWORD_LENGTH} characters"
+        )
     account = Account(to.account or alarm.transmitter.id, to.kind, to.receiver, to.password)
     result = await sosaccess.send_sosaccess(way, alarm, account, minimal=to.minimal)
     return (result.reply, None) if isinstance(result, Answered) else (None, result.reason)

@@ -7,6 +7,7 @@ and fails nobody.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -45,8 +46,13 @@ async def judge(cases: Sequence[Case], told: Callable[[Verdict], None]) -> list[
             result, seen = "pass", await case.run()
         except (Failed, OSError, TimeoutError) as error:
             result = "fail" if case.must else "differs"
-            seen = str(error) or type(error).__name__
+            seen = why(error)
         verdict = Verdict(case.name, case.title, case.must, result, seen)
         told(verdict)
         verdicts.append(verdict)
     return verdicts
+
+
+def why(error: Exception) -> str:
+    """What stood in a connection's way, for a person: without the number that the system has for it."""
+    return re.sub(r"^\[Errno -?[0-9]+\] ", "", str(error)) or type(error).__name__

@@ -107,7 +107,7 @@ def documents(octets: bytes) -> Iterator[bytes]:
     place = 0
     while place < len(octets):
         end = document_end(octets, place, place + MAX_OCTETS)
-        other = next_declaration(octets, place, len(octets) if end is None else end)
+        other = next_declaration(octets, place, end)
         if other is not None:
             yield octets[place:other]
             place = other
@@ -155,7 +155,8 @@ def _first(octets: bytes, place: int) -> tuple[bytes, int]:
     except SipError:
         length = None
     stop = len(octets) if length is None else found.end() + length
-    return head + b"\r\n\r\n" + octets[found.end() : stop], stop
+    # Of a body that is too long only so much is looked at: it is refused, however long it says that it is.
+    return head + b"\r\n\r\n" + octets[found.end() : min(stop, found.end() + MAX_OCTETS + 1)], stop
 
 
 def _sip(octets: bytes, new_id: Callable[[], str], at: datetime, call: Call, from_is_cid: bool) -> Finding:

@@ -56,20 +56,28 @@ def document_end(octets: bytes | bytearray, place: int = 0, most: int | None = N
     return None if found is None else found.end()
 
 
-def next_declaration(octets: bytes, place: int, limit: int) -> int | None:
-    """Where another document declares itself behind ``place`` and before ``limit``: what stands before it was cut."""
-    found = octets.find(_DECLARATION, place + len(_DECLARATION), limit)
-    while found >= 0 and octets.rfind(b"<![CDATA[", place, found) > octets.rfind(b"]]>", place, found):
-        found = octets.find(_DECLARATION, found + 1, limit)
+def next_declaration(octets: bytes, place: int, end: int | None) -> int | None:
+    """Where another document declares itself within the one from ``place`` to ``end``: what stands before it was cut.
+
+    ``end`` is None where no end was found; then no CDATA section is looked for either.
+    """
+    found = octets.find(_DECLARATION, place + len(_DECLARATION), len(octets) if end is None else end)
+    while end is not None and found >= 0:
+        if octets.rfind(b"<![CDATA[", place, found) <= octets.rfind(b"]]>", place, found):
+            return found
+        closed = octets.find(b"]]>", found, end)
+        found = -1 if closed < 0 else octets.find(_DECLARATION, closed, end)
     return None if found < 0 else found
 
 
-def behind_comments(octets: bytes, end: int, nothing: re.Pattern[bytes]) -> int:
-    """The end of a document that ends at ``end``, with the comments behind it; ``nothing`` may stand between them."""
+def behind_comments(octets: bytes, end: int, nothing: re.Pattern[bytes], most: int = MAX_OCTETS) -> int:
+    """The end of a document that ends at ``end``, with the comments behind it, ``most`` octets of them; ``nothing`` may
+    stand between."""
+    limit = end + most
     while True:
         blank = nothing.match(octets, end)
         place = end if blank is None else blank.end()
-        closing = octets.find(b"-->", place + 4) if octets.startswith(b"<!--", place) else -1
+        closing = octets.find(b"-->", place + 4, limit) if octets.startswith(b"<!--", place) else -1
         if closing < 0:
             return end
         end = closing + 3
