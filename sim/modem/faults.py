@@ -81,7 +81,10 @@ class Faults(Device):
         self.drop_path(step.quiet)
 
     def _do_network(self, step: Step) -> None:
+        """With `ms` it is as it was after that time: whatever the machine has made of the time before."""
         self.radio.set_network(step.name, step.up)
+        if step.ms:
+            self.clock.call_later(step.ms / 1000, lambda: self.radio.set_network(step.name, not step.up))
 
     def _do_signal(self, step: Step) -> None:
         """Another level, another cell, another area of network `name`; what is not named stays."""

@@ -48,10 +48,7 @@ def faults(dialect: str) -> dict[str, Scenario]:
         "path lost while sending": calm(dialect, steps=(Step("pdp_drop", on=send),)),
         "path lost in silence": calm(dialect, steps=(Step("pdp_drop", on=send, quiet=True),)),
         "no cell for a while": calm(dialect, steps=(Step("cell_loss", on=send, ms=400),)),
-        "network down and up": calm(
-            dialect,
-            steps=(Step("network", on=send, name="own", up=False), Step("network", at_ms=1500, name="own")),
-        ),
+        "network down and up": calm(dialect, steps=(Step("network", on=send, name="own", up=False, ms=1500),)),
         "half of all datagrams lost": dataclasses.replace(
             calm(dialect), seed=3, path=dataclasses.replace(load("calm").path, loss_up=0.5, loss_down=0.5)
         ),
