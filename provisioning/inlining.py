@@ -23,6 +23,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from provisioning.literals import literal
+from provisioning.slimming import slim
 from provisioning.unrolling import unroll
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -60,6 +61,7 @@ def inline(sources: Mapping[str, str], companions: Mapping[str, str] | None = No
             pass
         gone |= module.gone
         unroll(tree)
+        slim(tree)
     for name, text in (companions or {}).items():
         _check(name, ast.parse(text), gone)
     written = {name: _written(name, tree) for name, tree in trees.items()}

@@ -12,8 +12,8 @@ import ast
 def literal(tree: ast.Module) -> None:
     """Change the tree: `bytes((1, 2))` becomes b"\\x01\\x02", `x in (1, 2)` becomes `x == 1 or x == 2`.
 
-    Only a name or an attribute is compared more than once, since reading it has no effects, and only constants are
-    compared with it, which are equal or not.
+    Only a name, an attribute or an item at a constant place is compared more than once, since reading it has no effects
+    (no class of a unit's has items of its own making), and only constants are compared with it, which are equal or not.
     """
     _Literals().visit(tree)
 
@@ -67,6 +67,6 @@ def _constants(node: ast.expr) -> list[object]:
 
 
 def _pure(node: ast.expr) -> bool:
-    while isinstance(node, ast.Attribute):
+    while isinstance(node, ast.Attribute) or (isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant)):
         node = node.value
     return isinstance(node, ast.Name)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from firmware.core import press, registration, rest, stages
 from firmware.modem import orders
@@ -36,11 +37,22 @@ class DiagramError(Exception):
     """A page asks for a diagram that nobody draws; the message says which."""
 
 
+def _rows(flat: Sequence[Any], width: int) -> list[tuple[Any, ...]]:
+    """The rows of a table that lies in one piece."""
+    return [tuple(flat[at : at + width]) for at in range(0, len(flat), width)]
+
+
+def leads_of(text: str) -> list[tuple[str, str]]:
+    """(event, state after it) of one state of a path (firmware.modem.orders)."""
+    found = [one.partition("=") for one in text.split(",")[1:]]
+    return [(event, after) for event, _, after in found]
+
+
 def _ladder() -> Iterable[Move]:
     """Rungs of the ladder back to a network, as a chain for each condition."""
     for name, rungs in zip(registration.CONDITIONS, registration.LADDERS, strict=True):
         state = name.replace(" ", "_")
-        for number, (dwell, action) in enumerate(rungs, 1):
+        for number, (dwell, action) in enumerate(_rows(rungs, 2), 1):
             step = f"{state}_{number}"
             yield state, f"{dwell // 1000} s: {action}", step
             state = step
@@ -49,13 +61,14 @@ def _ladder() -> Iterable[Move]:
 def moves(name: str) -> list[Move]:
     """(state, event, next state) of a diagram. Raises DiagramError."""
     if name == "contact":
-        return [(press.STATES[one], event, press.STATES[to]) for one, event, to in press.TRANSITIONS]
+        rows = _rows(press.TRANSITIONS, 3)
+        return [(press.STATES[one], press.EVENTS[event], press.STATES[to]) for one, event, to in rows]
     if name == "stages":
         return [(_STAGES[one], event, _STAGES[to]) for one, event, to in stages.TRANSITIONS]
     if name == "rest":
         return [(rest.STATES[one], event, rest.STATES[to]) for one, event, to in rest.TRANSITIONS]
     if name == "path":
-        return [(one, event, to) for one, leads in orders.TRANSITIONS.items() for event, to in leads]
+        return [(one, event, to) for one, leads in orders.TRANSITIONS.items() for event, to in leads_of(leads)]
     if name == "ladder":
         return list(_ladder())
     raise DiagramError(f"nobody draws a diagram called {name}")

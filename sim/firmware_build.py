@@ -12,6 +12,7 @@ into the image instead of bytecode when the interpreter reads another .mpy versi
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import functools
 import hashlib
@@ -29,6 +30,7 @@ from provisioning.inlining import InlineError, inline
 from provisioning.linking import LinkError, link
 from provisioning.romfs import image
 from provisioning.shortening import ShortenError, shorten
+from provisioning.slimming import slim
 from provisioning.where import LINES, traced
 from sim import romfs
 
@@ -44,6 +46,7 @@ _STEPS = (
     "romfs",
     "scopes",
     "shortening",
+    "slimming",
     "unrolling",
 )
 _TOOLS = (
@@ -127,12 +130,20 @@ def _linked(
         beside = {name: program.pop(name) for name in guests}
         linked = link(program, GROUPS, PUBLIC, beside)
         board = fold({name: made[f"shims.{name}"] for name in shims}, linked.companions, public=_OPEN)
+        # The simulated board lies in the unit's heap, where a real one has next to nothing.
+        board |= {name: _slimmed(board[name]) for name in shims}
     except (FoldError, InlineError, LinkError, ShortenError) as error:
         raise BuildError(str(error)) from error
     texts = {name.replace(".", "/"): text for name, text in linked.groups.items()}
     texts |= {f"shims/{name}": board[name] for name in shims}
     texts |= {name.replace(".", "/") if "." in name else f"beside/{name}": board[name] for name in guests}
     return texts, traced(linked.lines, inlined.lines)
+
+
+def _slimmed(text: str) -> str:
+    tree = ast.parse(text)
+    slim(tree)
+    return ast.unparse(tree)
 
 
 def _digest(sources: list[dict[str, str]], kind: str) -> str:

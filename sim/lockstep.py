@@ -335,9 +335,8 @@ class LockStep:
     """The world that does not move by itself. Attributes: `clock`, `poller`, `flights`, `units` by number;
     `patience_s`, real seconds that coming to rest may take; `on_lamp(unit, stage)`, called when a lamp changes."""
 
-    def __init__(self, build: Path, beside: Sequence[Path] = (), more_kb: int = 0) -> None:
-        """`build` is where compiled firmware is kept; `beside` as for build_firmware; `more_kb` is added to
-        units' heap of `HEAP_KB`."""
+    def __init__(self, build: Path, beside: Sequence[Path] = ()) -> None:
+        """`build` is where compiled firmware is kept; `beside` as for build_firmware."""
         self.clock = SteppedClock()
         self.poller = Poller()
         self.flights = Flights()
@@ -346,7 +345,7 @@ class LockStep:
         self.steps = 0
         self.patience_s = float(PATIENCE_S)
         self.build = firmware_build.build_firmware(build, beside)
-        self._heap = firmware_build.heap(self.build, CLOCK_KB + more_kb)
+        self._heap = firmware_build.heap(self.build, CLOCK_KB)
         self._rigs: list[Rig] = []
 
     def command(self, code: str) -> list[str]:

@@ -31,32 +31,37 @@ ATTACH, CONTEXT, RESET = 0, 1, 2
 SLOTS = 2
 
 NO_ANSWER, TEMPORARY, CONGESTION, NETWORK, SUBSCRIPTION = 0, 1, 2, 3, 4
-# First wait and longest wait in s per cause class; every failure in a row doubles it.
+# First wait and longest wait in s of each cause class, one behind the other (rows would be objects on the heap); every
+# failure in a row doubles it.
+# fmt: off
 BACKOFF = (
     # No answer, or a temporary cause: the modem itself tries five times (T3411, 10 s) and then waits T3402, by default
     # 12 min (TS 24.301 table 10.2.1); the longest is ours (unconfirmed).
-    (60, 3600),
-    (60, 3600),
+    60, 3600,
+    60, 3600,
     # Congestion: the network's own T3346 is not shown by these modems; 15 min is a usual low end (unconfirmed).
-    (900, 14400),
+    900, 14400,
     # This network refuses: others are searched meanwhile, asking the same again is pointless (TS.34; figures ours).
-    (600, 14400),
+    600, 14400,
     # The subscription is refused: at most one reset an hour (TS.34 as told by u-blox, UBX-20050829 section 7.2.4).
-    (3600, 86400),
+    3600, 86400,
 )
+# fmt: on
 JITTER_PARTS = 4
 """A wait is lengthened by up to this part of itself, so that a district does not come back in step."""
 
 HOUR, DAY = 3600, 86400
-# (span s, most) for each kind, over a sliding span.
+# The most of each kind in an hour and in a day, over a sliding span.
+# fmt: off
 LIMITS = (
     # Registration: Particle's documentation, no more than every 10 min. The day's figure is ours (unconfirmed).
-    ((HOUR, 6), (DAY, 48)),
+    6, 48,
     # Context: u-blox's Radio Policy Manager for Deutsche Telekom, 30 an hour after a permanent refusal; we stay below.
-    ((HOUR, 20), (DAY, 48)),
+    20, 48,
     # Reset: Particle resets the whole modem every 10 min. The day's figure is ours (unconfirmed).
-    ((HOUR, 6), (DAY, 24)),
+    6, 24,
 )
+# fmt: on
 
 LOOP = 3
 """So many resets without a registration that held, then a pause. Nordic nWP042: a modem counts resets without CFUN=0
@@ -209,7 +214,8 @@ class Governor:
         if kind == RESET and self._loop >= LOOP:
             free = max(free, self._loop_at + LOOP_PAUSE)
         times = self._times[line]
-        for span, most in LIMITS[kind]:
+        for place, span in enumerate((HOUR, DAY)):
+            most = LIMITS[2 * kind + place]
             if len(times) >= most:
                 free = max(free, times[len(times) - most] + span)
         return free
@@ -247,8 +253,7 @@ class Governor:
 
     def _failed(self, kind: int, slot: int, cause: int, now: int) -> None:
         line = _line(kind, slot)
-        first, longest = BACKOFF[cause]
-        pause = min(first << min(self._failures[line], 16), longest)
+        pause = min(BACKOFF[2 * cause] << min(self._failures[line], 16), BACKOFF[2 * cause + 1])
         pause += self._random(pause // JITTER_PARTS + 1)
         self._failures[line] += 1
         self._not_before[line] = max(self._not_before[line], self._seconds(now) + pause)

@@ -10,15 +10,20 @@ RELEASE_MS = 60
 
 IDLE, CLOSING, HELD, OPENING = 0, 1, 2, 3
 STATES = ("idle", "closing", "held", "opening")
-# (state, input) -> state; inputs are edges of the contact and the passing of the state's time.
-TRANSITIONS = (
-    (IDLE, "closed", CLOSING),
-    (CLOSING, "open", IDLE),
-    (CLOSING, "settled", HELD),
-    (HELD, "open", OPENING),
-    (OPENING, "closed", HELD),
-    (OPENING, "settled", IDLE),
-)
+# What happens: edges of the contact, and the passing of the state's time.
+OPEN, CLOSED, SETTLED = 0, 1, 2
+EVENTS = ("open", "closed", "settled")
+# State, what happens, state after it, row by row. One string of octets: rows would each be an object on the heap.
+# fmt: off
+TRANSITIONS = bytes((
+    IDLE, CLOSED, CLOSING,
+    CLOSING, OPEN, IDLE,
+    CLOSING, SETTLED, HELD,
+    HELD, OPEN, OPENING,
+    OPENING, CLOSED, HELD,
+    OPENING, SETTLED, IDLE,
+))
+# fmt: on
 
 
 class Contact:
@@ -30,10 +35,10 @@ class Contact:
         self.state = IDLE
         self.since = 0
 
-    def _step(self, what: str, now: int) -> bool:
-        for state, given, after in TRANSITIONS:
-            if state == self.state and given == what:
-                self.state = after
+    def _step(self, what: int, now: int) -> bool:
+        for row in range(0, len(TRANSITIONS), 3):
+            if TRANSITIONS[row] == self.state and TRANSITIONS[row + 1] == what:
+                self.state = TRANSITIONS[row + 2]
                 self.since = now
                 return True
         return False
@@ -41,7 +46,7 @@ class Contact:
     def edge(self, closed: bool, now: int) -> bool:
         """The contact is now closed or open. True if the time before this edge has established a press."""
         pressed = self.timeout(now)
-        self._step("closed" if closed else "open", now)
+        self._step(CLOSED if closed else OPEN, now)
         return pressed
 
     def timeout(self, now: int) -> bool:
@@ -50,7 +55,7 @@ class Contact:
         if due is None or now < due:
             return False
         # The settled state began when it was due, however late we were woken.
-        self._step("settled", due)
+        self._step(SETTLED, due)
         return self.state == HELD
 
     def next_wakeup(self) -> "int | None":

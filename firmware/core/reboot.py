@@ -27,14 +27,12 @@ STACK_OVERFLOW = 0x800B
 
 _FIRST_UNEXPECTED = 0x8000
 
-CAUSES = (
-    # machine.reset_cause() of MicroPython on ESP32 -> what it means when the firmware has left no note.
-    (1, POWER_ON),  # PWRON_RESET: power on and brown-out
-    (2, UNKNOWN_ERROR),  # HARD_RESET: machine.reset(), which we never call without a note, or a panic of the SDK
-    (3, HARDWARE_WATCHDOG),  # WDT_RESET
-    (4, DEEP_SLEEP),  # DEEPSLEEP_RESET
-    (5, UNKNOWN_ERROR),  # SOFT_RESET: the interpreter restarted on its own
-)
+# machine.reset_cause() of MicroPython on ESP32.
+_PWRON_RESET = 1  # power on and brown-out
+_HARD_RESET = 2  # machine.reset(), which we never call without a note, or a panic of the SDK
+_WDT_RESET = 3
+_DEEPSLEEP_RESET = 4
+_SOFT_RESET = 5  # the interpreter restarted on its own
 
 HOUR_MS = 3600000
 _MOST_DOUBLINGS = 4
@@ -50,10 +48,13 @@ def reason(cause: int, note: int) -> int:
     says."""
     if note:
         return note
-    for number, code in CAUSES:
-        if number == cause:
-            return code
-    return UNKNOWN
+    if cause == _PWRON_RESET:
+        return POWER_ON
+    if cause == _WDT_RESET:
+        return HARDWARE_WATCHDOG
+    if cause == _DEEPSLEEP_RESET:
+        return DEEP_SLEEP
+    return UNKNOWN_ERROR if cause in (_HARD_RESET, _SOFT_RESET) else UNKNOWN
 
 
 def of_error(error: BaseException) -> int:

@@ -53,28 +53,29 @@ CAUSES = {
 # Class of refusal -> condition.
 _DENIALS = (DENIED, DENIED, CONGESTED, OTHER_NETWORK, NO_SUBSCRIPTION)
 
-# Condition -> rungs of (ms that the condition lasts since the last rung, action).
+# Condition -> its rungs, of each the ms that the condition lasts since the last rung, and the action, one behind the
+# other: rows of their own would be objects on the heap.
 LADDERS = (
     (),
     # A warm cell is found within 3 s of CFUN=1 (nRF9151 log), the home network's search takes up to 1 min and a first
     # registration up to 3 min (boaks), a first scan up to 10 min (mbed 177). COPS may take 180 s itself.
-    ((90000, "search"), (180000, "cycle"), (330000, "cut")),
+    (90000, "search", 180000, "cycle", 330000, "cut"),
     # Not searching is a fault of the modem's: Particle sets COPS=0 after some checks of 15 s each.
-    ((30000, "search"), (180000, "cycle"), (330000, "cut")),
+    (30000, "search", 180000, "cycle", 330000, "cut"),
     # Denied without a cause that tells more: Particle cycles CFUN after some checks of 15 s.
-    ((45000, "cycle"), (180000, "search"), (375000, "cut")),
+    (45000, "cycle", 180000, "search", 375000, "cut"),
     # A SIM that is not seen is read anew by a cycle; contacts that have moved need the power cut (dwell unconfirmed).
-    ((15000, "cycle"), (60000, "cut")),
+    (15000, "cycle", 60000, "cut"),
     # No answer: it may sleep, then a pulse wakes it (PWRKEY 1.2 s; APP RDY 15 s after a restart). A hung modem comes
     # back by a power cut only (Pycom 225 and 445: one attach in 50 to 100).
-    ((5000, "wake"), (20000, "cut")),
+    (5000, "wake", 20000, "cut"),
     # The network asks for patience (T3346), and the modem tries again by itself; the figure is ours (unconfirmed).
-    ((1800000, "search"),),
+    (1800000, "search"),
     # Others may take us: search at once after some checks of 15 s, then only now and then.
-    ((45000, "search"), (600000, "cycle")),
+    (45000, "search", 600000, "cycle"),
     # The modem holds the SIM for invalid until it is restarted (TS 24.301 section 5.5.1.2.5), and it may be restarted
     # once an hour (TS.34 as told by u-blox).
-    ((3600000, "cycle"),),
+    (3600000, "cycle"),
 )
 _SEARCHES = (SEARCHING, IDLE, DENIED, OTHER_NETWORK)
 # A modem that searches on has not been taken back: these end by registration, a restart, or another refusal.
@@ -110,10 +111,10 @@ class Ladder:
     def __init__(self, memory: "Any", now: int) -> None:
         self.condition = SEARCHING
         self.cause: "int | None" = None
-        self.worked = [0] * len(CONDITIONS)
-        if isinstance(memory, list) and len(memory) == len(CONDITIONS):
-            for i in range(len(CONDITIONS)):
-                if isinstance(memory[i], int) and 0 <= memory[i] < len(LADDERS[i]):
+        self.worked = [0] * len(LADDERS)
+        if isinstance(memory, list) and len(memory) == len(LADDERS):
+            for i in range(len(LADDERS)):
+                if isinstance(memory[i], int) and 0 <= memory[i] < len(LADDERS[i]) // 2:
                     self.worked[i] = memory[i]
         self._since = now  # when this condition began, or its last rung was taken
         self._lost = now  # when it was last registered
@@ -192,7 +193,7 @@ class Ladder:
         if before in _SEARCHES and condition in _SEARCHES:
             # They alternate while a modem works through its networks: one outage, in which the time goes on.
             # Otherwise a flapping modem would never be helped.
-            self._rung = min(self._rung, len(LADDERS[condition]) - 1)
+            self._rung = min(self._rung, len(LADDERS[condition]) // 2 - 1)
         else:
             self._since = now
             self._rung = self.worked[condition]
@@ -203,7 +204,8 @@ class Ladder:
 
     def _due(self) -> int:
         """When the next rung is to be taken."""
-        dwell, action = LADDERS[self.condition][self._rung]
+        dwell = LADDERS[self.condition][2 * self._rung]
+        action = LADDERS[self.condition][2 * self._rung + 1]
         slower = min(self._round, SLOWER)
         due = self._since + (dwell << slower)
         if action not in self._last:
@@ -219,12 +221,12 @@ class Ladder:
             return []
         if now < self._due():
             return []
-        action = LADDERS[self.condition][self._rung][1]
+        action = LADDERS[self.condition][2 * self._rung + 1]
         self._tried = (self.condition, self._rung, self._round)
         self._last[action] = now
         self._since = now
         self._rung += 1
-        if self._rung >= len(LADDERS[self.condition]):
+        if 2 * self._rung >= len(LADDERS[self.condition]):
             # A round without success: what was remembered does not help any more.
             self._rung = 0
             self._round += 1
@@ -238,6 +240,6 @@ class Ladder:
         """The condition is over. The last action has the credit if it was not long ago."""
         if self._tried is not None:
             condition, rung, _ = self._tried
-            if now - self._last[LADDERS[condition][rung][1]] <= CREDIT_MS:
+            if now - self._last[LADDERS[condition][2 * rung + 1]] <= CREDIT_MS:
                 self.worked[condition] = rung
             self._tried = None

@@ -11,24 +11,34 @@ NAMES = ("off", "trying", "stored", "accepted", "taken", "not_delivered", "cance
 RED, GREEN, BLUE, VIBRATION, SPEAKER = 1, 2, 4, 8, 16
 """Bits of an output: the three colours of the lamp, the vibration motor, and the speaker's tone."""
 
-# One entry per stage: (lamp steps, steps of what is felt and heard, repeat those every ms or 0).
-# A step is (output bits, ms); lamp steps repeat for ever, a single step of 0 ms is steady.
+STEP_MS = 50
+"""Patterns count in these."""
+# One entry per stage: lamp steps, and steps of what is felt and heard. A step is the output's bits and its length; they
+# stand one behind the other, since a string of octets lies in flash and rows would be objects on the heap. Lamp steps
+# repeat for ever, a single one of no length is steady.
 _BOTH = VIBRATION | SPEAKER
-PATTERNS = (
-    (((0, 0),), (), 0),
-    (((RED, 250), (0, 250)), (), 0),
-    (((RED | GREEN, 0),), ((_BOTH, 150),), 0),
-    (((BLUE, 0),), ((_BOTH, 150), (0, 150), (_BOTH, 150)), 0),
-    (((GREEN, 0),), ((_BOTH, 700),), 0),
-    # Five tones between three shakes: nobody has heard it yet.
-    (
-        ((RED, 0),),
-        ((_BOTH, 200), (VIBRATION, 200), (SPEAKER, 200), (_BOTH, 200), (VIBRATION, 200), (SPEAKER, 200), (_BOTH, 400)),
-        10000,
-    ),
-    # It becomes an alarm unless its wearer takes it back: felt every second.
-    (((RED | BLUE, 250), (0, 250)), ((_BOTH, 200),), 1000),
+LAMPS = (
+    bytes((0, 0)),
+    bytes((RED, 5, 0, 5)),
+    bytes((RED | GREEN, 0)),
+    bytes((BLUE, 0)),
+    bytes((GREEN, 0)),
+    bytes((RED, 0)),
+    bytes((RED | BLUE, 5, 0, 5)),
 )
+SHAKES = (
+    b"",
+    b"",
+    bytes((_BOTH, 3)),
+    bytes((_BOTH, 3, 0, 3, _BOTH, 3)),
+    bytes((_BOTH, 14)),
+    # Five tones between three shakes: nobody has heard it yet.
+    bytes((_BOTH, 4, VIBRATION, 4, SPEAKER, 4, _BOTH, 4, VIBRATION, 4, SPEAKER, 4, _BOTH, 8)),
+    bytes((_BOTH, 4)),
+)
+REPEATS = bytes((0, 0, 0, 0, 0, 200, 20))
+"""After how many steps what is felt and heard comes again, 0 for never: what becomes an alarm unless its wearer takes it
+back is felt every second."""
 
 # Profile code -> stages that sound, bit n for stage n. At home every stage does; staff hear what they must act on, and
 # feel the rest; a camera has nobody beside it.
@@ -56,31 +66,34 @@ TAKEN_MS = 60000
 """The taken lamp goes out by itself after this long."""
 
 
-def _at(steps: "tuple[tuple[int, int], ...]", since: int) -> "tuple[int, int | None]":
+def _at(steps: bytes, since: int) -> "tuple[int, int | None]":
     """(bits, ms left in this step) of a sequence that ends, or (0, None) after its end."""
-    for bits, length in steps:
+    for place in range(0, len(steps), 2):
+        length = steps[place + 1] * STEP_MS
         if since < length:
-            return bits, length - since
+            return steps[place], length - since
         since -= length
     return 0, None
 
 
-def _length(steps: "tuple[tuple[int, int], ...]") -> int:
+def _length(steps: bytes) -> int:
     total = 0
-    for _, length in steps:
-        total += length
+    for place in range(1, len(steps), 2):
+        total += steps[place] * STEP_MS
     return total
 
 
 def outputs(stage: int, since: int, sounds: int = 0) -> "tuple[int, int | None]":
     """What the pins show `since` ms after the stage began: (bits, ms until they change, or None for never). `sounds`:
     the stages that sound."""
-    lamp, vibration, repeat = PATTERNS[stage]
+    lamp = LAMPS[stage]
+    vibration = SHAKES[stage]
+    repeat = REPEATS[stage] * STEP_MS
     cycle = _length(lamp)
     if cycle:
         bits, left = _at(lamp, since % cycle)
     else:
-        bits, left = lamp[0][0], None
+        bits, left = lamp[0], None
     if vibration:
         shake, shake_left = _at(vibration, since % repeat if repeat else since)
         if repeat and shake_left is None:

@@ -366,15 +366,17 @@ class Conduct(Council):
 
     def _move(self, event: str, now: int) -> bool:
         """Whether the state has changed by this."""
-        for name, state in TRANSITIONS[self.state]:
-            if name == event:
-                self.state = state
-                self._failures = 0
-                self._not_before = now
-                if state == ATTACHED:
-                    self._checked = False
-                return True
-        return False
+        leads = TRANSITIONS[self.state]
+        at = leads.find("," + event + "=") + 1
+        if not at:
+            return False
+        end = leads.find(",", at)
+        self.state = leads[at + len(event) + 1 : end if end >= 0 else len(leads)]
+        self._failures = 0
+        self._not_before = now
+        if self.state == ATTACHED:
+            self._checked = False
+        return True
 
     # What is to be done
 

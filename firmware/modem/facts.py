@@ -10,15 +10,17 @@ if TYPE_CHECKING:
 
 _LOWEST, _HIGHEST = -200, 0
 _FIELDS = ("operator", "radio")
-_STATUS = (
-    ("cell", messages.STATUS_CELL, 0xFFFFFFFF),
-    ("area", messages.STATUS_TAC, 0xFFFF),
-    ("cause", messages.STATUS_LAST_CAUSE, 0xFFFFFFFF),
-    ("active", messages.STATUS_PSM_ACTIVE, 0xFFFFFFFF),
-    ("tau", messages.STATUS_PSM_TAU, 0xFFFFFFFF),
-    ("edrx", messages.STATUS_EDRX, 0xFFFFFFFF),
-    ("supply", messages.STATUS_SUPPLY_MV, 0xFFFF),
-)
+# What of it goes into the status: names, the key of each, and how many bits the wire has for it.
+_STATUS = ("cell", "area", "cause", "active", "tau", "edrx", "supply")
+# fmt: off
+_KEYS = bytes((
+    messages.STATUS_CELL, messages.STATUS_TAC, messages.STATUS_LAST_CAUSE, messages.STATUS_PSM_ACTIVE,
+    messages.STATUS_PSM_TAU, messages.STATUS_EDRX, messages.STATUS_SUPPLY_MV,
+))
+# fmt: on
+_BITS = bytes((32, 16, 32, 32, 32, 32, 16))
+_FIX = ("latitude", "longitude", "satellites", "dilution")
+"""In the order of their keys in a position, which begin at 1."""
 _NEWS = ("operator", "radio", "cause", "active", "tau", "edrx")
 """A change of these is a change of the status; a cell or a level changes by itself all day."""
 _REMEMBERED = ("operator", "radio", "active", "tau", "edrx")
@@ -98,18 +100,19 @@ class Facts:
     def place(self) -> "dict[int, int]":
         """Cell and TAC as data of a position."""
         found = {}
-        for key, name in ((_CELL, "cell"), (_TAC, "area")):
-            if name in self._known:
-                found[key] = self._known[name]
+        if "cell" in self._known:
+            found[_CELL] = self._known["cell"]
+        if "area" in self._known:
+            found[_TAC] = self._known["area"]
         return found
 
     def position(self, fix: "dict[str, int] | None") -> "dict[int, int]":
         """A fix of Dialect.gnss_fix as data of a position, with the cell; None: the cell alone."""
         found = self.place()
         if fix is not None:
-            for key, name in ((1, "latitude"), (2, "longitude"), (3, "satellites"), (4, "dilution")):
+            for place, name in enumerate(_FIX):
                 if fix.get(name) is not None:
-                    found[key] = fix[name]
+                    found[place + 1] = fix[name]
             found[5] = 0
         return found
 
@@ -123,10 +126,10 @@ class Facts:
             if name in self._known:
                 fields[name] = self._known[name]
         status: "dict[int, Any]" = {}
-        for name, key, largest in _STATUS:
+        for place, name in enumerate(_STATUS):
             value = self._known.get(name)
-            if value is not None and 0 <= value <= largest:
-                status[key] = value
+            if value is not None and 0 <= value < 1 << _BITS[place]:
+                status[_KEYS[place]] = value
         for key, value in (
             (messages.STATUS_ICCID1, self._cards[0]),
             (messages.STATUS_ICCID2, self._cards[1]),

@@ -13,19 +13,18 @@ DEAD = "dead"
 RADIO = (SEARCHING, ATTACHED, UP)
 """In these the modem answers and its radio is on."""
 
-_LEFT = (("boot", ON), ("hung", DEAD))
-_LOST = (("unregistered", SEARCHING), ("leave", SEARCHING), ("asleep", ASLEEP), ("too often", DEAD)) + _LEFT
-
-# state -> ((event, next state), ...). An order's name is the event of its success.
+# state -> what may happen, and the state after it. An order's name is the event of its success. Texts, and each of them
+# whole: a text lies in flash, a row of a table is an object on the heap, and so is a text that is put together.
 TRANSITIONS = {
-    OFF: (("power_on", ON), ("slept", ASLEEP)),
-    ON: (("start", SEARCHING), ("too often", DEAD), ("hung", DEAD)),
-    SEARCHING: (("registered", ATTACHED), ("gnss_start", LOCATING), ("too often", DEAD), ("asleep", ASLEEP)) + _LEFT,
-    ATTACHED: (("pdp_up", UP),) + _LOST,
-    UP: (("pdp_lost", ATTACHED), ("doubted", ATTACHED), ("gnss_start", LOCATING)) + _LOST,
-    ASLEEP: (("wake", ON),) + _LEFT,
-    LOCATING: (("gnss_stop", SEARCHING),) + _LEFT,
-    DEAD: (("power_cut", ON), ("wake", ON), ("boot", ON)),
+    OFF: ",power_on=on,slept=asleep",
+    ON: ",start=searching,too often=dead,hung=dead",
+    SEARCHING: ",registered=attached,gnss_start=locating,too often=dead,asleep=asleep,boot=on,hung=dead",
+    ATTACHED: ",pdp_up=up,unregistered=searching,leave=searching,asleep=asleep,too often=dead,boot=on,hung=dead",
+    UP: ",pdp_lost=attached,doubted=attached,gnss_start=locating,unregistered=searching,leave=searching,asleep=asleep"
+    ",too often=dead,boot=on,hung=dead",
+    ASLEEP: ",wake=on,boot=on,hung=dead",
+    LOCATING: ",gnss_stop=searching,boot=on,hung=dead",
+    DEAD: ",power_cut=on,wake=on,boot=on",
 }
 
 # Order -> what the governor is asked for first. What is not listed troubles no network.

@@ -34,7 +34,7 @@ class Crumbs:
 
     def __init__(self, flash: "Flash") -> None:
         self._kept = Kept(flash)
-        self._codes = [0] * MOST
+        self._codes = bytearray(MOST)
         self._values = [0] * MOST
         self._next = 0
         self.previous: "list[tuple[int, int]]" = []

@@ -126,7 +126,7 @@ _MAX_16 = 0xFFFF
 _MAX_32 = 0xFFFFFFFF
 _MAX_64 = 0xFFFFFFFFFFFFFFFF
 
-# Forms that fields have: (shape, low, high).
+# Forms that fields have.
 _TEXT_16 = 0
 _U32 = 1
 _CELSIUS = 2
@@ -143,24 +143,28 @@ _MAP_64 = 12
 _TRIPLES_8 = 13
 _U64 = 14
 _PAIRS_8 = 15
+# The shape of each, and its low and high one behind the other: rows would each be an object on a unit's heap.
+_SHAPES = bytes((TEXT, INT, INT, INT, BYTES, BYTES, TEXT, INT, INT, INT, STATUS, INT, MAP, TRIPLES, INT, PAIRS))
+# fmt: off
 _BOUNDS = (
-    (TEXT, 0, 16),
-    (INT, 0, _MAX_32),
-    (INT, -2732, 20000),
-    (INT, 0, _MAX_16),
-    (BYTES, 10, 10),
-    (BYTES, 8, 8),
-    (TEXT, 0, 24),
-    (INT, 1, _MAX_32),
-    (INT, 0, 100),
-    (INT, -200, 0),
-    (STATUS, 0, 64),
-    (INT, 0, 999999),
-    (MAP, 0, 64),
-    (TRIPLES, 0, 8),
-    (INT, 0, _MAX_64),
-    (PAIRS, 1, 8),
+    0, 16,
+    0, _MAX_32,
+    -2732, 20000,
+    0, _MAX_16,
+    10, 10,
+    8, 8,
+    0, 24,
+    1, _MAX_32,
+    0, 100,
+    -200, 0,
+    0, 64,
+    0, 999999,
+    0, 64,
+    0, 8,
+    0, _MAX_64,
+    1, 8,
 )
+# fmt: on
 
 # What a table of fields holds: their names, and for each its key and its form.
 # fmt: off
@@ -406,7 +410,7 @@ def decode(plaintext: "bytes | bytearray | memoryview") -> "Any":
         value = body.pop(key)
         form = kind.FORMS[2 * at + 1]
         if _fits(form, value):
-            values[name] = [tuple(row) for row in value] if _BOUNDS[form][0] >= PAIRS else value
+            values[name] = [tuple(row) for row in value] if _SHAPES[form] >= PAIRS else value
         elif kind.LENIENT and key not in kind.REQUIRED:
             dropped.append(key)
         else:
@@ -416,12 +420,15 @@ def decode(plaintext: "bytes | bytearray | memoryview") -> "Any":
 
 def fields(names: "tuple[str, ...]", forms: bytes) -> "list[tuple[int, str, int, int, int]]":
     """A table of fields in full: (key, name, shape, low, high) each, from a class's NAMES and FORMS or the status's."""
-    return [(forms[2 * at], name) + _BOUNDS[forms[2 * at + 1]] for at, name in enumerate(names)]
+    found = []
+    for at, name in enumerate(names):
+        form = forms[2 * at + 1]
+        found.append((forms[2 * at], name, _SHAPES[form], _BOUNDS[2 * form], _BOUNDS[2 * form + 1]))
+    return found
 
 
 def _fits(form: int, value: object) -> bool:
-    shape, low, high = _BOUNDS[form]
-    return fits(shape, low, high, value)
+    return fits(_SHAPES[form], _BOUNDS[2 * form], _BOUNDS[2 * form + 1], value)
 
 
 def fits(shape: int, low: int, high: int, value: object) -> bool:

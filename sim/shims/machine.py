@@ -90,6 +90,10 @@ class Pin:
     IRQ_RISING = 1
     IRQ_FALLING = 2
 
+    _handler = None
+    _trigger = 0
+    _mode = IN
+
     def __init__(
         self,
         number: int,
@@ -98,10 +102,10 @@ class Pin:
         value: "int | None" = None,
         hold: "bool | None" = None,
     ) -> None:
+        # What is as it was for every pin costs an object nothing: a board's own takes two words.
         self.number = number
-        self._handler = None
-        self._trigger = 0
-        self._mode = mode
+        if mode != self.IN:
+            self._mode = mode
         BOARD.connect()
         if mode == self.OUT:
             self.init(value=value, hold=hold)

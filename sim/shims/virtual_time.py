@@ -85,10 +85,10 @@ def _difference(later: int, earlier: int) -> int:
 
 
 class TaskQueue:
-    """Tasks by their time, and in the order of their arrival at the same time."""
+    """Tasks by their time, and in the order of their arrival at the same time. A list is there from the first task on:
+    most queues never have one, and a board's own take next to nothing of the heap."""
 
-    def __init__(self) -> None:
-        self._tasks = []
+    _tasks = ()
 
     def peek(self) -> "Task | None":
         return self._tasks[0] if self._tasks else None
@@ -96,17 +96,27 @@ class TaskQueue:
     def push(self, task: "Task", key: "int | None" = None) -> None:
         task.data = None
         task.ph_key = key = _books.ticks() if key is None else key
+        if not self._tasks:
+            self._tasks = [task]
+            return
         place = len(self._tasks)
         while place and _difference(self._tasks[place - 1].ph_key, key) > 0:
             place -= 1
         self._tasks.insert(place, task)
 
     def pop(self) -> "Task":
-        return self._tasks.pop(0)
+        task = self._tasks.pop(0)
+        self._emptied()
+        return task
 
     def remove(self, task: "Task") -> None:
         self._tasks.remove(task)
         task.data = None
+        self._emptied()
+
+    def _emptied(self) -> None:
+        if not self._tasks:
+            self._tasks = ()
 
 
 class Task:

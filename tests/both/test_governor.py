@@ -26,8 +26,8 @@ def want(machine, kind, now, slot=0):
 
 
 def test_failures_wait_longer_and_longer_and_a_success_ends_it():
-    for cause in range(len(BACKOFF)):
-        first, longest = BACKOFF[cause]
+    for cause in range(governor.SUBSCRIPTION + 1):
+        first, longest = BACKOFF[2 * cause], BACKOFF[2 * cause + 1]
         machine = Governor(None, least, 0)
         now = 0
         waits = []
@@ -59,10 +59,10 @@ def test_limits_of_an_hour_and_a_day_hold_over_any_sliding_span():
             if want(machine, kind, now):
                 granted.append(now // 1000)
             now += max(machine.wait(kind, 0, now), 1000)
-        for span, limit in LIMITS[kind]:
+        for span, limit in ((HOUR, LIMITS[2 * kind]), (DAY, LIMITS[2 * kind + 1])):
             for i in range(limit, len(granted)):
                 assert granted[i] - granted[i - limit] >= span
-        assert len(granted) == 2 * LIMITS[kind][1][1]
+        assert len(granted) == 2 * LIMITS[2 * kind + 1]
 
 
 def test_an_alarm_always_tries_but_no_faster_than_its_courier():
@@ -199,6 +199,6 @@ def test_a_damaged_state_begins_anew():
 
 
 def test_every_limit_can_be_judged():
-    for spans in LIMITS:
-        for _, limit in spans:
-            assert limit <= governor._MOST
+    assert len(LIMITS) == 2 * (RESET + 1) and len(BACKOFF) == 2 * (governor.SUBSCRIPTION + 1)
+    for limit in LIMITS:
+        assert limit <= governor._MOST

@@ -3,7 +3,6 @@
 from firmware.core import governor, registration
 from firmware.core.registration import (
     APART,
-    CONDITIONS,
     LADDERS,
     NO_SUBSCRIPTION,
     REGISTERED,
@@ -40,11 +39,13 @@ def after(stat, cause=None, until=HOUR):
 
 
 def test_tables_fit_together():
-    assert len(LADDERS) == len(CONDITIONS) == len(Ladder(None, 0).state())
+    assert len(LADDERS) == len(Ladder(None, 0).state())
     for condition in range(len(LADDERS)):
         assert bool(LADDERS[condition]) == (condition != REGISTERED)
-        for dwell, action in LADDERS[condition]:
-            assert action in APART and dwell > 0
+        rungs = LADDERS[condition]
+        assert len(rungs) % 2 == 0
+        for place in range(0, len(rungs), 2):
+            assert rungs[place + 1] in APART and rungs[place] > 0
 
 
 def test_one_and_five_are_registered_and_told_once():
@@ -144,8 +145,8 @@ def test_what_came_back_by_itself_is_no_credit():
     machine.handle(("registration", 1, None), 89000 + registration.CREDIT_MS + 2000)
     run(machine, 300000, 400000)
     assert machine.state()[SEARCHING] == 0
-    for memory in (None, 5, [], [9] * len(CONDITIONS), ["x"] * len(CONDITIONS)):
-        assert Ladder(memory, 0).state() == [0] * len(CONDITIONS)
+    for memory in (None, 5, [], [9] * len(LADDERS), ["x"] * len(LADDERS)):
+        assert Ladder(memory, 0).state() == [0] * len(LADDERS)
 
 
 def test_a_sim_fault_and_its_end():

@@ -12,10 +12,13 @@ from firmware.core.governor import (
     ATTACH,
     BACKOFF,
     CONTEXT,
+    DAY,
     HELD_S,
+    HOUR,
     LIMITS,
     LOOP,
     RESET,
+    SUBSCRIPTION,
     Governor,
 )
 from protocols.wire import cbor
@@ -67,7 +70,7 @@ class Requests(RuleBasedStateMachine):
             assert last is None or self.real - last >= RETRIES[0]
             self.by_alarm[key] = self.real
         else:
-            for span, most in LIMITS[kind]:
+            for span, most in ((HOUR, LIMITS[2 * kind]), (DAY, LIMITS[2 * kind + 1])):
                 # A second is what the governor's clock resolves.
                 assert len([at for at in before if at > self.real - span * 1000 + 1000]) < most
         before.append(self.real)
@@ -83,11 +86,11 @@ class Requests(RuleBasedStateMachine):
             # An alarm passes this guard, and has the bound that is shown in tests/both.
             assert len(self.resets) <= LOOP < BLOCKED
 
-    @rule(kind=st.sampled_from([ATTACH, CONTEXT]), slot=SLOTS, cause=st.integers(0, len(BACKOFF) - 1))
+    @rule(kind=st.sampled_from([ATTACH, CONTEXT]), slot=SLOTS, cause=st.integers(0, SUBSCRIPTION))
     def failed(self, kind: int, slot: int, cause: int) -> None:
         self.take(self.governor.handle(("failed", kind, slot, cause), self.now()))
         if not self.alarm:
-            assert self.governor.wait(kind, slot, self.now()) >= BACKOFF[cause][0] * 1000
+            assert self.governor.wait(kind, slot, self.now()) >= BACKOFF[2 * cause] * 1000
 
     @rule(open_alarm=st.booleans())
     def alarms(self, open_alarm: bool) -> None:

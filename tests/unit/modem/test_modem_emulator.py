@@ -204,6 +204,18 @@ def test_a_card_taken_out_is_noticed(dialect: str) -> None:
     assert bench.do(bench.dialect.registration()).registered
 
 
+def test_a_network_that_goes_for_a_while_comes_back_however_late_it_went() -> None:
+    """By the time since it went: at a fixed time it would be back before it is gone, where a machine is slow."""
+    bench = SteppedBench(calm("bg95", steps=(Step("network", on="AT+CSQ", name="own", up=False, ms=1500),)))
+    bench.up()
+    bench.wait(60)
+    bench.device.trigger("AT+CSQ")
+    bench.wait(1)
+    assert not bench.do(bench.dialect.registration()).registered
+    bench.wait(10)
+    assert bench.do(bench.dialect.registration()).registered
+
+
 @EACH
 def test_a_modem_may_be_switched_off(dialect: str) -> None:
     bench = SteppedBench(calm(dialect))

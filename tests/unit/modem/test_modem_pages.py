@@ -37,8 +37,9 @@ def test_a_diagram_that_nobody_draws_is_refused() -> None:
 
 
 def test_every_state_of_the_path_can_be_left_and_reached() -> None:
-    reached = {to for moves in TRANSITIONS.values() for _, to in moves}
-    assert all(TRANSITIONS.values())
+    reached = {to for moves in TRANSITIONS.values() for _, to in diagrams.leads_of(moves)}
+    assert all(diagrams.leads_of(moves) for moves in TRANSITIONS.values())
+    assert reached <= set(TRANSITIONS)
     assert set(TRANSITIONS) - reached == {"off"}
 
 

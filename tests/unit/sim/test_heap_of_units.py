@@ -1,4 +1,4 @@
-"""Units of three kinds work in a heap of 100 kB, the fullest hub in 112.
+"""Every kind of unit works in a heap of 100 kB, the fullest hub too.
 
 With the control: code that is loaded from files does not fit.
 """
@@ -16,17 +16,18 @@ from sim.firmware_build import HEAP_KB, build_firmware, interpreter
 
 SOON_S = 400
 """Long enough for a start, a registration and a heartbeat; `python -m bench.heap` takes six hours."""
-LEFT = 4000
-"""Bytes (words of 4) that every kind must leave free at its fullest: for what a press allocates, and for holes."""
+FREE = 204_800 // 25
+"""Bytes (words of 8) that every kind must leave free at its fullest, the simulated board's own share being in the same
+heap: for what a press allocates, and for holes. One that leaves less restarts sooner or later."""
 _ALL = "import " + ", ".join(["firmware." + name for name in ("main", "coap", "mqtt", "cellular", "bg95", "stream")])
 
 
 @pytest.mark.parametrize("kind", heap.UNITS, ids=lambda kind: kind.name)
 def test_a_unit_works_in_its_heap(kind: heap.Kind) -> None:
     found = heap.measure(kind, SOON_S)
-    print(f"{kind.name}: {found.used} bytes, words of {found.word}")
+    print(f"{kind.name}: {found.used} bytes, {found.free} free, words of {found.word}")
     assert HEAP_KB == heap.BOARD_KB and not found.resets
-    assert found.on_a_board < kind.room_kb * 1024 - LEFT
+    assert found.free > FREE, "less than 4 % are left: python -m bench.heap; ideas in docs/decisions/0013"
 
 
 def loaded(build: Path, heap_kb: int) -> subprocess.CompletedProcess[str]:
