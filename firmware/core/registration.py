@@ -55,7 +55,7 @@ _DENIALS = (DENIED, DENIED, CONGESTED, OTHER_NETWORK, NO_SUBSCRIPTION)
 
 # Condition -> its rungs, of each the ms that the condition lasts since the last rung, and the action, one behind the
 # other: rows of their own would be objects on the heap.
-LADDERS = (
+LADDERS: "tuple[tuple[Any, ...], ...]" = (
     (),
     # A warm cell is found within 3 s of CFUN=1 (nRF9151 log), the home network's search takes up to 1 min and a first
     # registration up to 3 min (boaks), a first scan up to 10 min (mbed 177). COPS may take 180 s itself.

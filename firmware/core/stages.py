@@ -37,8 +37,8 @@ SHAKES = (
     bytes((_BOTH, 4)),
 )
 REPEATS = bytes((0, 0, 0, 0, 0, 200, 20))
-"""After how many steps what is felt and heard comes again, 0 for never: what becomes an alarm unless its wearer takes it
-back is felt every second."""
+"""After how many steps what is felt and heard comes again, 0 for never. What becomes an alarm unless its wearer takes
+it back is felt every second."""
 
 # Profile code -> stages that sound, bit n for stage n. At home every stage does; staff hear what they must act on, and
 # feel the rest; a camera has nobody beside it.
