@@ -204,8 +204,8 @@ class Ladder:
 
     def _due(self) -> int:
         """When the next rung is to be taken."""
-        dwell = LADDERS[self.condition][2 * self._rung]
-        action = LADDERS[self.condition][2 * self._rung + 1]
+        dwell: int = LADDERS[self.condition][2 * self._rung]
+        action: str = LADDERS[self.condition][2 * self._rung + 1]
         slower = min(self._round, SLOWER)
         due = self._since + (dwell << slower)
         if action not in self._last:
@@ -221,7 +221,7 @@ class Ladder:
             return []
         if now < self._due():
             return []
-        action = LADDERS[self.condition][2 * self._rung + 1]
+        action: str = LADDERS[self.condition][2 * self._rung + 1]
         self._tried = (self.condition, self._rung, self._round)
         self._last[action] = now
         self._since = now
