@@ -75,8 +75,17 @@ def cost_compare(
     as_json: Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")] = False,
 ) -> None:
     """Buying units or leasing them: what either costs year by year, and when buying has paid back."""
+    from fleet.connectivity.cost_compare import (
+        SOURCE,
+        CostError,
+        Figures,
+        compare,
+        lines,
+        read_figures,
+        read_file,
+        read_words,
+    )
     from livlina import cli
-    from livlina.cost_compare import SOURCE, CostError, Figures, compare, lines, read_figures, read_file, read_words
 
     with cli.one_sentence(CostError):
         figures = Figures() if file is None else read_figures(read_file(file))

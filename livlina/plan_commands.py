@@ -39,8 +39,9 @@ def plan_sunset(
     as_json: Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")] = False,
 ) -> None:
     """Who loses his networks when, what helps, and who is visited on which day."""
+    from fleet.connectivity.plan_report import Asked, calendar_of, report
     from livlina import cli
-    from livlina.plan_sunset import Asked, calendar_of, lines, report
+    from livlina.plan_sunset import lines
     from livlina.registry_connection import console_actor
     from livlina.units_seen import UnitsFileError
 

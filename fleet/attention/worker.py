@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from fleet.attention import store
+from fleet.attention import plans, store
 from fleet.store.pool import Connection, Duty, make_pool
 
 LONGEST_S: Final = 600.0
@@ -39,10 +39,18 @@ async def _batteries(connection: Connection, _asked: Mapping[str, Any]) -> dict[
     return {"units": await store.look_at_batteries(connection, datetime.now(UTC))}
 
 
+async def _plan(connection: Connection, asked: Mapping[str, Any]) -> dict[str, Any]:
+    sees = ",".join(str(number) for number in asked["municipalities"])
+    await connection.execute("SELECT set_config('livlina.municipalities', %s, true)", [sees])
+    await plans.work(connection, asked["plan"])
+    return {"plan": asked["plan"]}
+
+
 Job = Callable[[Connection, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 JOBS: Final[Mapping[str, tuple[Duty, Job]]] = {
     "doomed": ("supervise", _doomed),
     "low_battery": ("supervise", _batteries),
+    "plan": ("web", _plan),
 }
 
 

@@ -32,6 +32,7 @@ from fleet.web import (
     pairing,
     passkeys,
     people,
+    planner,
     recipient_edits,
     recipients,
     record,
@@ -68,6 +69,7 @@ from fleet.web.pages import (
     wants_json,
 )
 from fleet.web.passwords import Passwords
+from fleet.web.plan_work import PlanWork
 from fleet.web.problem import problem
 from fleet.web.receipts import Receipts
 from fleet.web.sessions import Sessions
@@ -98,6 +100,7 @@ def make_app(
     sessions = Sessions(login_pool, limits)
     follower = LogFollower(web_pool, listener_url, limits)
     receipts = Receipts(login_pool, sessions, limits)
+    plan_work = PlanWork(web_pool, listener_url)
     broken = asyncio.Event()
 
     @asynccontextmanager
@@ -109,6 +112,7 @@ def make_app(
             yield
         finally:
             with suppress(asyncio.CancelledError):
+                await plan_work.stop()
                 await end(tasks)
 
     app = FastAPI(
@@ -139,6 +143,7 @@ def make_app(
         stream=Stream(web_pool, sessions, follower, receipts, limits),
         templates={language: make_templates(language) for language in LANGUAGES},
         zone=ZoneInfo(zone),
+        plan_work=plan_work,
     )
     app.state.broken = broken
     app.mount(PREFIX, make_api(app.state.web, box))
@@ -160,6 +165,7 @@ def make_app(
         recipients,
         centres,
         incidents,
+        planner,
         record,
         reports,
         routines,

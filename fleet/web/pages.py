@@ -26,6 +26,7 @@ from fleet.web.follower import LOST_DATABASE, LogFollower
 from fleet.web.model import Session, Timings
 from fleet.web.oidc_client import Providers
 from fleet.web.passwords import Passwords
+from fleet.web.plan_work import PlanWork
 from fleet.web.problem import problem
 from fleet.web.receipts import Receipts
 from fleet.web.sessions import Sessions, actor_of_session
@@ -67,6 +68,7 @@ class Web:
     stream: Stream
     templates: Mapping[str, Environment]
     zone: ZoneInfo
+    plan_work: PlanWork
 
     @staticmethod
     def of(request: Request) -> Web:

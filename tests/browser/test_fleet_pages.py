@@ -10,6 +10,7 @@ from playwright.sync_api import Page
 from tests.browser.conftest import Open
 from tests.browser.test_accessibility import violations
 from tests.store.test_fleet_page import trouble
+from tests.store.test_planner_page import doomed
 from tests.store.test_unit_timeline import lived
 from tests.web_server import Scene, WebServer
 
@@ -63,3 +64,35 @@ def test_a_units_timeline(scene: Scene, server: WebServer, open_page: Open, sche
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, width
         shoot(page, f"timeline-{scheme}-{width}")
     assert page.locator("details table").is_visible()
+
+
+@pytest.mark.parametrize(("scheme", "locale"), [("light", "sv-SE"), ("dark", "en-GB")])
+def test_a_plan_is_made_compared_and_printed(
+    scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str
+) -> None:
+    doomed(scene)
+    scene.town.person("agare", ("fleet_owner", 1), ("fleet_owner", 2))
+    page = open_page(server, "agare", "/planner", color_scheme=scheme, locale=locale)
+    page.fill('input[name="installers"]', "1")
+    page.fill('input[name="per_day"]', "1")
+    page.fill('input[name="start"]', "2027-12-01")
+    page.focus("main form button.main")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/planner/1")
+    page.select_option('select[name="network"]', "telia:gsm:SE")
+    page.fill('input[name="moved_to"]', "2027-12-02")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/planner/2")
+    while page.locator("p.empty[role=status]").count():
+        page.reload()
+    assert page.locator("figure.chart path.second").count() == 1
+    for path in ("/planner", "/planner/2", "/planner/2/work?day=1"):
+        page.goto(server.base + path)
+        for width in (1366, 360):
+            page.set_viewport_size({"width": width, "height": 820})
+            assert violations(page) == [], (path, width)
+            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, (path, width)
+            shoot(page, f"{path.strip('/').replace('/', '-').partition('?')[0]}-{scheme}-{width}")
+    page.emulate_media(media="print")
+    assert page.locator("tr[data-visit]").count() == 1
+    assert not page.locator("header.top").is_visible() and not page.locator("form.filters").is_visible()

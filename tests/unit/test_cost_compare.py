@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from fleet.connectivity.cost_compare import CostError, Figures, compare, read_figures, read_words
 from livlina.cli import app
-from livlina.cost_compare import CostError, Figures, compare, read_figures, read_words
 
 
 def test_the_figures_of_250_personal_alarms() -> None:

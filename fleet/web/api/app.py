@@ -28,6 +28,7 @@ from fleet.web.api import (
     fleet,
     pairings,
     people,
+    plans,
     recipients,
     reports,
     routines,
@@ -57,7 +58,7 @@ PREFIX = "/api/v1"
 ROUTERS = (
     cases.router, units.router, commands.router, recipients.router, pairings.router, searches.router,
     routines.router, centres.router, tasks.router, people.router, audit.router, reports.router, fleet.router,
-    webhooks.router, services.router, attention.router,
+    webhooks.router, services.router, attention.router, plans.router,
 )  # fmt: skip
 
 _PROBLEM = {
