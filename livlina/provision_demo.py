@@ -43,12 +43,15 @@ from sim.board_rom.board import make_board
 from sim.board_rom.chip import CHIPS
 from sim.board_rom.power import PowerError, Processor
 from sim.board_rom.stand_in import NAME, stand_in
+from sim.cellular import ACCESS_POINT
 from sim.firmware_build import ROOT, BuildError, build_firmware, compile_module, group_files, heap
 from sim.house import LOGIN, MUNICIPALITY, House, Ports, centre_references
+from sim.modem.scenario import load as load_scenario
 from sim.operator import Operator
 
-KIND = BoardKind("virtual board", "esp32s3", 4 << 20, 0, True)
-AT_ONCE = 4
+KIND = BoardKind("virtual board", "esp32s3", 4 << 20, 0, True, 2, True)
+MODEM = load_scenario("sweden")
+AT_ONCE = 6
 """Boards under work at the same time."""
 HANDS_S = 60
 """What a person needs for one board: cable on, label on, board off."""
@@ -109,7 +112,7 @@ def _work(boards: int, folder: Path, house: House, say: Say) -> tuple[list[dict[
     made = [
         make_board(folder / f"board{n}", KIND.chip, b"\x02\0\0\0" + n.to_bytes(2, "big")) for n in range(1, boards + 1)
     ]
-    with VirtualBench(made, Processor(build / "shims", heap(build, 100))) as bench:
+    with VirtualBench(made, Processor(build / "shims", heap(build, 100)), MODEM) as bench:
         shop = _Shop(
             Station(folder / "station", CertificateAuthority.open(house.settings.authority_folder)),
             Ledger(folder / "ledger"),
@@ -122,7 +125,17 @@ def _work(boards: int, folder: Path, house: House, say: Say) -> tuple[list[dict[
             ),
             _stand_in(folder),
             firmware_rom(build, folder / "firmware"),
-            Order("DEMO", boards, MUNICIPALITY, "social", True, 300, ("coap",), (("127.0.0.1", house.ports.coap),)),
+            Order(
+                "DEMO",
+                boards,
+                MUNICIPALITY,
+                "social",
+                True,
+                300,
+                ("coap",),
+                (("127.0.0.1", house.ports.coap),),
+                modem=(MODEM.dialect, ACCESS_POINT),
+            ),
             bench,
             folder / LABELS,
             say,
@@ -155,18 +168,23 @@ def _one(shop: _Shop, number: int) -> dict[str, Any]:
     began, since = time.monotonic(), datetime.now(UTC)
 
     def start(mac: str, unit: int) -> dict[str, object]:
-        shop.fleet.order_test(unit, since)
+        shop.fleet.order_test(unit, since, KIND.sims)
         said = shop.fleet.heard(unit)
         if said is None:
             raise RunError(f"the fleet has not heard unit {unit:08x}: {shop.bench.powered[number].words()}")
         return said
+
+    def test(mac: str, unit: int) -> dict[str, object]:
+        shown = shop.fleet.tested(unit, KIND, lambda: shop.bench.press(number), since)
+        shop.bench.wait_lamp(number, "stored", TAKEN_S)
+        return {**shown, "lamp": "seen"}
 
     work = Bench(
         shop.station, shop.ledger, shop.fleet, shop.firmware, shop.romfs, start,
         label=lambda unit: checked_label(unit, (shop.order.profile, shop.order.number), DEFAULT_SIZE, shop.labels),
         clock=lambda: datetime.now(UTC),
         boot_digest=shop.firmware.signed_by,
-        test=lambda mac, unit: shop.fleet.tested(unit, KIND.sims, lambda: shop.bench.press(number), since),
+        test=test,
         progress=lambda mac, step, state: shop.say(f"{mac}  {step}") if state == "begin" else None,
     )  # fmt: skip
     try:
@@ -201,6 +219,7 @@ def _checks(
         ("boards that pass", len(good), boards),
         ("units whose first heartbeat the fleet has", sum(fleet.heard(unit, 0) is not None for unit in units), boards),
         ("buttons that the self-test has proven", sum(_tested(row) for row in rows), boards),
+        ("cards that the boards have read by their modems", sum(len(_cards(row)) for row in rows), boards * KIND.sims),
         ("units whose press the alarm centre has", len(centre & units), boards),
         ("labels read back by a QR decoder", sum(_label_says(labels, unit) for unit in units), boards),
         ("rows of the ledger, verified", len(rows), boards),
@@ -212,6 +231,10 @@ def _checks(
 
 def _tested(row: Row) -> bool:
     return (row.facts.get("tested") or {}).get("button") == "proven"
+
+
+def _cards(row: Row) -> set[str]:
+    return set((row.facts.get("tested") or {}).get("iccids", ()))
 
 
 def _label_says(labels: Path, unit: int) -> bool:

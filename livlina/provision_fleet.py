@@ -22,11 +22,12 @@ from fleet.registry import units
 from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Connection, fetch_all, make_pool
 from livlina.registry_connection import console_actor, note
-from protocols.wire.messages import COMMAND_DRILL, COMMAND_STATUS, RESULT_DONE
+from protocols.wire.messages import COMMAND_DRILL, COMMAND_STATUS, COMMAND_SWITCH_SIM, RESULT_DONE
 from provisioning.ca import AuthorityError
 from provisioning.issuing import IssuerBook
-from provisioning.plan import Order
+from provisioning.plan import BoardKind, Order
 from provisioning.run import RunError
+from provisioning.selftest import cards_of, judged
 from provisioning.station import Made
 
 Result = TypeVar("Result")
@@ -122,8 +123,9 @@ class RegistryFleet:
                     return None
                 time.sleep(_LOOK_S)
 
-    def order_test(self, unit: int, since: datetime) -> None:
-        """The unit is to tell its status, and its button's next press is to be a test. Once is enough.
+    def order_test(self, unit: int, since: datetime, sims: int = 0) -> None:
+        """The unit is to tell its status, and its button's next press is to be a test. With two cards it changes to the
+        second one before, so that both are read, and the press comes over that. Once is enough.
 
         An order that the unit has taken before `since` is void: every tool on its cable resets it.
         """
@@ -133,19 +135,23 @@ class RegistryFleet:
             rows = await fetch_all(connection, _LAST_DRILL, [unit, COMMAND_DRILL])
             if rows and _under_way(rows[0], since, at):
                 return
-            for kind in (COMMAND_STATUS, COMMAND_DRILL):
-                await commands.queue(connection, unit, kind, None, console_actor(), at=at, expires_at=at + ORDER_LASTS)
+            second: list[tuple[int, dict[int, Any] | None]] = [(COMMAND_SWITCH_SIM, {1: 1}), (COMMAND_STATUS, None)]
+            orders = [(COMMAND_STATUS, None), *(second if sims > 1 else ()), (COMMAND_DRILL, None)]
+            if sims > 1:
+                orders.append((COMMAND_STATUS, None))  # A card is read behind the first exchange over it.
+            for kind, args in orders:
+                await commands.queue(connection, unit, kind, args, console_actor(), at=at, expires_at=at + ORDER_LASTS)
 
         self._in_registry(work)
 
     def tested(
-        self, unit: int, sims: int, press: Callable[[], None], since: datetime, patience_s: float = PATIENCE_S
+        self, unit: int, kind: BoardKind, press: Callable[[], None], since: datetime, patience_s: float = PATIENCE_S
     ) -> dict[str, Any]:
         """What the self-test has shown: the button's press came through as a test, and what the unit says of itself.
 
-        `press` is called when somebody is to press. Raises RunError where the button or one of `sims` cards is silent.
+        `press` is called when somebody is to press. Raises RunError where a part is silent (provisioning.selftest).
         """
-        self.order_test(unit, since)
+        self.order_test(unit, since, kind.sims)
         with psycopg.connect(self._app_url, autocommit=True, row_factory=dict_row) as connection:
             connection.execute(sql.SQL("SET ROLE livlina_registry"))
 
@@ -156,23 +162,22 @@ class RegistryFleet:
             def proven() -> bool:
                 return connection.execute(_PROOF, [unit]).fetchone() is not None
 
+            def told() -> bool:
+                return len(cards_of(connection.execute(_SAID, [unit]).fetchone() or {})) >= kind.sims
+
             if not proven():
-                if not _within(patience_s, taken):
+                if not _within(patience_s * (1 + kind.sims), taken):
                     raise RunError(f"unit {unit:08x} has not taken the order for its self-test: run again", "unheard")
                 press()
                 if not _within(patience_s, proven):
                     raise RunError(
                         f"no press of unit {unit:08x} came through: press again after another run, or repair", "button"
                     )
+            _within(patience_s, told)
             said = connection.execute(_SAID, [unit]).fetchone() or {}
-        cards = [card for card in (said.get("iccid1"), said.get("iccid2")) if card]
-        if len(cards) < sims:
-            raise RunError(
-                f"unit {unit:08x} has told {len(cards)} of {sims} SIM cards: look at the cards, and run again", "sims"
-            )
-        self._describe(unit, cards)
-        return {"button": "proven", **{name: said[name] for name in ("battery", "signal", "imei") if name in said},
-                "iccids": cards}  # fmt: skip
+        shown = judged(unit, said, kind)
+        self._describe(unit, shown["iccids"])
+        return {"button": "proven", **shown}
 
     def _describe(self, unit: int, cards: Sequence[str]) -> None:
         async def work(connection: Connection) -> None:

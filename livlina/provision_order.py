@@ -22,9 +22,10 @@ flash_mib = 4
 bootloader = 0x0
 secure_boot = true
 sims = 1
+battery = true
 ```
 
-`modem` and `access_point` (then also `sims`), `sms_number`, `coap`, `mqtt` and `mqtt_name` may be left out.
+`modem` and `access_point` (then also `sims`), `battery`, `sms_number`, `coap`, `mqtt` and `mqtt_name` may be left out.
 """
 
 from __future__ import annotations
@@ -41,8 +42,16 @@ _ORDER = {
     "pipes": list, "coap": list, "mqtt": str, "mqtt_name": str, "board": dict,
     "modem": str, "access_point": str, "sms_number": str,
 }  # fmt: skip
-_BOARD = {"name": str, "chip": str, "flash_mib": int, "bootloader": int, "secure_boot": bool, "sims": int}
-_OPTIONAL = ("coap", "mqtt", "mqtt_name", "modem", "access_point", "sms_number", "sims")
+_BOARD = {
+    "name": str,
+    "chip": str,
+    "flash_mib": int,
+    "bootloader": int,
+    "secure_boot": bool,
+    "sims": int,
+    "battery": bool,
+}
+_OPTIONAL = ("coap", "mqtt", "mqtt_name", "modem", "access_point", "sms_number", "sims", "battery")
 
 
 class OrderError(ValueError):
@@ -72,7 +81,7 @@ def read_order(path: Path) -> tuple[Order, BoardKind]:
     )  # fmt: skip
     kind = BoardKind(
         board["name"], board["chip"], board["flash_mib"] << 20, board["bootloader"], board["secure_boot"],
-        board.get("sims", 0),
+        board.get("sims", 0), board.get("battery", False),
     )  # fmt: skip
     return order, kind
 

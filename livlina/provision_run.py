@@ -60,11 +60,11 @@ class StationFleet(Fleet, Protocol):
     def heard(self, unit: int, patience_s: float = ...) -> dict[str, object] | None:
         """The unit's first heartbeat."""
 
-    def order_test(self, unit: int, since: datetime) -> None:
+    def order_test(self, unit: int, since: datetime, sims: int = ...) -> None:
         """The unit is to test itself."""
 
     def tested(
-        self, unit: int, sims: int, press: Callable[[], None], since: datetime, patience_s: float = ...
+        self, unit: int, kind: BoardKind, press: Callable[[], None], since: datetime, patience_s: float = ...
     ) -> dict[str, Any]:
         """What the self-test has shown."""
 
@@ -176,7 +176,7 @@ def make_one(materials: Materials, order: Order, kind: BoardKind, port: Port, sc
     since = datetime.now(UTC)
     bench = Bench(
         materials.station, materials.ledger, materials.fleet, materials.firmware, materials.romfs,
-        start=lambda mac, unit: _heard(materials, unit, since),
+        start=lambda mac, unit: _heard(materials, unit, since, kind.sims),
         test=lambda mac, unit: _self_test(materials, order, kind, port.url, unit, since, screen),
         label=lambda unit: checked_label(
             unit, (order.profile, order.number), materials.label_size, materials.folder / "labels"
@@ -212,7 +212,7 @@ def _self_test(
     materials: Materials, order: Order, kind: BoardKind, port: str, unit: int, since: datetime, screen: Screen
 ) -> dict[str, Any]:
     """What unit and person have shown. Raises RunError; a production board's lamp must have been looked at."""
-    shown = materials.fleet.tested(unit, kind.sims, lambda: screen.press(port), since, materials.patience_s)
+    shown = materials.fleet.tested(unit, kind, lambda: screen.press(port), since, materials.patience_s)
     lamp = screen.lamp(port)
     if lamp is False:
         raise RunError(f"the lamp of unit {unit:08x} is dark: look at the lamp, and run again", "lamp")
@@ -238,8 +238,8 @@ def _last_rows(ledger: Ledger) -> list[Row]:
     return list({row.mac: row for row in ledger.rows()}.values())
 
 
-def _heard(materials: Materials, unit: int, since: datetime) -> Mapping[str, object]:
-    materials.fleet.order_test(unit, since)  # It goes out behind the first heartbeat.
+def _heard(materials: Materials, unit: int, since: datetime, sims: int) -> Mapping[str, object]:
+    materials.fleet.order_test(unit, since, sims)  # It goes out behind the first heartbeat.
     said = materials.fleet.heard(unit, materials.patience_s)
     if said is None:
         raise RunError(

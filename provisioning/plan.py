@@ -27,7 +27,8 @@ class PlanError(ValueError):
 class BoardKind:
     """A kind of board. `chip` as esptool names it; `bootloader` is where its first image lies (bytes).
 
-    `secure_boot` is whether its chip takes the secure boot digest by the steps that are here; `sims` its SIM slots.
+    `secure_boot` is whether its chip takes the secure boot digest by the steps that are here; `sims` its SIM slots;
+    `battery` whether its self-test must show one.
     """
 
     name: str
@@ -36,6 +37,7 @@ class BoardKind:
     bootloader: int
     secure_boot: bool
     sims: int = 0
+    battery: bool = False
 
 
 @dataclass(frozen=True)

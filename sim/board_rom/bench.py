@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 from sim.board_rom.board import VirtualBoard
 from sim.board_rom.power import PoweredBoard, Processor
 from sim.board_rom.terminal import TerminalPort
+from sim.modem.scenario import Scenario
 
 Result = TypeVar("Result")
 
@@ -24,7 +26,10 @@ Result = TypeVar("Result")
 class VirtualBench:
     """A context manager; `addresses` are the boards' ports in the order of their folders."""
 
-    def __init__(self, folders: Sequence[Path], processor: Processor | None = None) -> None:
+    def __init__(
+        self, folders: Sequence[Path], processor: Processor | None = None, modem: Scenario | None = None
+    ) -> None:
+        """`modem`: each started board has one like it on its UART, with cards of its own."""
         self.boards = [VirtualBoard(folder) for folder in folders]
         self.powered: list[PoweredBoard] = []
         self.ports: list[TerminalPort] = []
@@ -32,7 +37,7 @@ class VirtualBench:
             if processor is None:
                 self.ports.append(TerminalPort(board))
                 continue
-            powered = PoweredBoard(board, number, processor)
+            powered = PoweredBoard(board, number, processor, None if modem is None else _own(modem, number))
             self.powered.append(powered)
             self.ports.append(TerminalPort(board, partial(_on, powered), partial(_off, powered)))
         self.addresses: list[str] = []
@@ -76,6 +81,12 @@ class VirtualBench:
         self._loop.close()
         for board in self.boards:
             board.close()
+
+
+def _own(modem: Scenario, number: int) -> Scenario:
+    """The same modem with other cards: a card is in one board."""
+    cards = [replace(card, iccid=f"{card.iccid[:13]}{number:04}{card.iccid[17:]}") for card in modem.cards]
+    return replace(modem, seed=number, cards=tuple(cards))
 
 
 def _on(powered: PoweredBoard, _board: VirtualBoard) -> None:

@@ -19,15 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firmware.core import stages
-from sim.board import BUTTON, CAUSE_POWER, CAUSE_RESET, HEADER, Board, pin_order
+from sim.board import BUTTON, CAUSE_POWER, CAUSE_RESET, HEADER, Board, channel, pin_order, raw_of
 from sim.board_rom.board import VirtualBoard
 from sim.board_rom.boot import BootError, bootable
 from sim.board_rom.interpreter import MAIN, command, environment
 from sim.lamp import LampReader
+from sim.modem.rig import Rig
+from sim.modem.scenario import Scenario
 
 EXIT_RESET = 75
 """sim/shims/machine.py: the firmware has reset its board."""
 FINGER_S = 0.05
+BATTERY_MV = 3950
 EDGE_S = 20.0
 _LOOK_S = 0.2
 _LONGEST = 4096
@@ -47,9 +50,9 @@ class Processor:
 
 class PoweredBoard:
     """`reason` says why it did not start last, empty if it did; `seen` are the stages that its lamp has shown,
-    `starts` how often it has started, `interpreter` what it says of itself."""
+    `starts` how often it has started, `interpreter` what it says of itself. `modem` is the one on its UART."""
 
-    def __init__(self, board: VirtualBoard, number: int, processor: Processor) -> None:
+    def __init__(self, board: VirtualBoard, number: int, processor: Processor, modem: Scenario | None = None) -> None:
         self.reason = "it had no power yet"
         self.seen: list[str] = []
         self.starts = 0
@@ -57,6 +60,8 @@ class PoweredBoard:
         self._board = board
         self._processor = processor
         self._state = Board(number, board.folder)
+        self._state.raw[channel("battery")] = raw_of("battery", BATTERY_MV)
+        self._rig = None if modem is None else Rig(modem)
         self._process: subprocess.Popen[bytes] | None = None
         self._look: asyncio.TimerHandle | None = None
         self._waiting: list[tuple[str, asyncio.Future[None]]] = []
@@ -70,10 +75,14 @@ class PoweredBoard:
         self._socket.setblocking(False)
         self._socket.bind(f"\0{self._address}")
         self._loop.add_reader(self._socket.fileno(), self._hear)
+        if self._rig is not None:
+            self._rig.open(self._loop)
 
     def close(self) -> None:
         """Power off, for good."""
         self.off()
+        if self._rig is not None:
+            self._rig.close()
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
 
@@ -96,6 +105,7 @@ class PoweredBoard:
                     **os.environ,
                     **self._state.environment(cause),
                     **wires,
+                    **({} if self._rig is None else self._rig.environment),
                     **environment(path, self._processor.shims),
                 },
                 stdin=subprocess.DEVNULL,
@@ -114,6 +124,9 @@ class PoweredBoard:
             self._process.kill()
             self._process.wait()
             self._process = None
+        if self._rig is not None:
+            self._rig.flush()
+            self._rig.set_levels(0)
         self._state.release()
 
     async def press(self) -> None:
@@ -192,6 +205,8 @@ class PoweredBoard:
                 edge.set_result(None)
         whole = struct.unpack(">I", rest)[0] if kind == b"O" else state.levels & ~0xFF | levels
         state.levels = whole
+        if self._rig is not None:
+            self._rig.set_levels(whole)
         if state.lamp is not None:
             state.lamp.levels(whole, time.monotonic())
 

@@ -17,7 +17,7 @@ from livlina.provision_page import bench_of, run_at_page, served
 from livlina.provision_run import Materials
 from provisioning.flash_esptool import Port
 from provisioning.label_reading import read_back
-from provisioning.plan import plan
+from provisioning.plan import BoardKind, plan
 from sim.board_rom.bench import VirtualBench
 from sim.board_rom.board import make_board
 from tests.browser.conftest import PATIENCE_MS
@@ -35,10 +35,10 @@ class HearingFleet(CountingFleet):
     def heard(self, unit: int, patience_s: float = 0) -> dict[str, object] | None:
         return {"heard": "Heartbeat"}
 
-    def order_test(self, unit: int, since: datetime) -> None:
+    def order_test(self, unit: int, since: datetime, sims: int = 0) -> None:
         pass
 
-    def tested(self, unit: int, sims: int, press: Any, since: datetime, patience_s: float = 0) -> dict[str, Any]:
+    def tested(self, unit: int, kind: BoardKind, press: Any, since: datetime, patience_s: float = 0) -> dict[str, Any]:
         press()
         assert self.pressed.wait(60)
         return {"button": "proven", "iccids": []}

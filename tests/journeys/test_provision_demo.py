@@ -17,3 +17,5 @@ def test_a_board_becomes_a_unit() -> None:
     assert board["passed"] and board["heard"] == "Heartbeat" and board["lamp"][-1] == "taken"
     assert "MicroPython" in document["interpreter"]
     assert "stand-in" in document["micropython"]
+    found = {check["name"]: check["value"] for check in document["checks"]}
+    assert found["cards that the boards have read by their modems"] == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import LiteralString
@@ -18,7 +19,7 @@ from protocols.wire.messages import COMMAND_DRILL, COMMAND_STATUS
 from provisioning.ca import CertificateAuthority
 from provisioning.identity import make_identity
 from provisioning.issuing import IssuerBook, StationCredential
-from provisioning.plan import Order
+from provisioning.plan import BoardKind, Order
 from provisioning.run import RunError
 from provisioning.station import Made
 from tests.database import FreshDatabase
@@ -26,6 +27,7 @@ from tests.store.test_technicians import do
 
 PRODUCTION = Order("O-1", 1, 1, "social", True, 300, ("coap",), (("127.0.0.1", 5683),))
 DEVELOPMENT = Order("O-2", 1, 1, "social", False, 300, ("coap",), (("127.0.0.1", 5683),))
+KIND = BoardKind("virtual", "esp32s3", 4 << 20, 0, True)
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 NOWHERE = Order("O-3", 1, 99, "social", True, 300, ("coap",), (("127.0.0.1", 5683),))
 
@@ -156,11 +158,11 @@ def test_a_self_test_is_the_buttons_press_and_what_the_unit_says(database: Fresh
         here.order_test(7, LONG_AGO)
     assert commands(database) == [COMMAND_STATUS, COMMAND_DRILL]
     with pytest.raises(RunError, match="has not taken the order"):
-        here.tested(7, 0, lambda: asked.append("press"), LONG_AGO, 0)
+        here.tested(7, KIND, lambda: asked.append("press"), LONG_AGO, 0)
     assert asked == []  # A press now would be a real alarm.
     do_as_owner(database, "UPDATE unit_commands SET answered_at = now(), result = 0")
     with pytest.raises(RunError, match="no press"):
-        here.tested(7, 0, lambda: asked.append("press"), LONG_AGO, 0)
+        here.tested(7, KIND, lambda: asked.append("press"), LONG_AGO, 0)
     assert asked == ["press"]
     do_as_owner(
         database,
@@ -170,12 +172,12 @@ def test_a_self_test_is_the_buttons_press_and_what_the_unit_says(database: Fresh
     )
     do_as_owner(
         database,
-        "INSERT INTO unit_states (unit_id, municipality_id, seen_at, battery, iccid1) "
-        "VALUES (7, 1, now(), 90, '89460000000000000017')",
+        "INSERT INTO unit_states (unit_id, municipality_id, seen_at, battery, imei, iccid1) "
+        "VALUES (7, 1, now(), 90, '860123456789012', '89460000000000000017')",
     )
     with pytest.raises(RunError, match="told 1 of 2 SIM cards"):
-        here.tested(7, 2, lambda: None, LONG_AGO, 0)
-    shown = here.tested(7, 1, lambda: None, LONG_AGO, 0)
+        here.tested(7, replace(KIND, sims=2), lambda: None, LONG_AGO, 0)
+    shown = here.tested(7, replace(KIND, sims=1), lambda: None, LONG_AGO, 0)
     assert (shown["button"], shown["battery"], shown["iccids"]) == ("proven", 90, ["89460000000000000017"])
     with psycopg.connect(database.owner_url) as connection:
         assert connection.execute("SELECT slot, iccid FROM unit_sims").fetchall() == [(1, "89460000000000000017")]

@@ -1,0 +1,44 @@
+"""What a board must have shown of itself before it passes: judged from what its unit has told the fleet. Pure.
+
+Each fault is a RunError of its own kind, whose words name the part and say what to do. Button and lamp are not judged
+here: the one is proven by a press that the alarm centre has, the other is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from provisioning.plan import BoardKind
+from provisioning.run import RunError
+
+LEAST_BATTERY = 20
+"""Per cent: a unit that leaves the workshop emptier may not live until it is put up."""
+
+
+def cards_of(said: Mapping[str, Any]) -> list[str]:
+    """The ICCIDs that a unit has told, by slot; a slot without a card is left out."""
+    return [card for card in (said.get("iccid1"), said.get("iccid2")) if card]
+
+
+def judged(unit: int, said: Mapping[str, Any], kind: BoardKind) -> dict[str, Any]:
+    """What goes into the ledger of it. `said` is the fleet's row of the unit: battery, signal, imei, iccid1, iccid2.
+    Raises RunError."""
+    cards = cards_of(said)
+    if kind.sims and not said.get("imei"):
+        raise RunError(f"unit {unit:08x} has told no IMEI: look at the modem's plug and supply, and run again", "modem")
+    if len(cards) < kind.sims:
+        told = f"unit {unit:08x} has told {len(cards)} of {kind.sims} SIM cards"
+        missing = [str(slot) for slot in range(1, kind.sims + 1) if not said.get(f"iccid{slot}")]
+        raise RunError(f"{told}: look at the card in slot {' and '.join(missing)}, and run again", "sims")
+    if len(set(cards)) < len(cards):
+        raise RunError(f"unit {unit:08x} tells the same card in both slots: its slots are wired to one holder", "sims")
+    battery = said.get("battery")
+    if kind.battery and battery is None:
+        raise RunError(f"unit {unit:08x} has told no battery: plug it in, and run again", "battery")
+    if kind.battery and battery is not None and battery < LEAST_BATTERY:
+        raise RunError(
+            f"the battery of unit {unit:08x} is at {battery} %: charge it to {LEAST_BATTERY} % or more, and run again",
+            "battery",
+        )
+    return {**{name: said[name] for name in ("battery", "signal", "imei") if name in said}, "iccids": cards}
