@@ -48,11 +48,11 @@ def centre_add(
 
     A changed centre has the options of this call and no others; its secret stays unless another is given.
     """
-    from livlina.centre import NewCentre, add_centre
+    from livlina.centre import add_centre, read_centre
     from livlina.cli import one_sentence, settings_or_fail, show
 
     with one_sentence(ValueError, LookupError):
-        new = NewCentre.read(
+        new = read_centre(
             name, to, municipality, protocol=protocol, options=option or (), rank=rank, unit_type=unit_type,
             reports_taken=reports_taken, secret_file=secret_file,
         )  # fmt: skip

@@ -24,7 +24,7 @@ from fleet.registry import store as registry
 from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
 from fleet.store.pool import make_pool
-from livlina.centre import NewCentre, add_centre
+from livlina.centre import add_centre, read_centre
 from livlina.installation import open_secret_box
 from tests.database import FreshDatabase
 from tests.presses import press
@@ -48,7 +48,7 @@ class House:
         self, name: str, to: str, municipality: int, protocol: str, secret: str | None = None, **more: Any
     ) -> dict[str, Any]:
         file = None if secret is None else self.secret_file(secret)
-        new = NewCentre.read(name, to, [municipality], protocol=protocol, secret_file=file, **more)
+        new = read_centre(name, to, [municipality], protocol=protocol, secret_file=file, **more)
         return await asyncio.to_thread(add_centre, self.settings, new)
 
     async def press(self, unit: int, seq: int, **more: Any) -> None:

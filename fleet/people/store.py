@@ -312,7 +312,7 @@ async def choose_service(
 async def add_alarm_centre(connection: Connection, name: str, *, actor: str, at: datetime, door: bool = False) -> int:
     """An alarm centre with people at consoles; adding it twice changes nothing. ``door``: whether the caller opens one
     for it in the same transaction. Returns its number. Raises PeopleError."""
-    shown = _place_name(name)
+    shown = place_name(name)
     await connection.execute(SQL["add_alarm_centre"], {"name": shown})
     found = await fetch_all(connection, SQL["alarm_centre_of_name"], {"name": shown})
     number = int(found[0]["alarm_centre_id"])
@@ -326,7 +326,7 @@ async def add_alarm_centre(connection: Connection, name: str, *, actor: str, at:
 async def add_district(connection: Connection, municipality: int, name: str, *, actor: str, at: datetime) -> int:
     """A part of a municipality, by which recipients are grouped; adding it twice changes nothing. Returns its number.
     Raises PeopleError."""
-    values = {"municipality_id": municipality, "name": _place_name(name)}
+    values = {"municipality_id": municipality, "name": place_name(name)}
     await connection.execute(SQL["add_district"], values)
     number = int((await fetch_all(connection, SQL["district_of_name"], values))[0]["district_id"])
     await record(
@@ -336,7 +336,8 @@ async def add_district(connection: Connection, municipality: int, name: str, *, 
     return number
 
 
-def _place_name(name: str) -> str:
+def place_name(name: str) -> str:
+    """A name of a place as it is kept. Raises PeopleError."""
     shown = " ".join(name.split())
     if not 1 <= len(shown) <= 80 or not shown.isprintable():
         raise PeopleError("name", "a name has 1 to 80 printable characters")

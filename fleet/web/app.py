@@ -132,6 +132,7 @@ def make_app(
     )
     app.state.web = Web(
         pool=web_pool,
+        url=listener_url,
         timings=limits,
         sessions=sessions,
         passwords=Passwords(login_pool),

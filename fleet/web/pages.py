@@ -54,9 +54,11 @@ class Away(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """The parts of one running web side; ``app.state.web``."""
+    """The parts of one running web side; ``app.state.web``. ``url`` is the application's database, for work that is
+    done apart from the pools (`apart`)."""
 
     pool: Pool
+    url: str
     timings: Timings
     sessions: Sessions
     passwords: Passwords

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from livlina.centre import NewCentre, add_centre
+from livlina.centre import add_centre, read_centre
 from protocols.centre.scaip.read_alarm import wire_reference
 from sim.house import House, Ports
 from sim.units import UnitError
@@ -33,7 +33,7 @@ class ScaipHouse(House):
         settings = dataclasses.replace(
             self.settings, database_url=self.postgres.app_url, owner_url=self.postgres.owner_url
         )
-        new = NewCentre.read("North", f"127.0.0.1:{self.scaip_port}", [1], protocol="scaip", reports_taken="protocol")
+        new = read_centre("North", f"127.0.0.1:{self.scaip_port}", [1], protocol="scaip", reports_taken="protocol")
         added = await asyncio.to_thread(add_centre, settings, new)
         self.token = str(added["token"])
 

@@ -18,7 +18,7 @@ from fleet.alarms.model import PressKey
 from fleet.forwarding.centre_options import OPTIONS, OptionError
 from fleet.forwarding.taken_sip import TakenSip
 from fleet.store.pool import make_pool
-from livlina.centre import NewCentre, new_token
+from livlina.centre import new_token, read_centre
 from livlina.installation import open_secret_box
 from protocols.centre.scaip.read_alarm import wire_reference
 from tests.centre_house import OWED, House, forwarding, house
@@ -208,4 +208,4 @@ def test_a_protocol_without_a_word_for_it_cannot_be_declared_so(protocol: str, t
     with pytest.raises(
         OptionError, match=f"{protocol} has no word for taken, scaip has; choose console, webhook or none"
     ):
-        NewCentre.read("A", to, [1], protocol=protocol, reports_taken="protocol")
+        read_centre("A", to, [1], protocol=protocol, reports_taken="protocol")

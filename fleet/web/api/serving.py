@@ -63,20 +63,26 @@ async def write(
     ``keep`` False never stores the answer, because it holds what must not lie about; the key is not taken then.
     """
     async with reading(request, actor, patience) as connection:
-        if key is None or not keep:
-            found = await work(connection)
-            return answer(found, status)
-        digest = hashlib.sha256(
-            f"{request.method}\n{request.url.path}\n{request.url.query}\n".encode() + await request.body()
-        ).digest()
-        values = {"actor": actor.name, "key": key, "request": digest, "at": datetime.now(UTC)}
-        await connection.execute(SQL["act_as"], values)
-        if not await fetch_all(connection, SQL["claim"], values):
-            return await _again(connection, values)
-        found = await work(connection)
-        code = 204 if found is None else status
-        body = "" if found is None else json.dumps(plain(found), ensure_ascii=False)
-        await connection.execute(SQL["keep"], {**values, "status": code, "body": body})
+        return await act(connection, request, actor, work, key=key if keep else None, status=status)
+
+
+async def act(
+    connection: Connection, request: Request, actor: Actor, work: Work, *, key: str | None, status: int = 200
+) -> Response:
+    """The same in a transaction that is open already; with a key once."""
+    if key is None:
+        return answer(await work(connection), status)
+    digest = hashlib.sha256(
+        f"{request.method}\n{request.url.path}\n{request.url.query}\n".encode() + await request.body()
+    ).digest()
+    values = {"actor": actor.name, "key": key, "request": digest, "at": datetime.now(UTC)}
+    await connection.execute(SQL["act_as"], values)
+    if not await fetch_all(connection, SQL["claim"], values):
+        return await _again(connection, values)
+    found = await work(connection)
+    code = 204 if found is None else status
+    body = "" if found is None else json.dumps(plain(found), ensure_ascii=False)
+    await connection.execute(SQL["keep"], {**values, "status": code, "body": body})
     return answer(found, status)
 
 
