@@ -12,13 +12,15 @@ from fleet.people.model import ROLES
 from fleet.people.store import secret_hash
 from tests.api_town import CANARIES, FOREIGN, OWN, ApiTown
 
-CALLERS = (*ROLES, "foreign administrator", "nobody")
+INSTALLATION = "installation's administrator"
+CALLERS = (*ROLES, "foreign administrator", INSTALLATION, "nobody")
 
 
 def sign_in(town: ApiTown) -> dict[str, dict[str, str]]:
-    """Cookies by caller. A person a role, in the own municipality; an administrator of the foreign one; nobody."""
+    """Cookies by caller. A person a role, in the own municipality; an administrator of the foreign one, and one of the
+    installation; nobody."""
     found: dict[str, dict[str, str]] = {"nobody": {}}
-    for place, role in [*((OWN, role) for role in ROLES), (FOREIGN, "administrator")]:
+    for place, role in [*((OWN, role) for role in ROLES), (FOREIGN, "administrator"), (0, "administrator")]:
         login = f"{role}.{place}"
         [(person,)] = town.sql(
             "INSERT INTO users (municipality_id, login) VALUES (%s, %s) RETURNING user_id", place, login
@@ -33,7 +35,8 @@ def sign_in(town: ApiTown) -> dict[str, dict[str, str]]:
             "INSERT INTO web_sessions (token_hash, user_id, municipality_id, stepped_up_at) VALUES (%s, %s, %s, now())",
             secret_hash(token), person, place,
         )  # fmt: skip
-        found[role if place == OWN else "foreign administrator"] = {"livlina_session": token}
+        caller = {OWN: role, FOREIGN: "foreign administrator"}.get(place, INSTALLATION)
+        found[caller] = {"livlina_session": token}
     town.sql("CREATE TABLE kept_roles AS SELECT * FROM person_roles")
     return found
 
@@ -51,8 +54,9 @@ def restore(town: ApiTown) -> None:
 
 
 def canaries_in(text: str, caller: str) -> list[str]:
-    """Which canaries somebody's answer holds. The foreign administrator's own are no canaries to him."""
-    own = caller == "foreign administrator"
+    """Which canaries somebody's answer holds. The foreign administrator's own are no canaries to him, nor to whoever
+    administers the installation."""
+    own = caller in ("foreign administrator", INSTALLATION)
     return [
         f"{what}: {canary}"
         for what, canary in CANARIES.items()

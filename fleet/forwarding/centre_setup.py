@@ -193,7 +193,8 @@ def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
     if "ca" in options:
         options["ca"] = "sha256 of PEM " + hashlib.sha256(options["ca"].encode()).hexdigest()[:16]
     return {
-        "centre": row["name"], "protocol": row["protocol"], "host": row["host"], "port": row["port"],
+        "id": row["centre_id"], "centre": row["name"], "protocol": row["protocol"],
+        "host": row["host"], "port": row["port"],
         "state": row["state"], "since": None if row["since"] is None else row["since"].isoformat(),
         "owed": row["owed"], "routes": row["routes"], "reports_taken": row["reports_taken"], "options": options,
         "secret": "secret" in row["secrets"], "secret_set_at": set_at, "token": "taken" in row["secrets"],

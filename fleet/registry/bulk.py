@@ -93,16 +93,15 @@ STOCK: Final = (None, "made", "in_stock", "assigned")
 
 
 def hold_to_stock(rows: Rows) -> None:
-    """Takes out what only the installation's own import brings in: units in use, on other grounds than a pairing, and
-    persons. For rows that ``check`` has seen."""
+    """Takes out what only comes in by somebody who has just shown who he is: units in use, on other grounds than a
+    pairing, and persons. For rows that ``check`` has seen."""
     for line, row in list(rows.units.items()):
         if row["new"] and (row["life"] not in STOCK or row["grounds"] or row["revoked_at"]):
-            rows.drop(line, "life", "the API brings in units that are made, in_stock or assigned: pairing puts them "
-                      "into use; a fleet that is in use comes in by `livlina fleet import`")  # fmt: skip
+            rows.drop(line, "life", "is neither made, in_stock nor assigned: say that units in the file are in use, or "
+                      "pair it")  # fmt: skip
     for line, row in list(rows.recipients.items()):
         if row[SEALED] or any(row[name] for name in PERSON_FIELDS):
-            rows.drop(line, "name", "the API takes references only: seal who it is at the recipient, or use "
-                      "`livlina fleet import --persons`")  # fmt: skip
+            rows.drop(line, "name", "is a person: say that the file holds persons and they are to be sealed")
 
 
 def unseal(rows: Rows, transfer: TransferKey) -> None:

@@ -52,7 +52,7 @@ SELECT centre_id, name, protocol, host, port, reports_taken, options FROM centre
 WHERE name = %(name)s AND removed_at IS NULL FOR UPDATE;
 
 -- name: list_centres
-SELECT n.name, n.protocol, n.host, n.port, n.reports_taken, n.options,
+SELECT n.centre_id, n.name, n.protocol, n.host, n.port, n.reports_taken, n.options,
        coalesce(h.state, 'good') AS state, h.since,
        (SELECT count(*) FROM outbox o WHERE o.centre_id = n.centre_id AND o.delivered_at IS NULL
         AND o.withdrawn_at IS NULL) AS owed,

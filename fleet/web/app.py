@@ -23,7 +23,9 @@ from fleet.store.pool import Pool
 from fleet.web import (
     account,
     attention,
+    centre_setup,
     centres,
+    fleet_import,
     incidents,
     links,
     login,
@@ -39,6 +41,7 @@ from fleet.web import (
     reports,
     routines,
     searches,
+    service_edits,
     services,
     technicians,
     timeline,
@@ -148,7 +151,8 @@ def make_app(
     )
     app.state.broken = broken
     app.mount(PREFIX, make_api(app.state.web, box))
-    app.add_middleware(Edge, body_bytes=limits.body_bytes, larger={f"{PREFIX}/fleet/import": LARGEST_IMPORT})
+    imports = (f"{PREFIX}/fleet/import", fleet_import.PATH)
+    app.add_middleware(Edge, body_bytes=limits.body_bytes, larger=dict.fromkeys(imports, LARGEST_IMPORT))
     app.include_router(login.router)
     pages = (
         oidc,
@@ -172,7 +176,7 @@ def make_app(
         routines,
         webhooks,
     )
-    for part in (*pages, recipient_edits, pairing, searches, services):
+    for part in (*pages, recipient_edits, pairing, searches, services, service_edits, centre_setup, fleet_import):
         app.include_router(part.router)
     app.add_api_route("/healthz", _healthz, dependencies=[Depends(open_to_all("it says nothing but that we run"))])
     static = resources.files("fleet.web").joinpath("static")

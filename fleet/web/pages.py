@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from fleet.people.decide import PERMISSIONS, may
 from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Pool
-from fleet.web import life_words, people_words, texts, vocabulary
+from fleet.web import life_words, people_words, setup_words, texts, vocabulary
 from fleet.web.cookies import session_token, set_cookie
 from fleet.web.decide import is_loopback, safe_next
 from fleet.web.follower import LOST_DATABASE, LogFollower
@@ -92,7 +92,12 @@ def make_templates(language: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        tables=texts, vocabulary=vocabulary, people_words=people_words, life_words=life_words, languages=LANGUAGES
+        tables=texts,
+        vocabulary=vocabulary,
+        people_words=people_words,
+        life_words=life_words,
+        setup_words=setup_words,
+        languages=LANGUAGES,
     )
     environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
     return environment

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from fleet.store.embedded_postgres import EmbeddedPostgres
-from tests.api_callers import sign_in
+from tests.api_callers import INSTALLATION, sign_in
 from tests.api_town import FOREIGN, FOREIGN_UNIT, OWN, TRACKER, ApiTown, api_town
 from tests.database import fresh_database
 
@@ -20,6 +20,13 @@ from tests.database import fresh_database
 def town(postgres: EmbeddedPostgres) -> Iterator[ApiTown]:
     with fresh_database(postgres) as database, api_town(database) as made:
         yield made
+
+
+def cookies_of(town: ApiTown) -> dict[str, dict[str, str]]:
+    """Signed in once for the whole town."""
+    if "cookies" not in town.ids:
+        town.ids["cookies"] = sign_in(town)
+    return dict(town.ids["cookies"])
 
 
 def fleet(*units: dict[str, Any], recipients: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
@@ -111,6 +118,101 @@ def test_a_district_is_a_row_that_recipients_stand_in(town: ApiTown) -> None:
         town.sql("DELETE FROM districts WHERE name = 'Öster'")
 
 
+def test_a_district_is_renamed_with_its_recipients_and_removed_into_another_one(town: ApiTown) -> None:
+    def recipients(name: str) -> list[Any]:
+        return town.sql("SELECT reference FROM care_recipients WHERE district = %s ORDER BY reference", name)
+
+    with town.client("administrator") as administrator, town.client("fleet_owner") as owner:
+        for name in ("Hamnen", "Backen"):
+            administrator.post("/districts", json={"municipality": OWN, "name": name})
+        numbers = {one["name"]: one["id"] for one in owner.get("/districts?limit=200").json()["items"]}
+        harbour, hill = numbers["Hamnen"], numbers["Backen"]
+        body = {"municipality": OWN, "reference": "HA-1", "priority": 2, "district": "Hamnen"}
+        assert owner.post("/recipients", json=body).status_code == 201
+        assert owner.patch(f"/districts/{harbour}", json={"name": "X"}).status_code == 403
+        taken = administrator.patch(f"/districts/{harbour}", json={"name": "Backen"})
+        assert taken.status_code == 409 and "another district" in taken.json()["detail"]
+        assert administrator.patch(f"/districts/{harbour}", json={"name": "Kajen"}).json()["name"] == "Kajen"
+        assert recipients("Kajen") == [("HA-1",)] and recipients("Hamnen") == []
+        stays = administrator.post(f"/districts/{harbour}/end", json={})
+        assert stays.status_code == 409 and "1 recipients" in stays.json()["detail"]
+        foreign = town.sql("SELECT district_id FROM districts WHERE municipality_id = %s", FOREIGN)[0][0]
+        for other in (foreign, harbour, 99_999):
+            assert administrator.post(f"/districts/{harbour}/end", json={"into": other}).status_code == 409
+        gone = administrator.post(f"/districts/{harbour}/end", json={"into": hill})
+        assert gone.json() == {"id": harbour, "into": hill, "recipients": 1}, gone.text
+        assert recipients("Backen") == [("HA-1",)]
+        assert administrator.post(f"/districts/{harbour}/end", json={}).status_code == 404
+        assert administrator.patch(f"/districts/{foreign}", json={"name": "Y"}).status_code == 404
+    assert town.sql("SELECT count(*) FROM audit_records WHERE action IN ('district.renamed', 'district.removed')") == [
+        (2,)
+    ]
+
+
+def test_a_table_comes_in_as_it_is_and_a_fleet_in_use_by_somebody_who_has_stepped_up(town: ApiTown) -> None:
+    head = "kind,municipality,reference,priority,name,address,unit,type,life,inputs,recipient"
+    table = f"{head}\nrecipient,1,CSV-1,2,Ada Tabell,Radgatan 1,,,,,\nunit,1,,,,,00007c5a,social,active,0:own,CSV-1\n"
+    foreign = f"{head}\nunit,2,,,,,00007c5b,social,active,0:own,\n"
+    with town.client("fleet_owner") as program:
+        csv = {"content": table.encode(), "headers": {"Content-Type": "text/csv"}}
+        told = program.post("/fleet/import?dry_run=true", **csv).json()  # type: ignore[arg-type]
+        assert {(one["line"], one["field"]) for one in told["faults"]} == {(2, "name"), (3, "life")}, told
+        for wish in ("in_use=true", "persons=true"):
+            assert program.post(f"/fleet/import?{wish}", **csv).status_code == 403, "a token steps up never"  # type: ignore[arg-type]
+        assert program.post("/fleet/import", content=b"x", headers={"Content-Type": "text/plain"}).status_code == 422
+    cookies = cookies_of(town)
+    with httpx.Client(base_url=f"{town.base}/api/v1", cookies=cookies["fleet_owner"], timeout=60) as owner:
+        unsaid = owner.post("/fleet/import?in_use=true", **csv).json()  # type: ignore[arg-type]
+        assert {(one["line"], one["field"]) for one in unsaid["faults"]} == {(2, "name"), (3, "recipient")}
+        looked = owner.post("/fleet/import?in_use=true&persons=true&dry_run=true", **csv).json()  # type: ignore[arg-type]
+        assert (looked["faults"], looked["written"], looked["persons"]) == ([], False, 1), looked
+        assert town.sql("SELECT 1 FROM units WHERE unit_id = %s", 0x7C5A) == []
+        done = owner.post("/fleet/import?in_use=true&persons=true", **csv).json()  # type: ignore[arg-type]
+        assert (done["faults"], done["written"], done["units_added"]) == ([], True, 1), done
+        assert town.sql("SELECT life, left(grounds, 4) FROM units WHERE unit_id = %s", 0x7C5A) == [("active", "api:")]
+        other = owner.post(
+            "/fleet/import?in_use=true", content=foreign.encode(), headers={"Content-Type": "text/csv"}
+        ).json()
+        assert [one["field"] for one in other["faults"]] == ["municipality"] and not other["written"]
+    assert not any("Radgatan" in str(row) for row in town.sql("SELECT * FROM care_recipients"))
+    assert town.sql("SELECT count(*) FROM recipient_openings WHERE kind = 'write' AND actor LIKE 'person:%'") == [(1,)]
+
+
+def test_where_alarms_are_sent_to_is_set_by_whoever_administers_the_installation(town: ApiTown) -> None:
+    secret = "5ec4e75ec4e75ec4e75ec4e75ec4e75e"
+    body = {"name": "Östra", "to": "192.0.2.9:7000", "municipalities": [OWN], "rank": 2, "secret": secret}
+    cookies = cookies_of(town)
+    with town.client("administrator") as program:
+        assert program.post("/centre-settings", json=body).status_code == 403
+    with httpx.Client(base_url=f"{town.base}/api/v1", cookies=cookies["administrator"], timeout=60) as local:
+        assert local.post("/centre-settings", json=body).status_code == 403
+        assert local.get("/centre-settings").status_code == 403
+    with httpx.Client(base_url=f"{town.base}/api/v1", cookies=cookies[INSTALLATION], timeout=60) as client:
+        for wrong in (
+            {"to": "nowhere"}, {"protocol": "jsonl"}, {"options": {"strange": "1"}}, {"secret": "no key"},
+            {"protocol": "scaip"}, {"options": {"transport": "tls", "pin": "12"}},
+        ):  # fmt: skip
+            refused = client.post("/centre-settings", json=body | wrong)
+            assert refused.status_code == 422 and secret not in refused.text and "--" not in refused.text, refused.text
+        made = client.post("/centre-settings", json=body | {"reports_taken": "webhook"})
+        assert made.status_code == 201 and secret not in made.text, made.text
+        assert client.post("/centre-settings", json=body | {"municipalities": [77]}).status_code == 404
+        listed = {one["centre"]: one for one in client.get("/centre-settings").json()["items"]}
+        one = listed["Östra"]
+        assert (one["host"], one["port"], one["secret"], one["token"]) == ("192.0.2.9", 7000, True, True)
+        assert one["routes"] == ["1 any rank 2"] and secret not in str(listed)
+        again = client.post(f"/centre-settings/{one['id']}/token", json={})
+        assert again.status_code == 201 and again.json()["token"] != made.json()["token"]
+        assert client.post(f"/centre-settings/{one['id']}/end", json={}).status_code == 409, "a route leads to it"
+        assert client.post("/centre-settings/99999/end", json={}).status_code == 404
+        assert client.post("/centre-settings", json=body | {"name": "Nya", "secret": None}).status_code == 201
+        assert client.post(f"/centre-settings/{one['id']}/end", json={}).status_code == 204
+    actions = town.sql("SELECT action, actor LIKE 'person:%' FROM audit_records WHERE action LIKE 'centre.%'")
+    assert actions == [(name, True) for name in
+                       ("centre.added", "centre.token_made", "centre.added", "centre.removed")]  # fmt: skip
+    assert secret not in str(town.sql("SELECT * FROM audit_records"))
+
+
 def test_routines_are_written_as_a_document_and_never_another_municipalitys(town: ApiTown) -> None:
     since = (datetime.now(UTC) + timedelta(days=2)).isoformat()
     document = {
@@ -169,7 +271,7 @@ def test_an_identity_provider_is_a_persons_to_add_and_its_secret_is_shown_to_nob
         "municipality": OWN, "name": "Kommunen", "issuer": "https://id.example", "client_id": "livlina",
         "client_secret": "mycket-hemligt",
     }  # fmt: skip
-    cookies = sign_in(town)
+    cookies = cookies_of(town)
     with town.client("administrator") as token:
         assert token.post("/identity-providers", json=body).status_code == 403, "no token can"
     origin = {"Origin": town.base}

@@ -23,6 +23,7 @@ from fleet.web.api import (
     attention,
     audit,
     cases,
+    centre_setup,
     centres,
     commands,
     fleet,
@@ -58,7 +59,7 @@ PREFIX = "/api/v1"
 ROUTERS = (
     cases.router, units.router, commands.router, recipients.router, pairings.router, searches.router,
     routines.router, centres.router, tasks.router, people.router, audit.router, reports.router, fleet.router,
-    webhooks.router, services.router, attention.router, plans.router,
+    webhooks.router, services.router, centre_setup.router, attention.router, plans.router,
 )  # fmt: skip
 
 _PROBLEM = {

@@ -1,6 +1,6 @@
 """Alarm centres, the services that municipalities have of them, districts, and identity providers: read by whoever sees
 centres, written by administrators; an alarm centre is the installation's. Where alarms are sent to, and the secrets of
-that, are commands of the installation.
+that, are in `centre_setup.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fleet.people import providers
+from fleet.people import districts, providers
 from fleet.people import store as people
 from fleet.people.model import HOURS, INSTALLATION, SERVICES, Actor
 from fleet.routines.model import Window
@@ -77,6 +77,18 @@ class NewDistrict(Body):
 
     municipality: Municipality
     name: Name
+
+
+class OtherName(Body):
+    """What it is called from now on."""
+
+    name: Name
+
+
+class EndOfDistrict(Body):
+    """The district that its recipients go into, if it has any."""
+
+    into: int | None = Field(None, ge=1, le=LARGEST_NUMBER)
 
 
 class NewProvider(Body):
@@ -183,6 +195,38 @@ async def add_district(request: Request, actor: Writes, body: NewDistrict, key: 
         return {"id": number, "municipality": body.municipality, "name": body.name}
 
     return await write(request, actor, work, key=key, status=201)
+
+
+@router.patch("/districts/{district}", summary="Give a district another name")
+async def rename_district(request: Request, actor: Writes, district: SmallKey, body: OtherName) -> Response:
+    """Its recipients keep standing in it. 409 for a name that another district has."""
+
+    async def work(connection: Connection) -> Any:
+        try:
+            return await districts.rename(connection, district, body.name, actor=actor.name, at=datetime.now(UTC))
+        except LookupError:
+            raise not_found("district") from None
+        except people.PeopleError as error:
+            raise Refused(409, str(error)) from None
+
+    return await write(request, actor, work)
+
+
+@router.post("/districts/{district}/end", summary="Remove a district")
+async def end_district(
+    request: Request, actor: Writes, district: SmallKey, body: EndOfDistrict, key: IdempotencyKey = None
+) -> Response:
+    """Its recipients go into the district that `into` names; without one it must have none, else 409."""
+
+    async def work(connection: Connection) -> Any:
+        try:
+            return await districts.remove(connection, district, into=body.into, actor=actor.name, at=datetime.now(UTC))
+        except LookupError:
+            raise not_found("district") from None
+        except people.PeopleError as error:
+            raise Refused(409, str(error)) from None
+
+    return await write(request, actor, work, key=key)
 
 
 @router.get("/identity-providers", summary="Municipalities' identity providers")
