@@ -19,6 +19,8 @@ from rich.table import Table
 SABOTAGES = "list"
 """The value of ``--sabotage`` that runs nothing and names what can be switched off."""
 
+PIPE_WIDTH = 400
+
 
 class Ended(RuntimeError):
     """A SIGTERM has ended the run; nothing of it is left, and there is no verdict."""
@@ -93,7 +95,8 @@ async def _run(run: Any, options: Any) -> Any:
 
 def print_verdict(document: dict[str, Any]) -> None:
     """The verdict for a person, on standard output."""
-    console = Console(file=sys.stdout, highlight=False)
+    # In a file or a pipe each check is one line, however long.
+    console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
     if "sabotages" in document:
         for name, text in document["sabotages"].items():
             console.print(f"{name}: {text}")

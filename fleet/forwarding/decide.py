@@ -129,7 +129,7 @@ def step(health: Health, sign: Sign, at: datetime, policy: Policy) -> Health:
     after enough good probes in a row; failing back -> good with the first answer, -> down without. A centre that
     refuses unit after unit is down at once, whatever it says to probes.
     """
-    later = at + timedelta(seconds=policy.probe_s)
+    later = _next_probe(health, sign, at, policy)
     if sign is Sign.DELIVERED:
         if health.state in (State.DOUBTED, State.FAILING_BACK):
             return replace(health, state=State.GOOD, since=at, probe_at=later, good_probes=0)
@@ -141,6 +141,15 @@ def step(health: Health, sign: Sign, at: datetime, policy: Policy) -> Health:
     since = health.since if health.state is State.DOWN else at
     probe_at = health.probe_at if health.state is State.DOWN and sign is Sign.ALARM_UNANSWERED else later
     return replace(health, state=State.DOWN, since=since, probe_at=probe_at, good_probes=0)
+
+
+def _next_probe(health: Health, sign: Sign, at: datetime, policy: Policy) -> datetime:
+    """An interval from now; behind a probe an interval from its beginning, which whoever claimed it has written down: a
+    centre that keeps us waiting is not probed less often.
+    """
+    later = at + timedelta(seconds=policy.probe_s)
+    of_a_probe = sign in (Sign.PROBE_ANSWERED, Sign.PROBE_UNANSWERED)
+    return health.probe_at if of_a_probe and at < health.probe_at <= later else later
 
 
 def _answered(health: Health, at: datetime, later: datetime, policy: Policy) -> Health:

@@ -20,7 +20,7 @@ UPDATE centre_health SET state = %(state)s, since = %(since)s, probe_at = %(prob
 WHERE centre_id = %(centre_id)s;
 
 -- name: claim_probes
--- Whoever claims a probe makes it; the next one is due when the answer is noted, or after an interval all the same. A
+-- Whoever claims a probe makes it; the next one is due an interval after this one began, whatever is heard. A
 -- moment further ahead than an interval was written before the clock was set back.
 UPDATE centre_health h SET probe_at = %(at)s + make_interval(secs => %(probe_s)s), probe_set_at = %(at)s
 WHERE h.centre_id IN (

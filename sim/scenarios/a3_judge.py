@@ -25,10 +25,9 @@ HUMAN_S = 60.0
 MANAGER_S = 10.0
 GOOD_PROBES = 10
 PROBE_S = 60.0
-PROBE_PUT_OFF_S = 5.0
-"""The fleet's polling may be put off so far."""
-SILENCE_S = 6.0
-"""So long a probe waits for an answer; the next one is due a minute after it has given up."""
+PROBE_PUT_OFF_S = 6.0
+"""The fleet's polling may be put off so far, and it looks once a second. How long a probe waits for its answer counts
+nothing: the next one is due a minute after it began."""
 SLACK_S = 2.0
 """An alarm that comes in while the tenth probe is being answered may go either way."""
 SAME_S = 0.001
@@ -291,7 +290,7 @@ class NightJudge:
         strangers = [one for one in self._found.told if not one.reference]
         return [
             Check("probes of the primary while it is out", len(begun) - 2, "any", len(begun) > 2),
-            _within("longest time between two of them (s)", longest, PROBE_S + SILENCE_S + PROBE_PUT_OFF_S),
+            _within("longest time between two of them (s)", longest, PROBE_S + PROBE_PUT_OFF_S),
             _none("entries of probes in a centre's log", len(strangers)),
             _none("probes or others that are no press and that a person has looked at", len(ours)),
         ]

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from livlina.cli import app
-from livlina.scenario import read_numbers
+from livlina.scenario import print_verdict, read_numbers
 from sim.scenarios import scenario as framework
 from sim.scenarios.scenario import Check, Options, Scenario
 
@@ -89,3 +89,11 @@ def test_a_scenario_without_a_sabotage_is_refused() -> None:
 
 def test_numbers_are_read_exactly() -> None:
     assert read_numbers(["a=1", "b_2=-0.25"]) == {"a": 1.0, "b_2": -0.25}
+
+
+def test_in_a_pipe_each_check_is_one_line_however_long_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "pressed again in an open case of the secondary after that: " * 3
+    checks = [{"name": name.strip(), "value": "4 of 4, 2 after the fail-back", "limit": "all", "ok": True}]
+    print_verdict({"checks": checks, "passed": True, "seconds": 1})
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "PASS " in line]
+    assert line.split()[0] == "PASS" and name.strip() in line and "fail-back" in line

@@ -79,6 +79,16 @@ def test_it_is_always_probed_again_within_the_interval(seen: list[tuple[Sign, fl
         assert turned_unfit(before, after) == (before.fit and not after.fit)
 
 
+@pytest.mark.parametrize("sign", [Sign.PROBE_ANSWERED, Sign.PROBE_UNANSWERED])
+@pytest.mark.parametrize("state", [State.GOOD, State.DOWN, State.PROBING, State.FAILING_BACK])
+def test_how_long_a_probe_waited_puts_the_next_one_off_by_nothing(state: State, sign: Sign) -> None:
+    due = START + timedelta(seconds=POLICY.probe_s)  # as whoever claimed the probe has written it at START
+    health = Health(state, START - timedelta(hours=1), due, good_probes=3, doubts=1, doubted_at=START)
+    assert step(health, sign, START + timedelta(seconds=4), POLICY).probe_at == due
+    late = due + timedelta(seconds=1)
+    assert step(health, sign, late, POLICY).probe_at == late + timedelta(seconds=POLICY.probe_s)
+
+
 @given(signs)
 def test_one_answer_settles_a_doubt_and_a_trial(seen: list[tuple[Sign, float]]) -> None:
     for sign, before, after, _at in history(seen):
