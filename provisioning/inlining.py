@@ -21,6 +21,7 @@ import copy
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from provisioning.literals import literal
 from provisioning.slimming import slim
@@ -49,27 +50,41 @@ class Inlined:
 
 def inline(sources: Mapping[str, str], companions: Mapping[str, str] | None = None) -> Inlined:
     """Inline. `companions` (tests) may not use what goes, and do not change it. Raises InlineError, SyntaxError."""
-    trees = {name: ast.parse(text) for name, text in sources.items()}
-    for tree in trees.values():
-        _Plain().visit(tree)
-        literal(tree)
-    foreign = _foreign(trees)
-    gone: set[str] = set()
-    for tree in trees.values():
-        module = _Module(tree, foreign)
-        while module.step():
-            pass
-        gone |= module.gone
-        unroll(tree)
-        slim(tree)
+    facts = [_facts(text) for text in sources.values()]
+    foreign = _foreign(facts)
+    made = {
+        name: _made(name, text, foreign & one.functions)
+        for (name, text), one in zip(sources.items(), facts, strict=True)
+    }
+    gone = frozenset[str]().union(*(one for _, _, one in made.values()))
     for name, text in (companions or {}).items():
         _check(name, ast.parse(text), gone)
-    written = {name: _written(name, tree) for name, tree in trees.items()}
     return Inlined(
-        {name: text for name, (text, _) in written.items()},
-        {name: lines for name, (_, lines) in written.items()},
-        frozenset(gone),
+        {name: text for name, (text, _, _) in made.items()},
+        {name: list(lines) for name, (_, lines, _) in made.items()},
+        gone,
     )
+
+
+def _plain(text: str) -> ast.Module:
+    tree = ast.parse(text)
+    _Plain().visit(tree)
+    literal(tree)
+    return tree
+
+
+@cache
+def _made(name: str, text: str, foreign: frozenset[str]) -> tuple[str, tuple[int, ...], frozenset[str]]:
+    """A module's text, where its lines come from, and what is gone. Kept: most builds of a program differ in one
+    module."""
+    tree = _plain(text)
+    module = _Module(tree, foreign)
+    while module.step():
+        pass
+    unroll(tree)
+    slim(tree)
+    written, lines = _written(name, tree)
+    return written, tuple(lines), frozenset(module.gone)
 
 
 def _check(name: str, companion: ast.Module, gone: Collection[str]) -> None:
@@ -121,39 +136,60 @@ def _idle(one: ast.stmt) -> bool:
     return isinstance(one, ast.Pass) or (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))
 
 
-def _foreign(trees: Mapping[str, ast.Module]) -> set[str]:
+@dataclass(frozen=True)
+class _Facts:
+    """What one module says that matters to the others: `taken` are attributes of anything but a method's own object and
+    names that are imported; `heirs` classes that inherit and what they inherit from; `methods` by class."""
+
+    functions: frozenset[str]
+    taken: frozenset[str]
+    texts: frozenset[str]
+    heirs: frozenset[str]
+    methods: tuple[tuple[str, frozenset[str]], ...]
+
+
+@cache
+def _facts(text: str) -> _Facts:
+    tree = _plain(text)
+    classes = [one for one in ast.walk(tree) if isinstance(one, ast.ClassDef)]
+    own = {id(node) for one in classes for _, node in _selves(one)}
+    taken: set[str] = set()
+    texts: set[str] = set()
+    functions: set[str] = set()
+    for one in ast.walk(tree):
+        if isinstance(one, ast.Constant) and isinstance(one.value, str):
+            texts.add(one.value)
+        elif isinstance(one, ast.Attribute) and id(one) not in own:
+            taken.add(one.attr)
+        elif isinstance(one, ast.ImportFrom):
+            taken |= {alias.name for alias in one.names}
+        elif isinstance(one, ast.FunctionDef):
+            functions.add(one.name)
+    heirs: set[str] = set()
+    for one in classes:
+        if one.bases:
+            heirs |= {
+                one.name,
+                *(base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in one.bases),
+            }
+    methods = tuple(
+        (one.name, frozenset(part.name for part in one.body if isinstance(part, ast.FunctionDef))) for one in classes
+    )
+    return _Facts(frozenset(functions), frozenset(taken), frozenset(texts), frozenset(heirs), methods)
+
+
+def _foreign(modules: list[_Facts]) -> frozenset[str]:
     """Names that somebody takes of anything but a method's own object, or that a text may mean; and the attributes of
     classes that inherit or are inherited from."""
-    found: set[str] = set()
-    texts: set[str] = set()
-    for tree in trees.values():
-        own: set[int] = set()
-        for one in ast.walk(tree):
-            if isinstance(one, ast.ClassDef):
-                own |= {id(node) for _, node in _selves(one)}
-        for one in ast.walk(tree):
-            if isinstance(one, ast.Constant) and isinstance(one.value, str):
-                texts.add(one.value)
-            elif isinstance(one, ast.Attribute) and id(one) not in own:
-                found.add(one.attr)
-            elif isinstance(one, ast.ImportFrom):
-                found |= {alias.name for alias in one.names}
+    texts = frozenset[str]().union(*(one.texts for one in modules))
+    heirs = frozenset[str]().union(*(one.heirs for one in modules))
+    functions = frozenset[str]().union(*(one.functions for one in modules))
     fronts = tuple(text for text in texts if text.startswith("_") and len(text) > 1)
-    related: set[str] = set()
-    for tree in trees.values():
-        for one in ast.walk(tree):
-            if isinstance(one, ast.ClassDef) and one.bases:
-                related |= {
-                    one.name,
-                    *(base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "") for base in one.bases),
-                }
-    for tree in trees.values():
-        for one in ast.walk(tree):
-            if isinstance(one, ast.FunctionDef) and (one.name.startswith(fronts) or one.name in texts):
-                found.add(one.name)
-            elif isinstance(one, ast.ClassDef) and one.name in related:
-                found |= {part.name for part in one.body if isinstance(part, ast.FunctionDef)}
-    return found
+    found = {name for name in functions if name.startswith(fronts) or name in texts}
+    for one in modules:
+        found |= one.taken
+        found |= {name for owner, names in one.methods if owner in heirs for name in names}
+    return frozenset(found)
 
 
 def _selves(owner: ast.ClassDef) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, ast.Attribute]]:

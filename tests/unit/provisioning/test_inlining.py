@@ -147,3 +147,12 @@ def test_lines_lead_back_to_the_sources() -> None:
                 first = found.lines[name][one.lineno - 1]
                 source += old[first : first + len(one.decorator_list)] if not isinstance(one, ast.ClassDef) else []
                 assert any(one.name in line for line in source), f"{name}: {one.name}"
+
+
+def test_what_another_module_says_counts_though_this_one_was_inlined_before() -> None:
+    one = "def _f():\n    return 1\ndef value():\n    return _f()\n"
+    quiet, curious = "import one\n", "import one\none._f()\n"
+    first = inline({"one": one, "two": quiet})
+    assert first.gone == {"_f"} and "_f" not in first.texts["one"]
+    assert inline({"one": one, "two": curious}).gone == frozenset()
+    assert inline({"one": one, "two": quiet}) == first
