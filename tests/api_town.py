@@ -18,7 +18,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import psycopg
 import uvicorn
 
 from fleet.alarms import store as alarms
@@ -36,6 +35,7 @@ from tests.database import FreshDatabase
 from tests.fleet_server import run
 from tests.ports import free_port
 from tests.presses import press
+from tests.questions import ask
 
 OWN, FOREIGN = 1, 2
 CANARIES = {
@@ -73,9 +73,7 @@ class ApiTown:
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """As the database's superuser."""
-        with psycopg.connect(self.database.owner_url, autocommit=True) as connection:
-            cursor = connection.execute(statement, values or None)  # type: ignore[call-overload]
-            return cursor.fetchall() if cursor.description else []
+        return ask(self.database.owner_url, statement, values or None)
 
 
 class _Listener(logging.Handler):

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 from fleet.store.embedded_postgres import EmbeddedPostgres
 from fleet.store.migrate import migrate
 from fleet.store.postgres_cluster import APP
+from tests.questions import hang_up
 
 _numbers = itertools.count(1)
 _templates: WeakKeyDictionary[EmbeddedPostgres, set[str]] = WeakKeyDictionary()
@@ -80,6 +81,8 @@ def template_of(postgres: EmbeddedPostgres, name: str, fill: Callable[[FreshData
     made = _templates.setdefault(postgres, set())
     template = f"template_{name}"
     if template not in made:
-        fill(FreshDatabase(*postgres.create_database(template, template="template_livlina")))
+        database = FreshDatabase(*postgres.create_database(template, template="template_livlina"))
+        fill(database)
+        hang_up(database.owner_url)
         made.add(template)
     return template

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import psycopg
 import pytest
 import uvloop
 from cryptography import x509
@@ -35,6 +34,7 @@ from protocols.wire import coap, messages, seal
 from provisioning.ca import CertificateAuthority, UnitCertificate
 from tests.database import FreshDatabase, cluster, fresh_database, shared_cluster
 from tests.ports import free_port
+from tests.questions import ask
 
 T = TypeVar("T")
 PATIENCE_S = 60.0
@@ -179,15 +179,13 @@ class Scene:
         return self.settings.tls_folder / "ca.pem"
 
     def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.database.owner_url) as connection:
-            return connection.execute(query.encode(), parameters).fetchall()
+        return ask(self.database.owner_url, query, parameters)
 
     def value(self, query: str, *parameters: object) -> Any:
         return self.rows(query, *parameters)[0][0]
 
     def change(self, query: str, *parameters: object) -> None:
-        with psycopg.connect(self.database.owner_url) as connection:
-            connection.execute(query.encode(), parameters)
+        ask(self.database.owner_url, query, parameters)
 
     def presses(self) -> list[tuple[int, int, int]]:
         """(unit, boot, seq) of every press stored."""

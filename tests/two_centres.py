@@ -13,8 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from fleet.alarms import store as alarms
 from fleet.alarms.decide import priority_of
 from fleet.alarms.model import Press
@@ -32,6 +30,7 @@ from sim.centre import Centre
 from sim.fleet_clock import FastClock
 from tests.database import FreshDatabase
 from tests.presses import press
+from tests.questions import ask
 
 MONDAY = datetime(2027, 3, 1, 9, 0, tzinfo=UTC)
 """10:00 by Swedish clocks."""
@@ -90,8 +89,7 @@ class Stage:
         return len(changes)
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.database.owner_url) as connection:
-            return connection.execute(query.encode(), values).fetchall()
+        return ask(self.database.owner_url, query, values)
 
     def value(self, query: str, *values: object) -> Any:
         found = self.rows(query, *values)

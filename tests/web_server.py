@@ -42,6 +42,7 @@ from fleet.web.app import make_app
 from fleet.web.model import Timings
 from tests.database import FreshDatabase, fresh_database, shared_cluster, template_of
 from tests.ports import free_port
+from tests.questions import ask
 from tests.web_zygote import Forked, Zygote, serve_forks
 
 T = TypeVar("T")
@@ -236,9 +237,7 @@ class Scene:
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """As the schema's owner, past row level security."""
-        with psycopg.connect(self.database.owner_url, autocommit=True) as connection:
-            cursor = connection.execute(statement, values or None)  # type: ignore[arg-type]
-            return cursor.fetchall() if cursor.description else []
+        return ask(self.database.owner_url, statement, values or None)
 
     def closed_cases(self, count: int) -> None:
         """So many closed cases of unit 1, one a minute; their numbers grow with the time they were closed."""

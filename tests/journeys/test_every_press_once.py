@@ -10,13 +10,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psycopg
-
 from livlina.demo_score import compare
 from sim.house import LOGIN, House
 from sim.operator import Operator
 from sim.units import UnitError
 from tests.journeys.conftest import living_house
+from tests.questions import ask
 
 UNITS = 8
 EARLY = (sys.executable, str(Path(__file__).with_name("early_acknowledgement.py")))
@@ -133,8 +132,7 @@ async def database_dies_under_a_press(house: House, patience_s: float) -> int:
 
 def heard(house: House) -> set[int]:
     """Units whose heartbeat is stored: the server knows their keys from now on, so it could acknowledge too early."""
-    with psycopg.connect(house.postgres.owner_url) as connection:
-        return {row[0] for row in connection.execute("SELECT DISTINCT unit_id FROM readings")}
+    return {row[0] for row in ask(house.postgres.owner_url, "SELECT DISTINCT unit_id FROM readings")}
 
 
 async def shown_something(house: House, unit: int) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-import psycopg
 import pytest
 
 from firmware.core import profiles
@@ -23,6 +22,7 @@ from sim.house import House, Ports
 from sim.modem.scenario import Gnss, Scenario, Step, load
 from sim.units import UnitError
 from tests.ports import free_port
+from tests.questions import ask
 from tests.sms_gateway import SmsOperator, sms_operator
 
 FLEETS_NUMBER = "+46700000001"
@@ -38,9 +38,8 @@ def two_cards(dialect: str) -> Scenario:
     return dataclasses.replace(load("sweden"), dialect=dialect)
 
 
-def ask(house: House, sql: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(house.postgres.owner_url) as connection:
-        return connection.execute(sql).fetchall()
+def rows(house: House, sql: str) -> list[tuple[object, ...]]:
+    return ask(house.postgres.owner_url, sql)
 
 
 async def until(
@@ -48,7 +47,7 @@ async def until(
 ) -> None:
     """A database in another process has no other signal for a test."""
     async with asyncio.timeout(seconds):
-        while not wanted(await asyncio.to_thread(ask, house, sql)):
+        while not wanted(await asyncio.to_thread(rows, house, sql)):
             await asyncio.sleep(0.05)
 
 
@@ -70,13 +69,13 @@ def test_a_press_on_a_card_whose_network_is_gone_is_stored_by_the_other(data_fol
             data_folder, 1, Ports.free(), heartbeat_s=5, pipe_of=lambda unit: pipe, modems={1: two_cards("bg95")}
         )
         async with living(house) as device:
-            assert ask(house, "SELECT bearer FROM unit_states") == [(messages.BEARER_SIM1,)]
+            assert rows(house, "SELECT bearer FROM unit_states") == [(messages.BEARER_SIM1,)]
             device.do(Step("network", at_ms=0, name="net4mobility", up=False))
             pressed = time.monotonic()
             await house.fleet.press(1)
             await house.fleet.wait_lamp(1, "stored", PATIENCE_S)
             print(f"{pipe}: pressed to stored in {time.monotonic() - pressed:.1f} s, SIM 1 dead")
-            assert ask(house, "SELECT DISTINCT bearer FROM presses") == [(messages.BEARER_SIM2,)]
+            assert rows(house, "SELECT DISTINCT bearer FROM presses") == [(messages.BEARER_SIM2,)]
             # And what it says of itself from now on.
             await until(house, "SELECT bearer FROM unit_states", lambda rows: rows == [(messages.BEARER_SIM2,)])
             kinds = "SELECT kind FROM unit_events"
@@ -94,7 +93,7 @@ def test_where_staff_are_follows_their_alarm_to_the_centre(data_folder: Path) ->
         )  # fmt: skip
         async with living(house):
             told = f"SELECT about_boot, about_seq, data FROM unit_events WHERE kind = {messages.EVENT_POSITION}"
-            assert ask(house, told) == [], "nobody looks before an alarm"
+            assert rows(house, told) == [], "nobody looks before an alarm"
             await house.fleet.set_pin(1, "button", 0)
             await asyncio.sleep(HOLD_S)  # a finger
             await house.fleet.set_pin(1, "button", 1)
@@ -104,12 +103,12 @@ def test_where_staff_are_follows_their_alarm_to_the_centre(data_folder: Path) ->
                 return any(1 in cbor.decode(bytes(row[2])) for row in rows)  # type: ignore[call-overload]
 
             await until(house, told, fixed)
-            boot, seq, data = next(row for row in ask(house, told) if fixed([row]))
+            boot, seq, data = next(row for row in rows(house, told) if fixed([row]))
             found = cbor.decode(bytes(data))  # type: ignore[call-overload]
-            assert [(boot, seq)] == ask(house, "SELECT boot, seq FROM presses")
+            assert [(boot, seq)] == rows(house, "SELECT boot, seq FROM presses")
             degrees = (float(receiver.latitude), float(receiver.longitude))
             assert (found[1] / 1e7, found[2] / 1e7) == pytest.approx(degrees)
-            assert ask(house, "SELECT state FROM cases") == [("open",)], "while the case is open"
+            assert rows(house, "SELECT state FROM cases") == [("open",)], "while the case is open"
             # And behind the alarm to the centre, as news of the press that it has.
             await until(house, "SELECT delivered_at IS NOT NULL FROM position_outbox", lambda rows: (True,) in rows)
             alarm, news, *_ = [json.loads(line) for line in house.centre_log.read_text().splitlines()]
@@ -176,7 +175,7 @@ def test_without_the_way_by_sms_the_same_press_is_stored_nowhere(data_folder: Pa
             await house.fleet.wait_lamp(1, "not_delivered", 60)
             with pytest.raises(UnitError):
                 await house.fleet.wait_lamp(1, "stored", IN_VAIN_S)
-            assert not sent and ask(house, "SELECT count(*) FROM presses") == [(0,)]
+            assert not sent and rows(house, "SELECT count(*) FROM presses") == [(0,)]
             # It was still trying all the time.
             device.do(Step("block", at_ms=0, port=house.ports.coap, up=True))
             await house.fleet.wait_lamp(1, "stored", 90)
@@ -210,14 +209,14 @@ def test_with_no_data_on_any_card_a_press_is_stored_by_sms_and_its_wearer_sees_i
                     await asyncio.gather(delivering, return_exceptions=True)
                     await messenger.close()
                 assert (200, {"accepted": True}) in messenger.answers and len(messenger.sent[0]) <= 140
-                assert ask(house, "SELECT count(*), min(bearer), max(bearer) FROM presses") == [
+                assert rows(house, "SELECT count(*), min(bearer), max(bearer) FROM presses") == [
                     (1, messages.BEARER_SMS, messages.BEARER_SMS)
                 ]
-                assert ask(house, "SELECT count(*) FROM cases") == [(1,)]
+                assert rows(house, "SELECT count(*) FROM cases") == [(1,)]
                 # The data path comes back: the same press is nobody's second one.
                 device.do(Step("block", at_ms=0, port=house.ports.coap, up=True))
                 told = "SELECT bearer FROM readings WHERE received_at > (SELECT max(received_at) FROM presses)"
                 await until(house, told, bool, 90)
-                assert ask(house, "SELECT count(*) FROM presses") == [(1,)]
+                assert rows(house, "SELECT count(*) FROM presses") == [(1,)]
 
     asyncio.run(journey())

@@ -26,6 +26,7 @@ from fleet.store.pool import Pool, make_pool
 from sim.centre import Behaviour, Centre
 from tests.database import FreshDatabase
 from tests.presses import press
+from tests.questions import ask
 
 UNITS = 3
 
@@ -45,10 +46,7 @@ class Scene:
             await alarms.store_presses(connection, presses)
 
     def value(self, query: str) -> object:
-        with psycopg.connect(self.database.owner_url) as connection:
-            row = connection.execute(query).fetchone()
-        assert row is not None
-        return row[0]
+        return ask(self.database.owner_url, query)[0][0]
 
     async def until(self, query: str, expected: object, seconds: float = 60) -> None:
         ends = time.monotonic() + seconds
