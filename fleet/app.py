@@ -29,6 +29,7 @@ from fleet.ingest.drill_orders import order_test
 from fleet.ingest.probe_orders import order_probe
 from fleet.ingest.run import Ingest
 from fleet.ingest.sim_orders import order_policy
+from fleet.notify.run import Notifications
 from fleet.pairing.watch import PairingWatch
 from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
@@ -77,6 +78,8 @@ class FleetServer:
         self._notices = Notices(database_url, self._gateways, clock=clock)
         self._subscriptions = Subscriptions(database_url, box, clock=clock)
         self._supervisor = Supervisor(database_url, clock=clock)
+        # Gateways of its own: a dead one that technicians are told by must not hold up a manager's message.
+        self._notifications = Notifications(database_url, gateways(settings), clock=clock)
         self._attention = Attention(database_url, clock=clock)
         self._steps = Steps(database_url, box, order_probe, self._gateways.get("sms"), clock=clock)
         self._heads = HeadsElsewhere(settings.heads_url, settings.heads_mail, self._gateways.get("email"))
@@ -121,7 +124,7 @@ class FleetServer:
             stack.push_async_callback(self._heads.close)
             parts = (self._links, self._forwarding, self._escalation, self._notices, self._drills, self._pairings,
                      self._evidence, self._subscriptions, self._supervisor, self._steps,
-                     self._connectivity, self._attention)  # fmt: skip
+                     self._connectivity, self._attention, self._notifications)  # fmt: skip
             for part in parts:
                 await part.start()
                 stack.push_async_callback(part.stop)
@@ -145,6 +148,7 @@ class FleetServer:
                 self._steps.watch(),
                 self._connectivity.watch(),
                 self._attention.watch(),
+                self._notifications.watch(),
                 _watch_pages(app.state.broken),
             )
             ends = {asyncio.create_task(end) for end in watched}

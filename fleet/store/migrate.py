@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 _FILE = re.compile(r"^(\d{4})_(pre|post)_[a-z0-9_]+\.sql$")
-_DUTIES = ("registry", "ingest", "forward", "web", "login", "evidence", "supervise")
+_DUTIES = ("registry", "ingest", "forward", "web", "login", "evidence", "supervise", "notify")
 _LOCK = 0x4C49564C  # "LIVL": two migrating servers wait for each other
 
 

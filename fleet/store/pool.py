@@ -11,7 +11,7 @@ from psycopg import AsyncConnection, sql
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
-Duty = Literal["registry", "ingest", "forward", "web", "login", "evidence", "supervise"]
+Duty = Literal["registry", "ingest", "forward", "web", "login", "evidence", "supervise", "notify"]
 Connection = AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 

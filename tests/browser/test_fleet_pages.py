@@ -96,3 +96,27 @@ def test_a_plan_is_made_compared_and_printed(
     page.emulate_media(media="print")
     assert page.locator("tr[data-visit]").count() == 1
     assert not page.locator("header.top").is_visible() and not page.locator("form.filters").is_visible()
+
+
+@pytest.mark.parametrize(("scheme", "locale"), [("light", "en-GB"), ("dark", "sv-SE")])
+def test_somebody_says_what_he_wants_to_be_told(
+    scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str
+) -> None:
+    person = scene.town.person("tekniker", ("technician", 1))
+    page = open_page(server, "tekniker", "/notifications", color_scheme=scheme, locale=locale)
+    page.fill("#address", "tekniker@kommun.example")
+    page.uncheck('input[value="sim"]')
+    page.focus("#quiet_until")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**done=kept")
+    scene.sql(
+        "INSERT INTO notifications (user_id, queued_at, items, cannot_wait, attempts, next_try_at, last_outcome) "
+        "VALUES (%s, now(), 3, true, 2, now(), 'no answer')", person,
+    )  # fmt: skip
+    page.goto(server.base + "/notifications")
+    for width in (1366, 360):
+        page.set_viewport_size({"width": width, "height": 820})
+        assert violations(page) == [], width
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, width
+        shoot(page, f"notifications-{scheme}-{width}")
+    assert not page.locator('input[value="sim"]').is_checked() and page.locator('input[value="fault"]').is_checked()

@@ -27,6 +27,7 @@ from fleet.web.api import (
     centres,
     commands,
     fleet,
+    notifications,
     pairings,
     people,
     plans,
@@ -60,6 +61,7 @@ ROUTERS = (
     cases.router, units.router, commands.router, recipients.router, pairings.router, searches.router,
     routines.router, centres.router, tasks.router, people.router, audit.router, reports.router, fleet.router,
     webhooks.router, services.router, centre_setup.router, attention.router, plans.router,
+    notifications.router,
 )  # fmt: skip
 
 _PROBLEM = {

@@ -1,0 +1,1 @@
+"""Messages to technicians and fleet owners: see README.md."""
