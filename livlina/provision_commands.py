@@ -81,6 +81,9 @@ def verify_command(
 @provision_app.command("demo")
 def demo_command(
     boards: Annotated[int, typer.Option(min=1, max=64, help="How many virtual boards.")] = 3,
+    app_bytes: Annotated[
+        int, typer.Option(min=1000, max=1_900_000, help="Of MicroPython's stand-in; MicroPython has some 1.6 million.")
+    ] = 1_600_000,
     as_json: Json = False,
 ) -> None:
     """Virtual boards made units by the real tools, several at once, each until an operator has taken its press."""
@@ -100,7 +103,7 @@ def demo_command(
         folder = Path(name)
         folder.chmod(0o755)  # PostgreSQL's own user must be able to enter it
         try:
-            document = run_demo(boards, folder, say)
+            document = run_demo(boards, folder, say, app_bytes)
         finally:
             EmbeddedPostgres(folder / "house").destroy()
     if as_json:

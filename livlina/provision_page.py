@@ -102,7 +102,7 @@ def run_at_page(
         except BaseException:
             log.end()
             raise
-    return document_of(materials.ledger, order, list(results.values()))
+    return document_of(materials, order, kind, ports, list(results.values()))
 
 
 @contextlib.contextmanager

@@ -28,6 +28,8 @@ from provisioning.firmware_image import FirmwareImage
 from provisioning.flash_esptool import Port, is_silence
 from provisioning.journal import JournalError
 from provisioning.ledger import ENDS, Ledger, LedgerError, Row
+from provisioning.pace import boards_an_hour, machine_seconds
+from provisioning.partition_table import layout
 from provisioning.plan import BoardKind, Order, Step
 from provisioning.run import Bench, Fleet, RunError, run
 from provisioning.station import Station
@@ -152,13 +154,22 @@ def run_order(
     """One board on each port. The document of ``--json``: `passed` only if every board has."""
     with ThreadPoolExecutor(len(ports)) as pool:
         results = list(pool.map(lambda port: make_one(materials, order, kind, port, screen), ports))
-    return document_of(materials.ledger, order, results)
+    return document_of(materials, order, kind, ports, results)
 
 
-def document_of(ledger: Ledger, order: Order, results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What a run says of its boards, each as `make_one` gives it."""
+def document_of(
+    materials: Materials, order: Order, kind: BoardKind, ports: Sequence[Port], results: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What a run says of its boards, each as `make_one` gives it, and how many an hour these cables allow."""
+    ledger = materials.ledger
+    parts = {part.label: part for part in layout(kind.flash_bytes)}
+    pieces = {**materials.firmware.pieces, parts["romfs"].offset: materials.romfs}
+    pieces |= {parts[name].offset: b"\xff" * parts[name].size for name in ("nvs", "vfs")}
+    seconds = machine_seconds(pieces, min(port.baud for port in ports))
     return {
         "order": order.number,
+        "board_seconds": round(seconds, 1),
+        "boards_an_hour": boards_an_hour(seconds, len(ports)),
         "passed": all(one["passed"] for one in results),
         "made": made_of(ledger, order),
         "ordered": order.quantity,

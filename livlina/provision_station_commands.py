@@ -104,7 +104,9 @@ def run_command(
     else:
         rows = {str(one["port"]): f"{one['label']} passes" if one["passed"] else one["reason"]
                 for one in document["boards"]}  # fmt: skip
-        show({"order": f"{wanted.number}: {document['made']} of {document['ordered']} made", **rows}, False)
+        pace = f"{document['boards_an_hour']} at {len(port)} cables of {baud} baud, by computation"
+        show({"order": f"{wanted.number}: {document['made']} of {document['ordered']} made", **rows,
+              "boards an hour and person": pace}, False)  # fmt: skip
     if not document["passed"]:
         raise SystemExit(1)
 

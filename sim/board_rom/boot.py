@@ -20,6 +20,7 @@ from provisioning.partition_table import (
 )
 from sim.board_rom import secure_boot
 from sim.board_rom.board import VirtualBoard
+from sim.board_rom.checksum import SEED, checksum_of
 
 
 class BootError(Exception):
@@ -46,13 +47,12 @@ def _check(image: bytes, what: str, trusted: list[bytes] | None) -> None:
     if image[0] != 0xE9 or image[23] != 1:
         raise BootError(f"there is no {what} in the flash")
     at = 24
-    checksum = 0xEF
+    checksum = SEED
     for _ in range(image[1]):
         (length,) = struct.unpack("<I", image[at + 4 : at + 8])
         if at + 8 + length > len(image):
             raise BootError(f"the {what} reaches past its place")
-        for byte in image[at + 8 : at + 8 + length]:
-            checksum ^= byte
+        checksum = checksum_of(image[at + 8 : at + 8 + length], checksum)
         at += 8 + length
     at += 15 - at % 16
     if image[at] != checksum or image[at + 1 : at + 33] != hashlib.sha256(image[: at + 1]).digest():

@@ -12,6 +12,7 @@ import struct
 import zlib
 
 from sim.board_rom import secure_boot, slip
+from sim.board_rom.checksum import checksum_of
 from sim.board_rom.chip import CRYSTAL_HZ, MAGIC_REGISTER, Chip
 from sim.board_rom.efuse import EfuseController
 from sim.board_rom.flash import Flash, FlashError
@@ -20,7 +21,6 @@ SYNC = 0x08
 ROM_BAUD = 115200
 _SYNC_DATA = b"\x07\x07\x12\x20" + b"\x55" * 32
 _ROM_SYNC_VALUE = 0x20120707
-_CHECKSUM_SEED = 0xEF
 _READ_ID, _FLASH_MAKER = 0x9F, 0x4020  # type 0x40 of maker 0x20
 _SPI_USER = 1 << 18
 _LONGEST_SLOW_READ = 64
@@ -99,7 +99,7 @@ class Loader:
             return self._answer(operation, 0, b"", INVALID)
         baud = self.baud
         try:
-            if operation in _CHECKED and _xor(body[16:]) != checksum & 0xFF:
+            if operation in _CHECKED and checksum_of(body[16:]) != checksum & 0xFF:
                 raise LoaderError(BAD_CHECKSUM)
             value, extra = handler(self, body)
         except LoaderError as error:
@@ -318,13 +318,6 @@ class Loader:
             out += slip.encode(self._flash.md5(offset, length))
             self._streaming = None
         return out
-
-
-def _xor(data: bytes) -> int:
-    value = _CHECKSUM_SEED
-    for byte in data:
-        value ^= byte
-    return value
 
 
 _CHECKED = frozenset((0x03, 0x07, 0x11))

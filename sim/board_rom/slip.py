@@ -6,10 +6,13 @@ dropped; a frame with a wrong escape, or longer than any command, is dropped who
 
 from __future__ import annotations
 
+import re
+
 END = 0xC0
 ESCAPE = 0xDB
 ESCAPED_END = 0xDC
 ESCAPED_ESCAPE = 0xDD
+_WRONG_ESCAPE = re.compile(rb"\xdb[^\xdc\xdd]", re.DOTALL)
 LONGEST_FRAME = 0x10000
 """Bytes of a frame, unescaped. The stub's largest command is a flash block of 16 KiB with its header."""
 
@@ -36,13 +39,13 @@ class Reader:
     def feed(self, data: bytes) -> list[bytes]:
         """The frames that these bytes complete. Never raises."""
         found = []
-        for byte in data:
-            if byte == END:
-                done = self._end()
-                if done is not None:
-                    found.append(done)
-            elif self._frame is not None and not self._bad:
-                self._add(byte)
+        first, *others = data.split(b"\xc0")
+        self._add(first)
+        for piece in others:
+            done = self._end()
+            if done is not None:
+                found.append(done)
+            self._add(piece)
         return found
 
     def _end(self) -> bytes | None:
@@ -60,18 +63,20 @@ class Reader:
         self._frame = None
         return bytes(frame)
 
-    def _add(self, byte: int) -> None:
-        assert self._frame is not None
+    def _add(self, piece: bytes) -> None:
+        """Bytes without an END. Whole pieces at once: an image of a megabyte comes this way."""
+        if not piece or self._frame is None or self._bad:
+            return
         if self._escaped:
+            piece = b"\xdb" + piece
             self._escaped = False
-            if byte not in (ESCAPED_END, ESCAPED_ESCAPE):
+        if b"\xdb" in piece:
+            if _WRONG_ESCAPE.search(piece):
                 self._bad = True
                 return
-            byte = END if byte == ESCAPED_END else ESCAPE
-        elif byte == ESCAPE:
-            self._escaped = True
-            return
-        if len(self._frame) >= LONGEST_FRAME:
+            self._escaped = piece.endswith(b"\xdb")
+            piece = piece[: len(piece) - self._escaped].replace(b"\xdb\xdc", b"\xc0").replace(b"\xdb\xdd", b"\xdb")
+        if len(self._frame) + len(piece) > LONGEST_FRAME:
             self._bad = True
             return
-        self._frame.append(byte)
+        self._frame += piece

@@ -11,6 +11,7 @@ import hashlib
 import struct
 
 from provisioning.partition_table import APP, DATA, FACTORY, FAT, NVS, PHY, Partition, to_binary
+from sim.board_rom.checksum import checksum_of
 from sim.board_rom.chip import Chip
 
 NAME = "Livlina stand-in image: no MicroPython inside"
@@ -57,8 +58,5 @@ def _image(chip: Chip, content: bytes) -> bytes:
     extended = struct.pack("<B3sHBHH4sB", 0xEE, bytes(3), _CHIP_ID[chip.name], 0, 0, 0xFFFF, bytes(4), 1)
     body = header + extended + struct.pack("<II", _LOAD_ADDRESS[chip.name], len(content)) + content
     body += b"\0" * (15 - len(body) % 16)
-    checksum = 0xEF
-    for byte in content:
-        checksum ^= byte
-    body += bytes([checksum])
+    body += bytes([checksum_of(content)])
     return body + hashlib.sha256(body).digest()

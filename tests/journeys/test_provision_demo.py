@@ -8,7 +8,7 @@ import sys
 
 
 def test_a_board_becomes_a_unit() -> None:
-    command = [sys.executable, "-m", "livlina", "provision", "demo", "--boards", "1", "--json"]
+    command = [sys.executable, "-m", "livlina", "provision", "demo", "--boards", "1", "--app-bytes", "20000", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=230, check=False)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
