@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sim.scenarios.a8_story import Silent
+from sim.scenarios.a8_story import QUICK, QUICK_S, SLOW, SLOW_S, Silent, share
 from sim.scenarios.evidence import worst
 from sim.scenarios.scenario import Check
 from sim.scenarios.truth import Happened
 
-QUICK_S, QUICK = 60.0, 0.975
-SLOW_S, SLOW = 180.0, 0.99
 CENTRE_S = 20.0
 PROOF_S = 60.0
 LISTED_S = 1900.0
@@ -68,7 +66,7 @@ def _operators(helped: Sequence[Happened], testers: set[int], found: Found) -> l
             seconds[test] += at - began[unit]
     waits = [min((at - one.at for at in taken[one.unit] if at >= one.at), default=None) for one in helped]
     known = [wait for wait in waits if wait is not None]
-    quick, slow = (_share(known, limit, len(waits)) for limit in (QUICK_S, SLOW_S))
+    quick, slow = (share(known, limit, len(waits)) for limit in (QUICK_S, SLOW_S))
     at_centre = [min((at - one.at for unit, _, at in found.told if unit == one.unit), default=None) for one in helped]
     stored = sum(found.presses.get(one.unit, 0) == 1 for one in helped)
     return [
@@ -80,10 +78,6 @@ def _operators(helped: Sequence[Happened], testers: set[int], found: Found) -> l
         Check("operator hours on real alarms", round(seconds[False] / 3600, 2), "any", True),
         Check("operator seconds on tests", round(seconds[True], 1), 0, seconds[True] == 0 and not busy[True]),
     ]
-
-
-def _share(waits: Sequence[float], limit: float, count: int) -> float:
-    return round(sum(wait <= limit for wait in waits) / max(count, 1), 4)
 
 
 def _tests(

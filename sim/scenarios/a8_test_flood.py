@@ -8,7 +8,6 @@ verdict is `a8_judge`.
 from __future__ import annotations
 
 import contextlib
-import random
 import secrets
 import time
 from collections import Counter
@@ -33,7 +32,7 @@ from protocols.wire.messages import COMMAND_DRILL
 from provisioning.identity import make_identity
 from sim.scenarios import truth
 from sim.scenarios.a8_judge import HELP, TESTS, Found, judge
-from sim.scenarios.a8_story import OWN, PENDANT, Day, Drill, Silent, day
+from sim.scenarios.a8_story import OWN, PENDANT, Day, Drill, Silent, answerable_day, handling
 from sim.scenarios.desk import Desk
 from sim.scenarios.evidence import lines, seconds
 from sim.scenarios.fleet_under_test import MUNICIPALITY, PRIMARY, SECONDARY, FleetUnderTest, Part
@@ -124,11 +123,10 @@ class _Flood:
         self._to_press: Counter[int] = Counter()
         self.desk_log = options.folder / "desk.jsonl"
         self._written = truth.Truth(self.truth_file)
-        chance = random.Random(f"operators {options.seed}")
         numbers = options.numbers
         self.desk = Desk(
             world, fleet.postgres.app_url, self.desk_log, operators=int(numbers["operators"]),
-            handling=lambda: chance.expovariate(1 / (numbers["handling_min"] * 60)), municipalities=[MUNICIPALITY],
+            handling=handling(numbers, options.seed), municipalities=[MUNICIPALITY],
         )  # fmt: skip
 
     async def register(self, plan: Day) -> None:
@@ -280,7 +278,7 @@ def _without(stack: contextlib.ExitStack, statements: dict[str, Any], name: str,
 
 async def run(options: Options) -> list[Check]:
     """Plays it and judges it."""
-    plan = day(options.units, options.numbers, random.Random(f"day {options.seed}"))
+    plan, alone = answerable_day(options.units, options.numbers, options.seed)
     world = World()
     base = next_local(0, TUESDAY, EIGHT, ZONE)
     world.clock.move(base - BEFORE_S)
@@ -299,6 +297,7 @@ async def run(options: Options) -> list[Check]:
     factor = round((plan.ends + DRAIN_S) / spent, 1)
     return [
         *judge(truth.read(flood.truth_file), flood.orders, found),
+        Check("taken within 60 s by the same operators on the same day without a test", alone, "any", True),
         Check("tests a minute", round(len(plan.drills) / plan.ends * 60, 2), "any", True),
         Check("clock factor (simulated s in a real s)", factor, "any", True),
     ]
