@@ -13,7 +13,6 @@ from fastapi import APIRouter, Depends, Form
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from fleet.evidence.audit import record
 from fleet.people import store
 from fleet.people.decide import may, may_grant, stepped_up
 from fleet.people.model import INSTALLATION, ROLES, Actor
@@ -22,6 +21,7 @@ from fleet.store.pool import Connection, fetch_all
 from fleet.web.access import as_actor, require
 from fleet.web.decide import page_position
 from fleet.web.pages import Web, answering, page
+from fleet.web.person_doors import make_link, set_closed
 from fleet.web.texts import language_of
 from fleet.web.tickets import SQL
 
@@ -61,7 +61,7 @@ async def invite(
                 municipality=where.municipality, at=at,
             )  # fmt: skip
             await store.grant(connection, actor, person, role, where, at)
-        link = await _link(request, actor, person, at)
+        link = await make_link(request, actor, person, at)
     except PeopleError as error:
         return await _people(request, actor, wrong=error.reason, status=422, login=login, display_name=display_name)
     return await _person(request, actor, person, link=link)
@@ -110,14 +110,13 @@ async def revoke_role(request: Request, actor: Writer, person: str, person_role:
 
 
 @router.post("/people/{person}/link")
-async def make_link(request: Request, actor: Writer, person: str) -> Response:
+async def new_link(request: Request, actor: Writer, person: str) -> Response:
     """A new one-time link for somebody who cannot get in; shown once."""
     number = _number(person)
-    async with answering(), as_actor(Web.of(request).pool, actor) as connection:
-        if not await store.people(connection, person=number):
-            return page(request, "error.html", status=404, problem="no_person")
     try:
-        link = await _link(request, actor, number, datetime.now(UTC))
+        link = await make_link(request, actor, number, datetime.now(UTC))
+    except LookupError:
+        return page(request, "error.html", status=404, problem="no_person")
     except PeopleError as error:
         return _back(number, wrong=error.reason)
     return await _person(request, actor, number, link=link)
@@ -129,24 +128,13 @@ async def close_person(request: Request, actor: Writer, person: str, open: Annot
 
     A closed person can be opened again (``open=1``); their roles stay as they were.
     """
-    web = Web.of(request)
     number = _number(person)
-    if number == actor.person_id or not may_grant(actor, "administrator", INSTALLATION):
-        return _back(number, wrong="own_roles" if number == actor.person_id else "not_administered")
-    at = datetime.now(UTC)
-    values = {"user_id": number, "closed_at": None if open == "1" else at}
-    async with answering(), web.login_pool.connection() as connection, connection.transaction():
-        rows = await fetch_all(connection, store.SQL["close_person"], values)
-        if rows:
-            await record(
-                connection, actor=actor.name, action="person.opened" if open == "1" else "person.closed",
-                municipality_id=rows[0]["municipality_id"], subject=f"person:{number}", detail={}, at=at,
-            )  # fmt: skip
-    if not rows:
+    try:
+        await set_closed(request, actor, number, open != "1", datetime.now(UTC))
+    except PeopleError as error:
+        return _back(number, wrong=error.reason)
+    except LookupError:
         return page(request, "error.html", status=404, problem="no_person")
-    if open != "1":
-        for token_hash in await web.sessions.log_out_everywhere(number):
-            web.receipts.end(token_hash)
     return _back(number, done="opened" if open == "1" else "closed")
 
 
@@ -158,12 +146,6 @@ def place_of(text: str) -> Place | None:
     if text[0] == "m":
         return Place(number)
     return Place(INSTALLATION, number) if text[0] == "c" else None
-
-
-async def _link(request: Request, actor: Actor, person: int, at: datetime) -> str:
-    async with answering(), Web.of(request).login_pool.connection() as connection, connection.transaction():
-        secret = await store.make_link(connection, actor, person, at)
-    return f"{request.url.scheme}://{request.headers.get('host', '')}/welcome?link={secret}"
 
 
 async def _people(

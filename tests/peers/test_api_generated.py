@@ -61,7 +61,22 @@ def known(town: ApiTown) -> dict[str, st.SearchStrategy[Any]]:
         "pairing_id": st.sampled_from([1, 2, 3]),
         "case": st.sampled_from([number for name, number in town.ids.items() if name.startswith("case")]),
         "recipient": st.sampled_from([number for name, number in town.ids.items() if name.startswith("recipient")]),
-        **dict.fromkeys(("person", "role", "token", "task", "subscription", "search", "routine"), few),
+        **dict.fromkeys(
+            (
+                "person",
+                "role",
+                "token",
+                "task",
+                "subscription",
+                "search",
+                "routine",
+                "centre",
+                "district",
+                "provider",
+                "incident",
+            ),
+            few,
+        ),
         "any": st.sampled_from(numbers),
     }
 

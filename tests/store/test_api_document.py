@@ -111,6 +111,10 @@ def test_every_operation_names_a_permission_that_exists_and_its_errors() -> None
             assert {"401", "403", "422", "503"} <= set(operation["responses"]), f"{method} {path}"
             if method == "post":
                 named = {parameter["name"] for parameter in operation.get("parameters", ())}
-                secret = path.endswith(("/open", "/person")) or path in ("/tokens", "/webhooks", "/identity-providers")
+                secret = path.endswith(("/open", "/person", "/link", "/close")) or path in (
+                    "/tokens",
+                    "/webhooks",
+                    "/identity-providers",
+                )
                 secret = secret or path.startswith("/centre-settings")
                 assert secret or "Idempotency-Key" in named, f"{method} {path}"

@@ -213,6 +213,39 @@ def test_where_alarms_are_sent_to_is_set_by_whoever_administers_the_installation
     assert secret not in str(town.sql("SELECT * FROM audit_records"))
 
 
+def test_a_persons_doors_looks_pairings_and_incidents_are_had_as_on_the_pages(town: ApiTown) -> None:
+    cookies = cookies_of(town)
+    ((mine,),) = town.sql("SELECT user_id FROM users WHERE login = 'egen.person'")
+    ((foreign,),) = town.sql("SELECT user_id FROM users WHERE municipality_id = %s AND login LIKE 'kanarie%%'", FOREIGN)
+    with httpx.Client(base_url=f"{town.base}/api/v1", cookies=cookies["administrator"], timeout=60) as local:
+        made = local.post(f"/people/{mine}/link", json={})
+        assert made.status_code == 201 and "/welcome?link=" in made.json()["link"]
+        assert local.post(f"/people/{foreign}/link", json={}).status_code == 404
+        assert local.post(f"/people/{mine}/close", json={}).status_code == 409
+    with httpx.Client(base_url=f"{town.base}/api/v1", cookies=cookies[INSTALLATION], timeout=60) as client:
+        for closed in (True, False):
+            assert client.post(f"/people/{mine}/close", json={"closed": closed}).status_code == 204
+            assert town.sql("SELECT closed_at IS NOT NULL FROM users WHERE user_id = %s", mine) == [(closed,)]
+        assert client.post("/people/99999/close", json={}).status_code == 404
+    with town.client("auditor") as auditor:
+        looks = auditor.get("/openings?unseen=true").json()["items"]
+        numbers = [one["opening_id"] for one in looks]
+        elses = [
+            row[0] for row in town.sql("SELECT opening_id FROM recipient_openings WHERE municipality_id = %s", FOREIGN)
+        ]
+        assert numbers and elses and not set(numbers) & set(elses)
+        assert auditor.post("/openings/seen", json={"openings": numbers + elses}).status_code == 204
+        assert auditor.get("/openings?unseen=true").json()["items"] == []
+    assert (
+        town.sql("SELECT 1 FROM recipient_openings WHERE municipality_id = %s AND seen_at IS NOT NULL", FOREIGN) == []
+    )
+    with town.client("technician") as technician:
+        assert technician.get("/incidents").json() == {"items": [], "next": None}
+        assert technician.get("/incidents/1").status_code == 404
+        for wish, body in (("moved", {}), ("again", {}), ("old", {"why": "lost"})):
+            assert technician.post(f"/pairings/1/{wish}", json=body).status_code == 404
+
+
 def test_routines_are_written_as_a_document_and_never_another_municipalitys(town: ApiTown) -> None:
     since = (datetime.now(UTC) + timedelta(days=2)).isoformat()
     document = {

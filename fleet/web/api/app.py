@@ -27,6 +27,7 @@ from fleet.web.api import (
     centres,
     commands,
     fleet,
+    incidents,
     notifications,
     pairings,
     people,
@@ -61,7 +62,7 @@ ROUTERS = (
     cases.router, units.router, commands.router, recipients.router, pairings.router, searches.router,
     routines.router, centres.router, tasks.router, people.router, audit.router, reports.router, fleet.router,
     webhooks.router, services.router, centre_setup.router, attention.router, plans.router,
-    notifications.router,
+    notifications.router, incidents.router,
 )  # fmt: skip
 
 _PROBLEM = {

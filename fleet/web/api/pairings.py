@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -17,10 +18,11 @@ from fleet.people.model import Actor
 from fleet.store.pool import Connection
 from fleet.web.access import require
 from fleet.web.api.serving import IdempotencyKey, answer, reading, write
-from fleet.web.api.shapes import LARGEST, Body, Key, Refused, UnitId, UnitPath, listed, not_found, unit_number
+from fleet.web.api.shapes import LARGEST, Body, Empty, Key, Refused, UnitId, UnitPath, listed, not_found, unit_number
 
 router = APIRouter(tags=["pairings"])
 Pairs = Annotated[Actor, Depends(require("pairing.use"))]
+Change = Callable[[Connection, int, str, datetime], Awaitable[object]]
 _MOST_ROOMS = 8
 _MOST_LISTED = 1000
 
@@ -33,6 +35,12 @@ class Wish(Body):
     recipient: int = Field(ge=1, le=LARGEST)
     digits: Annotated[str, StringConstraints(pattern=r"^[0-9]{2}$")] = Field(description="The order's check digits.")
     rooms: list[Literal[ROOMS]] = Field(default_factory=list, max_length=_MOST_ROOMS)  # type: ignore[valid-type]
+
+
+class OldUnit(Body):
+    """Why its button is not pressed."""
+
+    why: Literal["broken", "lost", "not_there"]
 
 
 class GiveUp(Body):
@@ -63,6 +71,41 @@ async def show(request: Request, actor: Pairs, pairing_id: Key) -> Response:
     """With every button, and the proof once there is one."""
     async with reading(request, actor) as connection:
         return answer(await _shown(connection, pairing_id))
+
+
+@router.post("/pairings/{pairing_id}/moved", summary="The unit stands somewhere else now")
+async def moved(request: Request, actor: Pairs, pairing_id: Key, _body: Empty, key: IdempotencyKey = None) -> Response:
+    """The rooms are asked for anew."""
+    return await _after(request, actor, pairing_id, pairing.unit_was_moved, key)
+
+
+@router.post("/pairings/{pairing_id}/again", summary="Ask once more for what has failed")
+async def again(request: Request, actor: Pairs, pairing_id: Key, _body: Empty, key: IdempotencyKey = None) -> Response:
+    """What is proven stays proven."""
+    return await _after(request, actor, pairing_id, pairing.ask_again, key)
+
+
+@router.post("/pairings/{pairing_id}/old", summary="The old unit cannot be pressed")
+async def old(request: Request, actor: Pairs, pairing_id: Key, body: OldUnit, key: IdempotencyKey = None) -> Response:
+    """It is left out of the proof; the fleet's owner sees it."""
+
+    async def change(connection: Connection, number: int, name: str, at: datetime) -> None:
+        await pairing.leave_out_old(connection, number, body.why, name, at)
+
+    return await _after(request, actor, pairing_id, change, key)
+
+
+async def _after(request: Request, actor: Actor, number: int, change: Change, key: str | None) -> Response:
+    async def work(connection: Connection) -> Any:
+        try:
+            await change(connection, number, actor.name, datetime.now(UTC))
+        except LookupError:
+            raise not_found("pairing") from None
+        except ValueError as error:
+            raise Refused(409, str(error)) from None
+        return await _shown(connection, number)
+
+    return await write(request, actor, work, key=key)
 
 
 @router.post("/pairings/{pairing_id}/give-up", summary="End a pairing without a proof")

@@ -31,6 +31,7 @@ from fleet.web.api.shapes import (
     not_found,
     number_of,
 )
+from fleet.web.person_doors import make_link, set_closed
 
 router = APIRouter(tags=["people"])
 SQL = read_statements("fleet.web.api", "people.sql")
@@ -49,6 +50,12 @@ class NewPerson(Body):
     name: Annotated[str, StringConstraints(max_length=80, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")] = ""
     language: Literal["sv", "en"] = "sv"
     municipality: Place
+
+
+class Closed(Body):
+    """False lets the person in again, with the roles that they had."""
+
+    closed: bool = True
 
 
 class NewRole(Body):
@@ -113,6 +120,29 @@ async def grant(
         return (await fetch_all(connection, SQL["person"], {"person_id": person}))[0]
 
     return await write(request, actor, work, key=key, status=201)
+
+
+@router.post("/people/{person}/link", status_code=201, summary="A one-time link for somebody who cannot get in")
+async def new_link(request: Request, actor: Writes, person: SmallKey, _body: Empty) -> Response:
+    """The answer holds the link, this once: it opens once, within three days. An Idempotency-Key is not taken."""
+    try:
+        return answer({"id": person, "link": await make_link(request, actor, person, datetime.now(UTC))}, 201)
+    except LookupError:
+        raise not_found("person") from None
+    except people.PeopleError as error:
+        raise Refused(409, str(error)) from None
+
+
+@router.post("/people/{person}/close", status_code=204, summary="Let somebody who has left sign in no more")
+async def close(request: Request, actor: Writes, person: SmallKey, body: Closed) -> Response:
+    """For administrators of the installation. All sessions end; roles and history stay."""
+    try:
+        await set_closed(request, actor, person, body.closed, datetime.now(UTC))
+    except LookupError:
+        raise not_found("person") from None
+    except people.PeopleError as error:
+        raise Refused(409, str(error)) from None
+    return answer(None)
 
 
 @router.post("/people/roles/{role}/end", status_code=204, summary="Take a role back")

@@ -45,6 +45,7 @@ Reads = Annotated[Actor, Depends(require("recipients.read"))]
 Writes = Annotated[Actor, Depends(require("recipients.write"))]
 Opens = Annotated[Actor, Depends(require("recipients.open", step_up=True))]
 Seals = Annotated[Actor, Depends(require("recipients.write", step_up=True))]
+Answers = Annotated[Actor, Depends(require("audit.read"))]
 Owns = Annotated[Actor, Depends(require("import.write", step_up=True))]
 Sealed = Annotated[str, StringConstraints(max_length=registry.MOST_TEXT, pattern=r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*$")]
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]([A-Z0-9-]{0,30}[A-Z0-9])?$")]
@@ -91,6 +92,12 @@ class NewPerson(Body):
     address: Sealed
     key_note: Sealed = ""
     contacts: list[NewContact] = Field(default_factory=list, max_length=registry.MOST_CONTACTS)
+
+
+class Seen(Body):
+    """Looks by their numbers."""
+
+    openings: list[Annotated[int, Field(ge=1, le=LARGEST)]] = Field(min_length=1, max_length=200)
 
 
 class Staff(Body):
@@ -238,6 +245,32 @@ async def list_openings(
             raise not_found("recipient")
         rows = await registry.openings(connection, recipient=recipient, before=before, most=limit + 1)
     return answer(listed(rows, limit, lambda row: [row["opening_id"]]))
+
+
+@router.get("/openings", summary="Looks at persons, newest first")
+async def list_looks(
+    request: Request,
+    actor: Answers,
+    unseen: Annotated[bool, Query(description="Only those that nobody has ticked off.")] = False,
+    cursor: Cursor = None,
+    limit: Limit = LIMIT,
+) -> Response:
+    """Who looked at whom and why, in the caller's municipalities."""
+    (before,) = cursor_values(cursor, number_of)
+    async with reading(request, actor) as connection:
+        rows = await registry.openings(connection, unseen=unseen, before=before, most=limit + 1)
+    return answer(listed(rows, limit, lambda row: [row["opening_id"]]))
+
+
+@router.post("/openings/seen", status_code=204, summary="Tick looks off")
+async def see_looks(request: Request, actor: Answers, body: Seen, key: IdempotencyKey = None) -> Response:
+    """They were seen, in the caller's name. What is somebody else's, or was seen before, stays as it is."""
+
+    async def work(connection: Connection) -> Any:
+        await registry.see_openings(connection, body.openings, actor.name, datetime.now(UTC))
+        return None
+
+    return await write(request, actor, work, key=key, status=204)
 
 
 async def _recipient(connection: Connection, number: int) -> dict[str, Any]:
