@@ -83,6 +83,24 @@ def plan_move_date(
     cli.show({"operator": operator, "technology": technology, "region": region, "last_day": str(last_day)}, as_json)
 
 
+@plan_app.command("weekend")
+def plan_weekend(
+    municipality: Annotated[int | None, typer.Option(min=1, max=2**31 - 1, help="Of this one only.")] = None,
+    stops: Annotated[int | None, typer.Option(min=1, max=10_000, help="How many visits fit before it.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")] = False,
+) -> None:
+    """List units whose battery is likely to be empty before Monday 08:00, in the order in which to go."""
+    from livlina import cli
+    from livlina.plan_weekend import lines, weekend_list
+
+    with cli.one_sentence():
+        document = weekend_list(cli.settings_or_fail(), municipality, stops)
+    if as_json:
+        cli.show(document, True)
+        return
+    typer.echo("\n".join(lines(document)))
+
+
 @plan_app.command("person-visits")
 def plan_person_visits(
     as_json: Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")] = False,

@@ -12,7 +12,7 @@ from typing import TypeVar
 from fleet.evidence.audit import record
 from fleet.forwarding.centre_setup import host_and_port, plain_name
 from fleet.settings import Settings
-from fleet.store.pool import Connection, make_pool
+from fleet.store.pool import Connection, Duty, make_pool
 from livlina.installation import migrate_database, open_database
 
 __all__ = ["console_actor", "host_and_port", "in_registry", "note", "plain_name"]
@@ -22,11 +22,16 @@ Result = TypeVar("Result")
 
 def in_registry(settings: Settings, work: Callable[[Connection], Awaitable[Result]]) -> Result:
     """Runs ``work`` in one transaction as the registry duty, on a schema that is up to date."""
+    return in_duty(settings, "registry", work)
+
+
+def in_duty(settings: Settings, duty: Duty, work: Callable[[Connection], Awaitable[Result]]) -> Result:
+    """The same as another duty of the server."""
     with open_database(settings) as database:
         migrate_database(database)
 
         async def run() -> Result:
-            pool = make_pool(database.app_url, "registry", size=1, name="command-line")
+            pool = make_pool(database.app_url, duty, size=1, name="command-line")
             await pool.open()
             try:
                 async with pool.connection() as connection:

@@ -162,8 +162,8 @@ DELETE FROM battery_forecasts WHERE at < %(at)s;
 -- name: cells
 -- Of units in use; `lives_alone` is nobody's to know here yet.
 SELECT f.unit_id, f.days, f.least, f.most, f.sigma, f.share, coalesce(f.percent, 100) AS percent, f.at, u.unit_type,
-       u.municipality_id, coalesce(c.district, '') AS district, coalesce(c.priority, 3) AS priority
-FROM battery_forecasts f JOIN units u USING (unit_id)
+       m.name || coalesce(', ' || nullif(c.district, ''), '') AS district, coalesce(c.priority, 3) AS priority
+FROM battery_forecasts f JOIN units u USING (unit_id) JOIN municipalities m ON m.municipality_id = u.municipality_id
 LEFT JOIN unit_recipients a ON a.unit_id = f.unit_id AND a.role = 'responsible'
 LEFT JOIN care_recipients c ON c.recipient_id = a.recipient_id
 WHERE u.state = 'active' AND u.life = 'active' AND (%(municipality)s::int IS NULL OR u.municipality_id = %(municipality)s);

@@ -162,8 +162,7 @@ async def cells(connection: Connection, at: datetime, *, municipality: int | Non
             max(0.0, row["days"] - gone), max(0.0, row["least"] - gone), max(0.0, row["most"] - gone), row["sigma"],
             row["share"],
         )  # fmt: skip
-        district = row["district"] or f"municipality {row['municipality_id']}"
         found.append(
-            Cell(row["unit_id"], said, row["percent"], row["unit_type"], district, care_priority=row["priority"])
+            Cell(row["unit_id"], said, row["percent"], row["unit_type"], row["district"], care_priority=row["priority"])
         )
     return found

@@ -215,6 +215,10 @@ async def settle(connection: Connection, pairing: int, order: QueueOrder, at: da
     for one in orders:
         found = await _ordered(connection, found, one, row["started_by"], order, at)
     if decide.done(found, inputs):
+        closed = await sunset_store.refusal(connection, row["unit_id"], at)
+        if closed is not None:  # its last network has closed since the pairing began
+            await _abandon(connection, row, closed, MACHINE, at)
+            return "abandoned"
         await _prove(connection, row, found, at)
         return "active"
     await connection.execute(SQL["save"], {"pairing_id": pairing, "steps": Jsonb(written(found.steps)), "at": at})

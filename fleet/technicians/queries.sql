@@ -59,6 +59,13 @@ FROM unnest(%(unit_id)s::bigint[], %(kind)s::text[], %(part)s::bigint[], %(at)s:
 WHERE k.unit_id = t.unit_id AND k.kind = t.kind AND coalesce(k.part, -1) = coalesce(t.part, -1)
   AND k.closed_at IS NULL;
 
+-- name: ends_by_the_fact
+-- Somebody depends on a network that has closed, as it was judged last (fleet/attention).
+SELECT k.unit_id FROM technician_tasks k
+JOIN units u ON u.unit_id = k.unit_id AND u.state = 'active' AND u.life IN ('active', 'absent')
+JOIN unit_concerns c ON c.unit_id = k.unit_id AND c.concern = 'doomed' AND (c.detail ->> 'cut_off')::boolean
+WHERE k.task_id = %(task_id)s AND k.closed_at IS NULL AND k.kind = 'network closed';
+
 -- name: close_task
 UPDATE technician_tasks SET closed_at = greatest(%(at)s, opened_at), closed_by = %(actor)s
 WHERE task_id = %(task_id)s AND closed_at IS NULL

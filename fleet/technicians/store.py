@@ -22,6 +22,10 @@ MOST_TASKS: Final = 10_000
 RELEASED_NOTE: Final = "released"
 
 
+class EndsByTheFact(ValueError):
+    """The task is about something that is still so; the message says what ends it."""
+
+
 class Flags(NamedTuple):
     """What a heartbeat's flags say, and when; (boot, seq) is the heartbeat's key."""
 
@@ -68,8 +72,15 @@ async def open_task(
 async def close_task(connection: Connection, task_id: int, actor: str, at: datetime) -> dict[str, Any]:
     """Closes an open task; a condition that ends by no event of its own ends with it. Returns the task.
 
-    Raises LookupError where there is no such task, or where it is closed: then it says who was first.
+    Raises LookupError where there is no such task, or where it is closed: then it says who was first. Raises
+    EndsByTheFact where a closed network is still the unit's last: no click changes that.
     """
+    standing = await fetch_all(connection, SQL["ends_by_the_fact"], {"task_id": task_id})
+    if standing:
+        raise EndsByTheFact(
+            f"task {task_id} ends when unit {standing[0]['unit_id']:08x} is proven on a network that stays, or when "
+            "its new unit is proven and this one is returned"
+        )
     closed = await fetch_all(connection, SQL["close_task"], {"task_id": task_id, "actor": actor, "at": at})
     rows = await fetch_all(connection, SQL["task"], {"task_id": task_id})
     if not rows:

@@ -50,6 +50,7 @@ from fleet.web import (
     unit_life,
     units,
     webhooks,
+    weekend,
 )
 from fleet.web.access import open_to_all
 from fleet.web.api.app import PREFIX, make_api
@@ -164,6 +165,7 @@ def make_app(
         tokens,
         operators,
         attention,
+        weekend,
         technicians,
         units,
         timeline,

@@ -18,7 +18,7 @@ from fleet.evidence.audit import record
 from fleet.people.model import Actor
 from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
-from fleet.technicians.store import close_task, task_view
+from fleet.technicians.store import EndsByTheFact, close_task, task_view
 from fleet.web.access import as_actor, require, signature
 from fleet.web.decide import page_position
 from fleet.web.operators import cursor_of
@@ -82,6 +82,8 @@ async def close(
                 connection, actor=actor.name, action="task.closed", municipality_id=closed["municipality_id"],
                 subject=f"task:{number}", detail={"unit": closed["unit"]}, at=at,
             )  # fmt: skip
+    except EndsByTheFact:
+        done = "fact"
     except LookupError:
         done = "gone"
     query = urlencode({"kind": kind, "municipality": municipality, "done": done})

@@ -49,6 +49,13 @@ def test_the_fleet_and_a_filter_by_the_keyboard(
     page.wait_for_url("**saved=yes")
     page.goto(server.base + "/fleet")
     assert page.locator("h2#filters + ul li").inner_text().startswith("3 Tysta")
+    scene.sql(
+        "INSERT INTO battery_forecasts (unit_id, municipality_id, at, days, least, most, sigma, share, percent) "
+        "VALUES (2, 1, now(), 0.4, 0.1, 0.8, 0.2, 0.02, 9)"
+    )
+    page.goto(server.base + "/fleet/weekend")
+    assert page.locator("tr[data-stop]").count() == 1 and violations(page) == []
+    shoot(page, f"weekend-{scheme}")
     assert elsewhere == []
 
 

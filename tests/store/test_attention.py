@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 
 from fleet.attention import store
+from fleet.attention.weekend import weekend
 from fleet.attention.worker import work
 from fleet.connectivity import sunset_store
 from fleet.connectivity.calendar import Row
+from fleet.settings import Settings
 from fleet.store.pool import Connection, make_pool
 from fleet.technicians.store import tasks
+from livlina.plan_weekend import weekend_list
 from tests.database import FreshDatabase
 
 AT = datetime.now(UTC)
@@ -161,7 +166,7 @@ def test_a_closed_network_is_a_visit_until_the_unit_is_on_one_that_stays(databas
     assert do(database, tasks) == []
 
 
-def test_batteries_are_sampled_forecast_and_the_low_ones_noticed(database: FreshDatabase) -> None:
+def test_batteries_are_sampled_forecast_and_the_low_ones_listed(database: FreshDatabase, tmp_path: Path) -> None:
     town(database)
     sql(
         database,
@@ -184,3 +189,11 @@ def test_batteries_are_sampled_forecast_and_the_low_ones_noticed(database: Fresh
     assert unit == 4 and detail["least"] <= detail["days"] <= detail["most"] < 9
     made = do(database, lambda c: store.cells(c, AT, municipality=1))
     assert [(cell.unit, cell.percent, cell.care_priority) for cell in made] == [(4, 11, 2)]
+    friday = AT + timedelta(days=(4 - AT.weekday()) % 7)
+    listed = do(database, lambda c: weekend(c, friday, ZoneInfo("Europe/Stockholm"), stops=1))
+    assert [(stop.unit, stop.order, stop.fits) for stop in listed.stops] == [(4, 1, True)]
+    assert listed.stops[0].district == "Ettan"
+    assert (listed.forecast_units, listed.by_fixed_percent) == (2, 2)
+    assert (listed.until.weekday(), listed.until.hour) == (0, 8)
+    settings = Settings(data=tmp_path, database_url=database.app_url, owner_url=database.owner_url)
+    assert weekend_list(settings, 2, None)["stops"] == [], "the other municipality's battery is full"

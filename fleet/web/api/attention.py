@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fleet.attention.model import SHOWN, UNITS
+from fleet.attention.weekend import weekend
 from fleet.people.model import Actor
 from fleet.store.pool import Connection, fetch_all
 from fleet.web.access import require
@@ -33,9 +35,11 @@ from fleet.web.api.shapes import (
 )
 from fleet.web.api.units import UnitType
 from fleet.web.attention import LONGEST_NAME, MOST_FILTERS, SQL, by_town, save_filter
+from fleet.web.pages import Web
 
 router = APIRouter(tags=["fleet"])
 Reads = Annotated[Actor, Depends(require("units.read"))]
+Tasks = Annotated[Actor, Depends(require("tasks.read"))]
 Concern = Literal["silent", "low_battery", "single_path", "unproven_button", "doomed", "unprotected"]
 OfType = Annotated[UnitType | None, Query(description="Of this type only.")]
 
@@ -85,6 +89,22 @@ async def attention_units(
         rows = await fetch_all(connection, SQL["units"], values)
     keys = {f"{row['unit_id']:08x}": (row["rank"], row["unit_id"]) for row in rows}
     return answer(listed([_view(row) for row in rows], limit, lambda one: keys[one["unit"]]))
+
+
+@router.get("/fleet/weekend", summary="Units whose battery is likely to be empty before Monday 08:00")
+async def weekend_list(
+    request: Request,
+    actor: Tasks,
+    municipality: OfMunicipality = None,
+    stops: Annotated[int | None, Query(ge=1, le=10_000, description="How many visits fit before it.")] = None,
+) -> Response:
+    """In visiting order; the forecasts are those of the last look, at most an hour old."""
+    async with reading(request, actor) as connection:
+        at = datetime.now(UTC)
+        found = await weekend(connection, at, Web.of(request).zone, municipality=municipality, stops=stops)
+    document = asdict(found)
+    rows = [{**stop, "unit": f"{stop['unit']:08x}"} for stop in document.pop("stops")]
+    return answer({**document, "items": rows, "next": None})
 
 
 @router.get("/fleet/filters", summary="One's own filters, each with how many units it holds now")

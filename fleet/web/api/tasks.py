@@ -13,7 +13,7 @@ from fleet.evidence.audit import record
 from fleet.people.model import Actor
 from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
-from fleet.technicians.store import close_task, task_view
+from fleet.technicians.store import EndsByTheFact, close_task, task_view
 from fleet.web.access import require
 from fleet.web.api.serving import IdempotencyKey, answer, reading, write
 from fleet.web.api.shapes import (
@@ -23,6 +23,7 @@ from fleet.web.api.shapes import (
     Key,
     Limit,
     OfMunicipality,
+    Refused,
     Word,
     cursor_values,
     listed,
@@ -73,7 +74,8 @@ async def list_notices(
 
 @router.post("/tasks/{task}/close", status_code=204, summary="Close a task: it has been seen to")
 async def close(request: Request, actor: Closes, task: Key, _body: Empty, key: IdempotencyKey = None) -> Response:
-    """404 for a task that is closed already, or of a municipality that the caller does not see."""
+    """404 for a task that is closed already, or of a municipality that the caller does not see; 409 for one that ends
+    only with what it is about: a closed network."""
 
     async def work(connection: Connection) -> Any:
         at = datetime.now(UTC)
@@ -82,7 +84,10 @@ async def close(request: Request, actor: Closes, task: Key, _body: Empty, key: I
         )
         if not rows:
             raise not_found("open task")
-        await close_task(connection, task, actor.name, at)
+        try:
+            await close_task(connection, task, actor.name, at)
+        except EndsByTheFact as error:
+            raise Refused(409, str(error)) from None
         await record(
             connection, actor=actor.name, action="task.closed", municipality_id=rows[0]["municipality_id"],
             subject=f"task:{task}", detail={}, at=at,
