@@ -111,15 +111,19 @@ def stations_command(as_json: Json = False) -> None:
 def revoke_command(
     name: Name,
     why: Annotated[str, typer.Option(help="The reason, for whoever asks later.")],
+    units: Annotated[bool, typer.Option("--units", help="End every unit that it has made, too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """A station makes no more units. Those that it has made go on: `livlina unit revoke` ends one of them at once."""
+    """A station makes no more units. Those that it has made go on, but with --units."""
     from livlina.cli import one_sentence, show
+    from livlina.unit_life import revoke_units_of
     from provisioning.issuing import IssuerBook
 
+    settings = Settings.from_environment()
     with one_sentence():
-        ended = IssuerBook(Settings.from_environment().authority_folder).revoke(name, why)
-    show({"station": name, "ended": [f"{one.serial:x}" for one in ended]}, as_json)
+        ended = IssuerBook(settings.authority_folder).revoke(name, why)
+        gone = revoke_units_of(settings, name) if units else []
+    show({"station": name, "ended": [f"{one.serial:x}" for one in ended], "units": gone}, as_json)
 
 
 @ca_app.command("take-root")

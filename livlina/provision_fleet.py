@@ -67,7 +67,7 @@ class RegistryFleet:
             )
         certificate, identity = made.certificate, made.identity
         try:
-            self._issuers.check(certificate, datetime.now(UTC))
+            station = self._issuers.check(certificate, datetime.now(UTC))
         except AuthorityError as error:
             raise RunError(str(error), "station") from error
 
@@ -78,6 +78,7 @@ class RegistryFleet:
                 connection, self._box,
                 unit=unit, municipality=order.municipality, unit_type=order.profile, generation=identity.generation,
                 secret=identity.secret16, fingerprint=certificate.fingerprint_sha256, serial=f"{certificate.serial:x}",
+                station=station,
             )  # fmt: skip
             await units.describe(connection, unit, board=self._board)
             await note(

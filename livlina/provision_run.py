@@ -215,7 +215,7 @@ def fault_of(error: Exception) -> str:
     if isinstance(error, RunError):
         return error.fault
     if isinstance(error, ToolError):
-        return "cable" if is_silence(error) or error.status < 0 else "tool"
+        return "cable" if is_silence(error) or error.status < 0 or "Could not open" in error.words else "tool"
     return "fuses" if isinstance(error, EfuseConflict) else "station"
 
 

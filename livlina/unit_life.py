@@ -10,6 +10,7 @@ from typing import Any, Final
 from fleet.registry import units as registry
 from fleet.registry.label import LabelError, label_of, qr_of, unit_of
 from fleet.registry.life import EVENTS
+from fleet.registry.store import units_of_station
 from fleet.settings import Settings
 from fleet.store.pool import Connection
 from livlina.registry_connection import in_registry
@@ -105,6 +106,18 @@ def revoke_unit(settings: Settings, unit: str) -> dict[str, Any]:
     async def work(connection: Connection) -> dict[str, Any]:
         await registry.revoke(connection, number, ACTOR, datetime.now(UTC))
         return {"unit": f"{number:08x}", "registered": "revoked"}
+
+    return in_registry(settings, work)
+
+
+def revoke_units_of(settings: Settings, station: str) -> list[str]:
+    """Ends the keys and certificates of every unit that a station has made. Which: those that still counted."""
+
+    async def work(connection: Connection) -> list[str]:
+        numbers = await units_of_station(connection, station)
+        for number in numbers:
+            await registry.revoke(connection, number, ACTOR, datetime.now(UTC))
+        return [f"{number:08x}" for number in numbers]
 
     return in_registry(settings, work)
 

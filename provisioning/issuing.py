@@ -112,20 +112,21 @@ class IssuerBook:
         stations = (one.certificate.public_bytes(serialization.Encoding.PEM) for one in self.issuers())
         return b"".join((self._root_file.read_bytes(), *stations))
 
-    def check(self, unit: UnitCertificate, now: datetime) -> None:
-        """Whether a unit with this certificate may be made known now. Raises AuthorityError if not."""
+    def check(self, unit: UnitCertificate, now: datetime) -> str | None:
+        """The station that has made a unit with this certificate, None for the root. Raises AuthorityError if it may
+        not be made known now."""
         certificate = x509.load_der_x509_certificate(unit.cert_der)
         root = self._root()
         if certificate.issuer == root.subject:
             _check_signed(certificate, root)
-            return
+            return None
         for one in self.issuers():
             if one.certificate.subject == certificate.issuer and _is_signed(certificate, one.certificate):
                 if one.revoked is not None:
                     raise AuthorityError(f"station {one.name} was revoked ({one.revoked}): it makes no more units")
                 if not one.begins <= now < one.ends:
                     raise AuthorityError(f"the credential of station {one.name} has ended: have a new one made")
-                return
+                return one.name
         raise AuthorityError(
             "no station that this fleet knows has signed this unit: `livlina ca accept` its certificate"
         )

@@ -22,8 +22,11 @@ INSERT INTO unit_keys (unit_id, generation, municipality_id, secret)
 VALUES (%(unit_id)s, %(generation)s, %(municipality_id)s, %(secret)s);
 
 -- name: add_certificate
-INSERT INTO unit_certificates (fingerprint, unit_id, municipality_id, serial)
-VALUES (%(fingerprint)s, %(unit_id)s, %(municipality_id)s, %(serial)s);
+INSERT INTO unit_certificates (fingerprint, unit_id, municipality_id, serial, station)
+VALUES (%(fingerprint)s, %(unit_id)s, %(municipality_id)s, %(serial)s, %(station)s);
+
+-- name: units_of_station
+SELECT DISTINCT unit_id FROM unit_certificates WHERE station = %(station)s AND revoked_at IS NULL ORDER BY unit_id;
 
 -- name: free_unit_number
 SELECT coalesce(max(unit_id), 0) + 1 AS unit_id FROM units;

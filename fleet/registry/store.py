@@ -73,14 +73,23 @@ async def add_unit(
     secret: bytes,
     fingerprint: bytes,
     serial: str,
+    station: str | None = None,
 ) -> None:
-    """Registers a unit with its first key and certificate. Raises psycopg.errors.UniqueViolation for a known number."""
+    """Registers a unit with its first key and certificate; `station` has signed that, None for the root.
+
+    Raises psycopg.errors.UniqueViolation for a known number."""
     common = {"unit_id": unit, "municipality_id": municipality}
     await connection.execute(SQL["add_unit"], {**common, "unit_type": unit_type})
     sealed = box.seal(secret, unit, generation)
     await connection.execute(SQL["add_key"], {**common, "generation": generation, "secret": sealed})
-    await connection.execute(SQL["add_certificate"], {**common, "fingerprint": fingerprint, "serial": serial})
+    signed = {"fingerprint": fingerprint, "serial": serial, "station": station}
+    await connection.execute(SQL["add_certificate"], {**common, **signed})
     await connection.execute(SQL["announce_unit"], {"unit": f"{unit:08x}"})
+
+
+async def units_of_station(connection: Connection, station: str) -> list[int]:
+    """The units with a certificate of this station's that still counts."""
+    return [int(row["unit_id"]) for row in await fetch_all(connection, SQL["units_of_station"], {"station": station})]
 
 
 async def keys_of_units(connection: Connection, units: Iterable[int]) -> list[KeyRow]:

@@ -13,8 +13,10 @@ import pytest
 from fleet.registry import store as registry
 from fleet.registry import units
 from fleet.registry.secret_box import SecretBox
+from fleet.settings import Settings
 from fleet.store.pool import Connection
 from livlina.provision_fleet import RegistryFleet
+from livlina.unit_life import revoke_units_of
 from protocols.wire.messages import COMMAND_DRILL, COMMAND_STATUS
 from provisioning.ca import CertificateAuthority
 from provisioning.identity import make_identity
@@ -110,6 +112,13 @@ def test_a_station_makes_units_while_its_credential_counts(
     with pytest.raises(RunError, match="was revoked"):
         fleet(database).register(8, eight, PRODUCTION)
     assert fleet(database).known() == {7}  # What it made before goes on.
+    # Unless it is ended, too; the root's own unit is none of that station's.
+    fleet(database).register(9, Made(make_identity(9), authority.issue_unit(9)), PRODUCTION)
+    here = Settings(data=tmp_path / "data", database_url=database.app_url, owner_url=database.owner_url)
+    assert revoke_units_of(here, "bench-2") == []
+    assert revoke_units_of(here, "bench-1") == ["00000007"]
+    assert revoke_units_of(here, "bench-1") == []
+    assert fleet(database).known() == {9}
 
 
 def test_an_unknown_municipality_is_told(database: FreshDatabase, made: Made) -> None:
