@@ -7,8 +7,9 @@ not open anybody.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import psycopg
 from fastapi import APIRouter, Depends, Form
@@ -18,6 +19,8 @@ from starlette.responses import RedirectResponse, Response
 from fleet.people.model import Actor
 from fleet.registry import recipients as registry
 from fleet.web.access import as_actor, require
+from fleet.web.api.recipients import SQL
+from fleet.web.api.shapes import etag_of
 from fleet.web.decide import page_position
 from fleet.web.pages import Web, answering, page
 from fleet.web.technicians import chosen_municipality
@@ -53,6 +56,37 @@ async def add(
     except (ValueError, psycopg.errors.UniqueViolation):
         return RedirectResponse("/recipients?refused=1", status_code=303)
     return RedirectResponse(f"/recipients/{number}", status_code=303)
+
+
+@router.post("/recipients/{recipient}/change")
+async def change(
+    request: Request,
+    actor: Writes,
+    recipient: str,
+    seen: Text,
+    priority: Annotated[int, Form(ge=1, le=5)],
+    district: Text = "",
+    protected: Annotated[str, Form()] = "",
+) -> Response:
+    """Priority, district and protection, where nobody has changed them since ``seen``."""
+    number = page_position(recipient) or 0
+    async with answering(), as_actor(Web.of(request).pool, actor) as connection:
+        await connection.execute(SQL["lock"], {"recipient_id": number})
+        found = await registry.find_recipient(connection, number)
+        if found is None:
+            return page(request, "error.html", status=404, problem="no_recipient")
+        if seen != state_of(found):
+            return RedirectResponse(f"/recipients/{number}?changed=meanwhile", status_code=303)
+        await registry.change_recipient(
+            connection, number, priority=priority, district=district.replace("\0", "").strip()[:80],
+            protected=protected == "1", actor=actor.name, at=datetime.now(UTC),
+        )  # fmt: skip
+    return RedirectResponse(f"/recipients/{number}?changed=done", status_code=303)
+
+
+def state_of(row: Mapping[str, Any]) -> str:
+    """What a form was made from: sent back with it, so that nobody overwrites what somebody else has changed."""
+    return etag_of([row["priority"], row["district"], bool(row["protected"])])
 
 
 @router.post("/recipients/{recipient}/person")

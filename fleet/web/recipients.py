@@ -23,6 +23,7 @@ from fleet.store.sql_file import read_statements
 from fleet.web.access import as_actor, require
 from fleet.web.decide import page_position
 from fleet.web.pages import Web, answering, page
+from fleet.web.recipient_edits import state_of
 from fleet.web.technicians import chosen_municipality, municipalities
 
 router = APIRouter()
@@ -56,10 +57,12 @@ async def recipients_page(
 
 @router.get("/recipients/{recipient}")
 async def recipient_page(
-    request: Request, actor: Reads, recipient: str, sealed: str = "", refused: str = ""
+    request: Request, actor: Reads, recipient: str, sealed: str = "", refused: str = "", changed: str = ""
 ) -> Response:
     """One recipient: reference, priority, units, open cases. Who it is, only by the dialogue."""
-    return await _recipient(request, actor, recipient, sealed=sealed == "1", refused=refused == "1")
+    return await _recipient(
+        request, actor, recipient, sealed=sealed == "1", refused=refused == "1", changed=changed[:20]
+    )
 
 
 @router.post("/recipients/{recipient}/open")
@@ -117,6 +120,7 @@ async def _recipient(
     opened: str = "",
     sealed: bool = False,
     refused: bool = False,
+    changed: str = "",
 ) -> Response:
     number = page_position(recipient) or 0
     async with answering(), as_actor(Web.of(request).pool, actor) as connection:
@@ -129,7 +133,7 @@ async def _recipient(
     return page(
         request, "recipient.html", one=_times(found), units=units, cases=cases, staff=staff, person=person,
         opened=opened, digits=check_digits(found["municipality_id"], found["reference"]), sealed=sealed,
-        refused=refused, status=403 if opened == "refused" else 200,
+        refused=refused, changed=changed, state=state_of(found), status=403 if opened == "refused" else 200,
     )  # fmt: skip
 
 

@@ -113,3 +113,18 @@ def test_where_alarms_are_sent_to_is_set_up_on_a_page_and_a_secret_is_never_show
         assert 'class="code secret"' in client.post(f"/centres/setup/{number}/token").text
         assert client.post(f"/centres/setup/{number}/end").status_code == 409
         assert client.post("/centres/setup/99999/token").status_code == 404
+
+
+def test_a_recipient_is_changed_where_nobody_has_changed_it_meanwhile(town: ApiTown) -> None:
+    number = town.ids["recipient:own"]
+    with pages(town, "fleet_owner") as owner:
+        found = re.search(r'name="seen" value="([^"]+)"', owner.get(f"/recipients/{number}").text)
+        assert found is not None
+        form = {"seen": found[1].replace("&#34;", '"'), "priority": "4", "district": "Nya Norr"}
+        assert "Ändrat." in owner.post(f"/recipients/{number}/change", data=form).text
+        kept = "SELECT priority, district, protected FROM care_recipients WHERE recipient_id = %s"
+        assert town.sql(kept, number) == [(4, "Nya Norr", False)]
+        assert "har ändrat det under tiden" in owner.post(f"/recipients/{number}/change", data=form).text
+        assert owner.post(f"/recipients/{town.ids['recipient:foreign']}/change", data=form).status_code == 404
+    with pages(town, "operator") as operator:
+        assert operator.post(f"/recipients/{number}/change", data=form).status_code == 403
