@@ -32,9 +32,9 @@ def make_pool(url: str, duty: Duty, *, size: int, name: str | None = None) -> Po
     """
 
     async def configure(connection: Connection) -> None:
-        await connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(f"livlina_{duty}")))
-        for statement in _SESSION:
-            await connection.execute(sql.SQL(statement))
+        # Sent as one: a server opens dozens of connections at its start, and all anew when its database is back.
+        role = sql.SQL("SET ROLE {}").format(sql.Identifier(f"livlina_{duty}"))
+        await connection.execute(sql.SQL("; ").join([role, *map(sql.SQL, _SESSION)]))
         await connection.commit()
 
     async def check(connection: Connection) -> None:
