@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 VERSION = "0.2.0"
-COLLECT = 16384
-"""After so many bytes the heap is tidied: what lives stays together, and the large piece that a press may need is there
-(tests/both/test_book.py)."""
+COLLECT = 4096
+"""After so many words the heap is tidied, 16 kB on a board: what lives stays together, and the large piece that a press
+may need is there (tests/both/test_book.py)."""
 _MAKING = "firmware.making"
 
 
 def build(flash: Flash, spread: int) -> Driver:
     """The whole unit, ready to run. Raises IdentityError if provisioning's files are not usable."""
     gc.collect()
-    gc.threshold(COLLECT)  # type: ignore[attr-defined]
+    gc.threshold(COLLECT << (3 if sys.maxsize >> 32 else 2))  # type: ignore[attr-defined]
     made = make(flash, spread)
     latch.drop()
     forget()

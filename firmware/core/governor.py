@@ -133,6 +133,7 @@ class Governor:
         if not fresh:
             self._times = [sorted([at for at in one if at <= self._base])[-_MOST:] for one in state[_TIMES]]
         self._saved = self._base
+        self._latest: "int | None" = None  # when everything is free, unless something has happened since
         if modem_reset:
             self._count(RESET, 0, now)
             self._last[_line(RESET, 0)] = None
@@ -222,10 +223,12 @@ class Governor:
 
     def _waits(self, now: int) -> bool:
         """Whether time matters that has not passed yet."""
-        latest = self._free(RESET, 0)
-        for slot in range(SLOTS):
-            latest = max(latest, self._free(ATTACH, slot), self._free(CONTEXT, slot))
-        return latest > self._seconds(now)
+        if self._latest is None:
+            latest = self._free(RESET, 0)
+            for slot in range(SLOTS):
+                latest = max(latest, self._free(ATTACH, slot), self._free(CONTEXT, slot))
+            self._latest = latest
+        return self._latest > self._seconds(now)
 
     def _count(self, kind: int, slot: int, now: int) -> None:
         """A request is made."""
@@ -239,6 +242,7 @@ class Governor:
             self._loop += 1
             self._loop_at = seconds
             self._attached = None
+        self._latest = None
         self._changed = True
 
     def _done(self, kind: int, slot: int, now: int) -> None:
@@ -249,6 +253,7 @@ class Governor:
         self._step[line] = -1
         if self._failures[line] or self._not_before[line]:
             self._failures[line] = self._not_before[line] = 0
+            self._latest = None
             self._changed = True
 
     def _failed(self, kind: int, slot: int, cause: int, now: int) -> None:
@@ -259,12 +264,14 @@ class Governor:
         self._not_before[line] = max(self._not_before[line], self._seconds(now) + pause)
         if kind == ATTACH:
             self._attached = None
+        self._latest = None
         self._changed = True
 
     def _forget(self) -> None:
         """The resets so far are no loop."""
         if self._loop:
             self._loop = 0
+            self._latest = None
             self._changed = True
 
     def _verified(self, clock: int, now: int) -> None:

@@ -117,11 +117,11 @@ def fine_spans(players: Cast, acts: list[Act]) -> list[tuple[float, float]]:
     waiting = {*players.unanswered}
     for act in acts:
         if act.what in ("finger", "closes", "pendant pressed"):
-            spans.append((act.at, act.at + 12))
+            spans.append((act.at, act.at + 8))
         if act.what in ("finger", "closes") and act.unit in waiting:
             waiting.remove(act.unit)
-            spans.append((act.at + 55, act.at + 70))
-            spans += [(act.at + due - 5, act.at + due + 10) for due in leads_due(ends(acts) - act.at)]
+            spans.append((act.at + 59, act.at + 68))
+            spans += [(act.at + due - 1, act.at + due + 6) for due in leads_due(ends(acts) - act.at)]
     return merged(spans)
 
 

@@ -33,6 +33,8 @@ MOST_REAL = 12
 PENDANT_EVERY_S = 604_800
 """Pendants report once a week: none is missed."""
 LOW = 10
+COARSE_S, FINE_S = 30.0, 0.5
+"""The fleet's polling: nothing here is late by the first, since fine spans lie where something is due."""
 SAY_EVERY_S = 3600.0
 OPERATOR = "anna"
 _DOING = ("closes", "opens", "wobbles open", "wobbles closed", "finger", "finger up")
@@ -124,12 +126,12 @@ class _Run:
 def _clock(options: Options) -> Iterator[World]:
     """The world, with real units in it if they take part."""
     if not options.firmware:
-        yield World()
+        yield World(coarse_s=COARSE_S, fine_s=FINE_S)
         return
     with LockStep(options.folder / "firmware") as lockstep:
         if instead := firmware(options.sabotage):
             lockstep.build = build_firmware(options.folder / "sabotaged", instead=instead)
-        yield World(lockstep)
+        yield World(lockstep, coarse_s=COARSE_S, fine_s=FINE_S)
 
 
 async def run(options: Options) -> list[Check]:

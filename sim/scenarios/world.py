@@ -56,7 +56,12 @@ class World:
     """
 
     def __init__(
-        self, lockstep: LockStep | None = None, *, coarse_s: float = COARSE_S, patience_s: float = PATIENCE_S
+        self,
+        lockstep: LockStep | None = None,
+        *,
+        coarse_s: float = COARSE_S,
+        fine_s: float = FINE_S,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self.lockstep = lockstep
         self.clock: SteppedClock = lockstep.clock if lockstep is not None else SteppedClock()
@@ -66,6 +71,7 @@ class World:
         self.fine: list[tuple[float, float]] = []
         self.steps = 0
         self.coarse_s = coarse_s
+        self._fine_s = fine_s
         self._touched = True
         self._patience_s = self._patience = patience_s
         self._database: psycopg.AsyncConnection[tuple[int, datetime | None]] | None = None
@@ -92,9 +98,14 @@ class World:
         """The fleet has been given something to do."""
         self._touched = True
 
-    def grain(self) -> float:
-        """How far the fleet's polling may be put off now."""
-        return FINE_S if self._fine() else self.coarse_s
+    def put_off(self, seconds: float) -> float:
+        """When polling that is wanted in so many seconds takes place: at the next point of the grid, and at the latest
+        when a fine span begins."""
+        now, fine = self.clock.now(), self._fine()
+        grain = self._fine_s if fine else self.coarse_s
+        wanted = now + max(seconds, 0.0)
+        due = -(-wanted // grain) * grain
+        return due if fine else min([due, *(since for since, _ in self.fine if wanted <= since < due)])
 
     def _fine(self) -> bool:
         now = self.clock.now()
@@ -232,8 +243,8 @@ class FleetTime:
 
     def call_later(self, seconds: float, call: Callable[[], object]) -> Handle:
         """By the world's clock, at the first point of the grid that is not earlier."""
-        now, grain = self._world.clock.now(), self._world.grain()
-        due = -(-(now + max(seconds, 0.0)) // grain) * grain
+        now = self._world.clock.now()
+        due = self._world.put_off(seconds)
 
         def made() -> None:
             self._world.touch()

@@ -24,6 +24,7 @@ _FOR_EVER = -1
 _FILENO = 10
 """MP_STREAM_GET_FILENO: a stream that answers it is waited for in the kernel."""
 _CLOSE = 4
+_ROOM = 64
 
 
 class _Books:
@@ -85,7 +86,7 @@ def _difference(later: int, earlier: int) -> int:
 
 
 class TaskQueue:
-    """Tasks by their time, and in the order of their arrival at the same time. A list is there from the first task on:
+    """Tasks by their time, and in the order of their arrival at the same time. A list is there from the second task on:
     most queues never have one, and a board's own take next to nothing of the heap."""
 
     _tasks = ()
@@ -96,27 +97,30 @@ class TaskQueue:
     def push(self, task: "Task", key: "int | None" = None) -> None:
         task.data = None
         task.ph_key = key = _books.ticks() if key is None else key
-        if not self._tasks:
-            self._tasks = [task]
-            return
         place = len(self._tasks)
+        if not place:
+            self._tasks = (task,)
+            return
+        if isinstance(self._tasks, tuple):
+            self._tasks = list(self._tasks)
         while place and _difference(self._tasks[place - 1].ph_key, key) > 0:
             place -= 1
         self._tasks.insert(place, task)
 
     def pop(self) -> "Task":
-        task = self._tasks.pop(0)
-        self._emptied()
+        task = self._tasks[0]
+        if len(self._tasks) == 1:
+            self._tasks = ()
+        else:
+            self._tasks.pop(0)
         return task
 
     def remove(self, task: "Task") -> None:
-        self._tasks.remove(task)
-        task.data = None
-        self._emptied()
-
-    def _emptied(self) -> None:
-        if not self._tasks:
+        if len(self._tasks) == 1 and self._tasks[0] is task:
             self._tasks = ()
+        else:
+            list.remove(self._tasks, task)
+        task.data = None
 
 
 class Task:
@@ -273,14 +277,17 @@ class _Clock:
         """Take the new time, before any task runs."""
         while True:
             try:
-                told = self.wire.recv(8)
+                told = self.wire.recv(_ROOM)
             except OSError:
                 return
-            if len(told) != 8:
+            if not told or len(told) % 8:
                 # The sim has gone: a unit without time is of no use.
                 raise SystemExit(1)
-            _books.now = struct.unpack(">q", told)[0]
-            _books.heard += 1
+            _books.now = struct.unpack(">q", told[-8:])[0]
+            _books.heard += len(told) // 8
+            if len(told) < _ROOM:
+                # All of it: to be told so by an error costs more than everything else here.
+                return
 
 
 def _core() -> "object":
