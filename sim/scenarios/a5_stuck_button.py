@@ -33,7 +33,7 @@ MOST_REAL = 12
 PENDANT_EVERY_S = 604_800
 """Pendants report once a week: none is missed."""
 LOW = 10
-COARSE_S, FINE_S = 30.0, 0.5
+COARSE_S, FINE_S = 60.0, 0.5
 """The fleet's polling: nothing here is late by the first, since fine spans lie where something is due."""
 SAY_EVERY_S = 3600.0
 OPERATOR = "anna"
