@@ -155,13 +155,20 @@ class NightJudge:
         ]
 
     def _dispatch(self) -> list[Check]:
-        """Between two that were sent to the same wearer lies a further press, or they were sent twice."""
+        """Between two that were sent to the same wearer a further press of his came in, or they were sent twice. Its
+        finger may be earlier: it is some moments on its way, and whoever takes the case meanwhile does not know it.
+        """
         twice = nobody = 0
         for unit in self._units:
             fingers = [one.at for one in self._played.truth if one.unit == unit]
+            came = [
+                max(pair.happened.at, pair.stored.at)
+                for pair in self._pairs
+                if pair.happened.unit == unit and pair.stored is not None
+            ]
             sent = sorted(one.at for one in self._people(unit) if one.what == "dispatched")
             for earlier, later in pairwise(sent):
-                twice += not any(earlier < finger <= later for finger in fingers)
+                twice += not any(earlier < at <= later for at in came)
             nobody += not any(at > fingers[-1] for at in sent)
         refused = sum(one.what == "stood down" for unit in self._units for one in self._people(unit))
         wanted = self._mode is Mode.NO_PERSON
