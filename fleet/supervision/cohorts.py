@@ -255,7 +255,7 @@ class Tally:
                 value = deviance(due, missed, self.usual(cohort))
                 if value >= least and (cohort not in found or value > found[cohort].deviance):
                     found[cohort] = Standing(value, cohort, due, missed)
-                if cohort in self._places.areas:
+                if cohort in self._places.areas and self._looks_out(before, cohort):
                     of = {area: self._since(before, area) for area in self._places.areas[cohort]}
                     all_of = self._together(cohort, of)
                     if all_of.deviance >= min(least, areas.ALARM) and (
@@ -340,6 +340,17 @@ class Tally:
         """The rate of misses that is usual in a cohort, learnt from quiet times, within bounds."""
         due, missed = self._history.get(cohort, (0.0, 0.0))
         return min(USUAL_MOST, max(USUAL, (missed + USUAL * HISTORY) / (due + HISTORY)))
+
+    def _looks_out(self, before: _Sums, operator: int) -> bool:
+        """Whether any area is worth a closer look: the quick answer, nearly always no."""
+        latest, known = self._sums[-1].missed, before.missed
+        for area in self._places.areas[operator]:
+            if area < len(known) and latest[area] - known[area] < areas.LEAST:
+                continue
+            due, missed = self._since(before, area)
+            if missed >= areas.LEAST and 2 * missed >= due:
+                return True
+        return False
 
     def _together(self, operator: int, of: dict[int, tuple[int, int]]) -> Standing:
         """Areas of an operator, and which of them are out if any are."""
