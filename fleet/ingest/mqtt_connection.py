@@ -62,6 +62,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._actions: deque[tuple[Any, ...]] = deque()
         self._acting = False
+        self._ended = "transport lost"
 
     @property
     def begun(self) -> bool:
@@ -236,6 +237,7 @@ class Connection(asyncio.Protocol):
         """Said goodbye; "closed" follows."""
 
     def _on_closed(self, reason: str) -> None:
+        self._ended = reason
         if reason not in _QUIET:
             self._door.drop(reason)
 
@@ -246,7 +248,7 @@ class Connection(asyncio.Protocol):
             self._timer = None
         if self._transport is not None and not self._lost:
             self._transport.close()
-        self._door.gone(self)
+        self._door.gone(self, self._ended)
 
     def _balance(self) -> None:
         """Reads only while there is room for what comes, and keeps the machine's clock running."""

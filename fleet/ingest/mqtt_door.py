@@ -14,6 +14,7 @@ from typing import Final
 
 import psycopg
 
+from fleet.ingest.closes import Closes
 from fleet.ingest.drops import Drops
 from fleet.ingest.mqtt_connection import Connection
 from fleet.ingest.mqtt_sessions import Login, MqttSessions, Session, Subscription
@@ -38,12 +39,19 @@ class MqttDoor:
     """One per process. ``take`` is Intake.take; ``on_listening`` is told of a unit that can be pushed to now."""
 
     def __init__(
-        self, tls_folder: Path, take: Take, sessions: MqttSessions, drops: Drops, on_listening: Callable[[int], None]
+        self,
+        tls_folder: Path,
+        take: Take,
+        sessions: MqttSessions,
+        drops: Drops,
+        on_listening: Callable[[int], None],
+        closes: Closes,
     ) -> None:
         """Raises TlsFolderError where the certificates cannot be used."""
         self._context = server_context(tls_folder, self.drop)
         self._sessions = sessions
         self._drops = drops
+        self._closes = closes
         self.take = take
         self.subscribed = on_listening
         self._units: dict[int, Connection] = {}
@@ -95,13 +103,15 @@ class MqttDoor:
         """This connection is the unit's now; an older one is closed, and its end does not touch this one."""
         older = self._units.get(connection.identity.unit)
         self._units[connection.identity.unit] = connection
+        self._closes.back(connection.identity.unit)
         if older is not None and older is not connection:
             older.close("taken over")
 
-    def gone(self, connection: Connection) -> None:
+    def gone(self, connection: Connection, reason: str) -> None:
         """A connection has ended; the unit is away only if it was the unit's present one."""
         if connection.begun and self._units.get(connection.identity.unit) is connection:
             del self._units[connection.identity.unit]
+            self._closes.ended(connection.identity.unit, reason)
 
     def drop(self, reason: str) -> None:
         """Counts something that a client must not do."""

@@ -7,6 +7,13 @@ FROM unnest(%(transport)s::text[], %(reason)s::text[], %(dropped)s::bigint[]) AS
 ORDER BY t.transport, t.reason
 ON CONFLICT (day, transport, reason) DO UPDATE SET dropped = d.dropped + excluded.dropped;
 
+-- name: note_closes
+INSERT INTO unit_closes AS c (unit_id, municipality_id, closed_at, written_at)
+SELECT t.unit_id, u.municipality_id, t.closed_at, %(at)s
+FROM unnest(%(unit_id)s::bigint[], %(closed_at)s::timestamptz[]) AS t(unit_id, closed_at) JOIN units u USING (unit_id)
+ORDER BY t.unit_id
+ON CONFLICT (unit_id) DO UPDATE SET closed_at = excluded.closed_at, written_at = excluded.written_at;
+
 -- name: counters
 -- The counter high-water marks of keys, read without a lock: an alarm waits for nobody.
 SELECT k.unit_id, k.generation, k.counter_high, k.window_from, k.restored_at,

@@ -13,6 +13,7 @@ from typing import Final
 import psycopg
 from starlette.routing import BaseRoute
 
+from fleet.ingest.closes import Closes
 from fleet.ingest.coap_door import CoapDoor, Peer
 from fleet.ingest.commands import challenge_unproven
 from fleet.ingest.database_mark import DatabaseMark
@@ -83,6 +84,7 @@ class Ingest:
         )  # fmt: skip
         self._clock = clock
         self._drops = Drops(self._side_pool, clock)
+        self._closes = Closes(self._side_pool, clock)
         self._mark = DatabaseMark(settings.data, clock)
         self._notices = Notices(self._side_pool, clock)
         self._directory = Directory(self._lookup_pool, box)
@@ -144,6 +146,7 @@ class Ingest:
             self._sessions,
             self._drops,
             lambda unit: self._downlink.want([unit]),
+            self._closes,
         )
         for pool in self._pools:
             await pool.open()
@@ -154,6 +157,7 @@ class Ingest:
             self._downlink.run(),
             self._listener.run(),
             self._drops.run(),
+            self._closes.run(),
             self._notices.run(),
             self._mqtt.run(),
             self._orders.run(),
@@ -191,6 +195,7 @@ class Ingest:
         await end(self._tasks)
         self._tasks = []
         await self._drops.flush()
+        await self._closes.flush()
         await self._notices.flush()
         for pool in self._pools:
             await pool.close()

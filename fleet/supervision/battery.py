@@ -18,13 +18,17 @@ from fleet.supervision.battery_curves import CHEMISTRIES, WARM_C, Chemistry
 
 WINDOW_DAYS: Final = 14.0
 """So far back the voltage is looked at."""
+LEVEL_DAYS: Final = 3.0
+"""So far back readings say where the charge stands; the days before say only how fast it goes."""
+APART: Final = 1.5
+LEAST_KEPT: Final = 3
 CHARGED_MV: Final = 120
 """A rise from one day to the next that is a charge, or a new cell: what came before says nothing any more."""
 WEAK_DBM: Final = -110
 WEAK_COSTS: Final = 1.5
 """Times the load of a unit that sends at the edge of a cell: full power, and again and again."""
 NOISE_MV: Final = 12.0
-"""Of a day's middle reading, besides what is the cell's own."""
+"""Of a reading, besides what is the cell's own."""
 RATE_UNSURE: Final = 0.10
 """Tomorrow is never quite as yesterday."""
 Z80: Final = 1.2816
@@ -93,7 +97,7 @@ def forecast(battery: Battery, readings: Sequence[Reading]) -> Forecast:
     weak = _weak_share(readings)
     usual = (1 + weak * (WEAK_COSTS - 1)) / battery.life_days
     expected = _Estimate(usual, (usual * chemistry.load_spread) ** 2)
-    left, rate = _from_voltage(days, chemistry, expected)
+    left, rate = _from_voltage(days, readings, chemistry, expected)
     if battery.age_days is not None and not chemistry.rechargeable:
         drawn = battery.age_days * rate.value
         left = left.with_(_Estimate(1 - drawn, (0.08 + drawn * chemistry.load_spread) ** 2))
@@ -132,10 +136,11 @@ def _weak_share(readings: Sequence[Reading]) -> float:
 
 
 def _from_voltage(
-    days: Sequence[tuple[float, float, float]], chemistry: Chemistry, expected: _Estimate
+    days: Sequence[tuple[float, float, float]], readings: Sequence[Reading], chemistry: Chemistry, expected: _Estimate
 ) -> tuple[_Estimate, _Estimate]:
-    """(charge left now, share of it that goes in a day): a line through the days' charges, each weighed by how steep
-    the curve is there. A cell's own distance from the curve is the same every day and does not average out."""
+    """(charge left now, share of it that goes in a day). The pace is a line through the days' charges, each weighed by
+    how steep the curve is there. A cell's own distance from the curve is the same every day
+    and does not average out."""
     points = []
     for when, mv, _ in days:
         left, slope = chemistry.left(mv)
@@ -151,6 +156,28 @@ def _from_voltage(
         seen = _Estimate(slope, 1 / across + (0.15 * slope) ** 2)
         rate = expected.with_(seen)
     rate = _Estimate(max(rate.value, expected.value * 0.25), rate.variance)
-    now = mean + rate.value * middle
-    _, steep = chemistry.left(days[-1][1])
-    return _Estimate(now, 1 / weight + (chemistry.spread_mv / steep) ** 2 + rate.variance * middle * middle), rate
+    return _level(days, readings, chemistry, rate), rate
+
+
+def _level(
+    days: Sequence[tuple[float, float, float]], readings: Sequence[Reading], chemistry: Chemistry, rate: _Estimate
+) -> _Estimate:
+    """The charge that is left now: the readings of the last days one by one, each carried on to now at the pace. One
+    that stands apart from the middle of them was read while a modem sent, and is left out."""
+    since = max(-LEVEL_DAYS, days[0][0] - 0.5)
+    points = []
+    for one in readings:
+        if since <= one.days <= 0:
+            celsius = days[-1][2] if one.celsius is None else one.celsius
+            left, slope = chemistry.left(one.mv + chemistry.cold_mv * (WARM_C - celsius))
+            points.append((one.days, left + rate.value * one.days, slope))
+    if not points:  # the last word is older than that
+        left, slope = chemistry.left(days[-1][1])
+        points.append((days[-1][0], left + rate.value * days[-1][0], slope))
+    middle, steep = median(left for _, left, _ in points), median(slope for _, _, slope in points)
+    kept = [one for one in points if abs(one[1] - middle) * one[2] <= APART * NOISE_MV]
+    kept = kept if len(kept) >= LEAST_KEPT else points
+    weight = sum((slope / NOISE_MV) ** 2 for _, _, slope in kept)
+    now = sum(left * (slope / NOISE_MV) ** 2 for _, left, slope in kept) / weight
+    age = sum(when * (slope / NOISE_MV) ** 2 for when, _, slope in kept) / weight
+    return _Estimate(now, 1 / weight + (chemistry.spread_mv / steep) ** 2 + rate.variance * age * age)

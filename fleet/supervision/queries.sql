@@ -57,6 +57,10 @@ FROM unit_states s WHERE s.seen_at > %(since)s ORDER BY s.seen_at;
 SELECT unit_id, condition, active, at, boot, seq FROM unit_conditions
 WHERE part = -1 AND condition IN ('mains lost', 'battery low', 'not worn') AND at > %(since)s;
 
+-- name: closes_since
+-- Connections that ended without a farewell; the door tells again where a unit is back.
+SELECT unit_id, closed_at FROM unit_closes WHERE written_at > %(since)s AND closed_at IS NOT NULL;
+
 -- name: late_presses
 SELECT unit_id, received_at, age_s FROM presses
 WHERE received_at > %(since)s AND age_s > %(age_s)s AND unit_id = ANY (%(units)s::bigint[]);

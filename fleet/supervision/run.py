@@ -118,6 +118,7 @@ class Look:
         self._marks: dict[int, int] = {}
         self._places: dict[int, tuple[Any, ...]] = {}
         self._read: dict[int, datetime] = {}
+        self._closes: dict[int, datetime] = {}
         self._words: dict[tuple[int, str], datetime] = {}
         self._mark: int | None = None
         self._mark_at = 0.0
@@ -189,6 +190,10 @@ class Look:
                 continue
             self._words[key] = row["at"]
             self.watch.word(row["unit_id"], word, store.milliseconds(row["at"]))
+        for unit, closed_at in await store.closes_since(connection, self._since):
+            if unit in self._rows and self._closes.get(unit) != closed_at:
+                self._closes[unit] = closed_at
+                self.watch.closed(unit, store.milliseconds(closed_at))
         for unit, attached in await store.sim_views(connection, self._since):
             self.watch.sim_view(unit, attached)
         members = {unit for incident in self.watch.detector.open.values() for unit in incident.members}

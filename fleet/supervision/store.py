@@ -150,6 +150,12 @@ async def conditions_since(connection: Connection, since: datetime) -> list[Mapp
     return list(await fetch_all(connection, SQL["conditions_since"], {"since": since}))
 
 
+async def closes_since(connection: Connection, since: datetime) -> list[tuple[int, datetime]]:
+    """Units whose connection ended without a farewell, and when."""
+    rows = await fetch_all(connection, SQL["closes_since"], {"since": since})
+    return [(row["unit_id"], row["closed_at"]) for row in rows]
+
+
 async def late_presses(connection: Connection, since: datetime, age_s: int, units: Iterable[int]) -> list[LatePress]:
     """Presses of these units that came late, received after a moment."""
     values = {"since": since, "age_s": age_s, "units": list(units)}

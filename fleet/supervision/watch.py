@@ -83,6 +83,7 @@ class Watch:
         self._late: dict[int, _Late] = {}
         self._anew: dict[int, int] = {}
         """Units that are looked at alone since their incident ended: their profile's time begins there."""
+        self._hinted: dict[int, int] = {}
         self._told: set[int] = set()
         self._silent_since_ms: int | None = None
         self._out = Outcome()
@@ -160,7 +161,7 @@ class Watch:
             self._note(i, sign, before)
         if state == State.ABSENT:
             return
-        if state in HEARD:
+        if state in HEARD or self._cause.get(i) is Cause.CONNECTION_CLOSED:
             self.tally.hit(self._signature[i])
         self._heard_again(i, sign.at_ms)
 
@@ -191,16 +192,17 @@ class Watch:
         if self._state[i] in HEARD:
             self._heard_again(i, at_ms)
 
-    def closed(self, unit: int, at_ms: int, epoch: int) -> None:
-        """A connection of a session has closed: a hint only. A session older than the newest message says nothing."""
+    def closed(self, unit: int, at_ms: int) -> None:
+        """A unit's connection has ended without a farewell: a hint only. If it is not heard within the grace of a
+        heartbeat it is asked after. Its due time stays, and its cohorts count a miss only when that has passed: a
+        gateway that drops a thousand connections is no outage. Whoever was heard since is connected again."""
         i = self._index.get(unit)
-        if i is None or epoch < self._epoch[i] or self._state[i] not in HEARD:
+        if i is None or at_ms < self._seen[i] or self._state[i] not in HEARD:
             return
         soon = at_ms + decide.grace_s(self._interval[i]) * SECOND
         if soon < decide.late_at(self._due[i], self._interval[i]):
-            self._wheel.put(i, soon)
-            self._entry[i] = soon
-            self._due[i] = at_ms
+            self._hinted[i] = at_ms
+            self._look_at(i, soon)
 
     def sim_view(self, unit: int, attached: bool | None) -> None:
         """What the SIM's provider says of a unit that is being asked after."""
@@ -334,7 +336,15 @@ class Watch:
             self._climb(i, late, now_ms)
             return
         at = decide.late_at(self._due[i], self._interval[i])
+        hinted = self._hinted.pop(i, None)
         if at > now_ms:
+            if hinted is not None and self._seen[i] <= hinted:
+                if now_ms < hinted + decide.grace_s(self._interval[i]) * SECOND:
+                    self._hinted[i] = hinted
+                    at = min(at, hinted + decide.grace_s(self._interval[i]) * SECOND)
+                elif state in HEARD and self.detector.incident_of(self._signature[i]) is None:
+                    self._set(i, State.PROBING, Cause.CONNECTION_CLOSED, now_ms)
+                    self._out.actions.append(Action(self._info[i].unit, Step.PROBE_PATH, now_ms))
             self._look_at(i, at)
             return
         self._miss(i, state, now_ms)
@@ -345,7 +355,7 @@ class Watch:
         rungs = decide.ladder(info.profile, seen, self._due[i], self._interval[i], info.spare, info.switch_s)
         late = self._late[i] = _Late(rungs, now_ms)
         signature = self._signature[i]
-        if state in HEARD:
+        if state in HEARD or self._cause.get(i) is Cause.CONNECTION_CLOSED:
             self._set(i, State.LATE, Cause.OVERDUE, now_ms)
             if self._seen[i] != NEVER and now_ms - self._counted[i] > WINDOW_MS:
                 self._counted[i] = now_ms

@@ -51,7 +51,7 @@ def _applied(sabotage: str | None) -> Iterator[None]:
         yield
 
 
-def _by_voltage_alone(days: object, chemistry: Chemistry, expected: object) -> tuple[object, object]:
+def _by_voltage_alone(days: object, readings: object, chemistry: Chemistry, expected: object) -> tuple[object, object]:
     """A straight line from full to empty, as percentages are often made."""
     mv = days[-1][1]  # type: ignore[index]
     top, bottom = chemistry.points[0][1], chemistry.points[-1][1]

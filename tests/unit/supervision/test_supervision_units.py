@@ -124,10 +124,48 @@ def test_a_late_close_of_an_old_session_says_nothing() -> None:
     """R8: the newer connection stands."""
     watch = one(interval_s=300, profile="SP3")
     watch.heard(Heard(1, T0 + 10 * S, epoch_of(2, 1), 300))
-    watch.closed(1, T0 + 11 * S, epoch_of(1, 99))
+    watch.closed(1, T0 + 9 * S)
     assert not run(watch, 11, 200)[0]
-    watch.closed(1, T0 + 201 * S, epoch_of(2, 1))
-    assert run(watch, 201, 230)[0], "the close of the session that stands is a hint to probe"
+
+
+def test_a_closed_connection_is_a_hint_to_probe_and_no_verdict() -> None:
+    watch = one(interval_s=300, profile="SP3")
+    watch.heard(Heard(1, T0 + 10 * S, epoch_of(2, 1), 300))
+    watch.closed(1, T0 + 100 * S)
+    changes, actions = run(watch, 100, 300)
+    assert [(change.state, change.cause) for change in changes] == [(State.PROBING, Cause.CONNECTION_CLOSED)]
+    assert [action.step for action in actions] == [Step.PROBE_PATH], "nothing that costs, and nobody is told"
+    watch.heard(Heard(1, T0 + 301 * S, epoch_of(2, 2), 300))
+    assert watch.state(1)[0] is State.KNOWN
+
+
+def test_a_unit_that_is_back_before_the_grace_is_over_is_not_asked_after() -> None:
+    watch = one(interval_s=300, profile="SP3")
+    watch.heard(Heard(1, T0 + 10 * S, epoch_of(2, 1), 300))
+    watch.closed(1, T0 + 100 * S)
+    watch.heard(Heard(1, T0 + 104 * S, epoch_of(2, 2), 300))
+    assert run(watch, 104, 300) == ([], [])
+
+
+def test_a_thousand_closed_connections_are_no_outage_and_hide_none() -> None:
+    """A gateway drops them all: everybody is asked after, and nobody is late. Who then truly is out is still found."""
+    watch = Watch()
+    for unit in range(1000):
+        seen = T0 - (unit % 300) * S
+        watch.add(UnitInfo(unit, DEFAULTS["SP3"], Place("24001"), seen_ms=seen, interval_s=300), T0)
+    asked: set[int] = set()
+    found: dict[int, object] = {}
+    for second in range(400):
+        for unit in range(1000):
+            if second == 20:
+                watch.closed(unit, T0 + 20 * S)
+            if (second + unit) % 300 == 0 and (second < 100 or unit % 3):
+                watch.heard(Heard(unit, T0 + second * S, second, 300))
+        out = watch.tick(T0 + second * S)
+        asked |= {action.unit for action in out.actions if action.step is Step.PROBE_PATH}
+        found.update(out.incidents)
+        assert second >= 100 or not out.incidents
+    assert len(asked) > 900 and list(found) == [1]
 
 
 def test_an_older_epoch_proves_life_and_nothing_else() -> None:
@@ -205,7 +243,7 @@ def test_whatever_happens_a_heard_unit_is_known_and_a_dead_one_is_found(found: l
         elif what == "old":
             watch.heard(Heard(1, now - 5 * S, 0, 60))
         elif what == "close":
-            watch.closed(1, now, seq)
+            watch.closed(1, now)
         elif what in ("mains", "back", "low"):
             words = {"mains": Word.MAINS_LOST, "back": Word.MAINS_BACK, "low": Word.BATTERY_LOW}
             watch.word(1, words[what], now, seq)
