@@ -77,6 +77,27 @@ def test_paho_unsubscribes(database: FreshDatabase, tmp_path: Path) -> None:
     run(work())
 
 
+def test_a_connection_that_is_lost_is_told_to_supervision_and_a_farewell_is_not(
+    database: FreshDatabase, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with served(database, tmp_path, certificates=True) as scene:
+            polite = PahoUnit(scene, await scene.add_unit(77))
+            lost = PahoUnit(scene, scene.unit)
+            await polite.open()
+            await lost.open()
+            await polite.close()
+            await lost.close(goodbye=False)
+            closes = "SELECT unit_id, closed_at IS NOT NULL FROM unit_closes"
+            await scene.until(lambda: scene.rows(closes) == [(scene.unit.number, True)])
+            back = PahoUnit(scene, scene.unit)
+            await back.open()
+            await scene.until(lambda: scene.rows(closes) == [(scene.unit.number, False)])
+            await back.close()
+
+    run(work())
+
+
 def common(scene: Scene, unit: Unit, folder: Path) -> list[str]:
     cert, key = unit.write_pem(folder)
     host, port = scene.ingest.mqtt_address
