@@ -90,6 +90,7 @@ async def run(options: Options) -> list[Check]:
             crowd = fleet.crowd = Crowd(fleet.postgres.owner_url, _people(options.units, numbers["dual"], chance),
                                         int(numbers["heartbeat_s"]), numbers["loss"], chance)  # fmt: skip
             fleet.profile(*PROFILE)
+            fleet.calm = [(0.0, goes - 60)]
             await crowd.register(world.clock.now())
             wearers = await _wearers(options, fleet, stack)
             pressed = {unit: chance.uniform(goes + 2, comes - 2) for unit in wearers}

@@ -86,6 +86,7 @@ async def run(options: Options) -> list[Check]:
                                         chance)  # fmt: skip
             crowd.out = lambda one, way, at: one.unit <= options.units and masts <= at < back
             fleet.profile(*PROFILE)
+            fleet.calm = [(0.0, goes - 60), (goes + 600, masts - 60), (masts + STAGE_S + 600, back - 30)]
             await crowd.register(world.clock.now())
             await fleet.forward(goes)
             options.say("the power goes")

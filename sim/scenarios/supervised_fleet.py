@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from fleet.ingest import intake
+from fleet.ingest.database_mark import FILE
 from fleet.ingest.probe_orders import order_probe
 from fleet.ingest.run import Ingest
 from fleet.supervision.run import Supervisor
@@ -25,6 +28,7 @@ from sim.scenarios.world import World
 
 MARK_S = 10.0
 STEP_S = 5.0
+COMPARED_S: Final = 60.0
 CALM_S: Final = 20.0
 """In calm spans, where nothing is measured and nothing begins or ends, time goes in such steps: shorter than what the
 supervisor takes for silent doors."""
@@ -133,10 +137,17 @@ class SupervisedFleet(FleetUnderTest):
         self.world.coarse_s = CALM_S
         return min(CALM_S, calm - now)
 
+    def _compared(self) -> None:
+        ends = time.monotonic() + COMPARED_S
+        while not (self.folder / FILE).exists() and time.monotonic() < ends:
+            time.sleep(0.02)
+
     async def forward(self, until: float) -> None:
         """Lets time pass: the crowd beats, the doors say that they listen, the world moves."""
         world = self.world
         if self._mark is None:
+            # Counting on before the doors have compared would look to them like a database out of a backup.
+            await asyncio.to_thread(self._compared)
             self._mark = await psycopg.AsyncConnection.connect(self.postgres.owner_url, autocommit=True)
         while world.clock.now() < until:
             step = min(until, world.clock.now() + self._step())
