@@ -85,9 +85,10 @@ async def _in_a_house(boards: int, folder: Path, say: Say, app_bytes: int) -> di
     house.folder.mkdir(mode=0o755)
     began = time.monotonic()
     try:
-        made = asyncio.create_task(asyncio.to_thread(_materials, boards, folder, app_bytes))
+        # Here and not in a thread: CPython 3.11 cannot parse source in two threads at once ("AST constructor recursion
+        # depth mismatch"), and the firmware's build parses all of it.
+        materials = _materials(boards, folder, app_bytes)
         await house.start()
-        materials = await made
         operator = Operator(house.url, LOGIN, house.password(), take_after=0.0, close_after=1.0)
         working = asyncio.create_task(operator.run())
         say(f"a fleet server, an alarm centre and an operator are there after {time.monotonic() - began:.1f} s")
