@@ -8,10 +8,12 @@ import os
 import signal
 import sys
 from collections.abc import Generator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.testing
 from hypothesis import HealthCheck, settings
 
 from sim.firmware_build import BUILDS
@@ -21,6 +23,8 @@ from tests.database import end_shared_cluster
 ENDING_S = 120.0
 """Patience with what runs after the last test."""
 _scratch = pytest.StashKey[Path]()
+# The tables of all commands are made once a process, not once for each command that a test types.
+typer.testing._get_command = cache(typer.main.get_command)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -85,7 +85,7 @@ class Zygote:
         process, self._process = self._process, None
         if process is not None and process.stdin is not None:
             process.stdin.close()
-            process.wait(20)
+            process.wait(60)
 
 
 def serve_forks(run: Callable[..., None]) -> None:

@@ -226,7 +226,7 @@ def own_process(town: ApiTown, folder: Path) -> Iterator[tuple[str, Path]]:
 
 def _answers(port: int) -> bool:
     try:
-        return requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5).ok
+        return requests.get(f"http://127.0.0.1:{port}/healthz", timeout=60).ok
     except requests.RequestException:
         return False
 

@@ -45,11 +45,11 @@ def beside(serve: Callable[[Callable[[int], None]], Coroutine[Any, Any, None]], 
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(60)
         return talk(opened[0])
     finally:
         loop.call_soon_threadsafe(task.cancel)
-        thread.join(20)
+        thread.join(60)
         loop.close()
 
 

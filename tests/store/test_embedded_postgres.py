@@ -45,7 +45,7 @@ def test_rows_survive_stop_kill_and_restart(place: Place, source: Literal["insta
     assert value(url, "SELECT count(*) FROM press") == 200  # the one that was not committed is the control
     server.stop()
     with pytest.raises(psycopg.OperationalError):
-        psycopg.connect(url, connect_timeout=5)
+        psycopg.connect(url, connect_timeout=60)
     server.start()
     assert (server.owner_url, server.port) == (url, port)
     assert value(url, "SELECT count(*) FROM press") == 200

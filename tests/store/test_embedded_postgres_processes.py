@@ -169,7 +169,7 @@ def test_an_orphan_of_this_folder_is_ended_and_its_rows_kept(place: Place) -> No
     try:
         ready(orphan, cluster)
         server.start()
-        assert orphan.wait(10) == 0  # a fast shutdown, not a kill
+        assert orphan.wait(60) == 0  # a fast shutdown, not a kill
     finally:
         orphan.kill()
     assert value(server.owner_url, "SELECT a FROM kept") == 1
