@@ -340,7 +340,7 @@ class House:
         while not await asyncio.to_thread(predicate):
             if time.monotonic() > ends:
                 return False
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
         return True
 
 

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PATIENCE_MS, Open, in_contact
+from tests.looks import LOOKS
 from tests.web_server import Scene, WebServer
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -51,8 +52,7 @@ def many_alarms(scene: Scene) -> tuple[int, int]:
     return closed, mine
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("locale", ["sv-SE", "en-GB"])
+@pytest.mark.parametrize(("locale", "scheme"), LOOKS)
 def test_axe_finds_nothing(scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str) -> None:
     closed, mine = many_alarms(scene)
     page = open_page(server, path="/login", color_scheme=scheme, locale=locale, reduced_motion="reduce")

@@ -11,6 +11,7 @@ from fleet.registry import units
 from fleet.store.pool import Connection
 from tests.browser.conftest import PATIENCE_MS, Open
 from tests.browser.test_accessibility import violations
+from tests.looks import LOOKS
 from tests.pairing_hall import REFERENCE, UNIT, Hall
 from tests.web_server import PASSWORD, Scene, WebServer, until
 
@@ -58,8 +59,7 @@ def test_a_search_is_begun_looked_at_and_ended_by_keyboard(
     assert gone is not None and gone.status == 404
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("locale", ["sv-SE", "en-GB"])
+@pytest.mark.parametrize(("locale", "scheme"), LOOKS)
 def test_axe_finds_nothing_on_searches_and_services(
     case: int, scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str
 ) -> None:

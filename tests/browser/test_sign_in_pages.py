@@ -12,6 +12,7 @@ from playwright.sync_api import CDPSession, Page, expect
 from fleet.people import store
 from tests.browser.conftest import PATIENCE_MS, Open
 from tests.browser.test_accessibility import violations
+from tests.looks import LOOKS
 from tests.web_server import LOCAL, PASSWORD, Scene, WebServer
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -207,8 +208,7 @@ def furnished(scene: Scene, login: str = "root") -> tuple[int, str]:
     return number, link
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("locale", ["sv-SE", "en-GB"])
+@pytest.mark.parametrize(("locale", "scheme"), LOOKS)
 def test_axe_finds_nothing_on_the_pages_of_people(
     scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str
 ) -> None:

@@ -13,6 +13,7 @@ from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Connection
 from tests.browser.conftest import PATIENCE_MS, Open
 from tests.browser.test_accessibility import violations
+from tests.looks import LOOKS
 from tests.pairing_hall import DIGITS, REFERENCE, UNIT, Hall
 from tests.web_server import PASSWORD, Scene, WebServer, until
 
@@ -24,8 +25,7 @@ def hall(scene: Scene) -> Hall:
     return Hall(scene)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("locale", ["sv-SE", "en-GB"])
+@pytest.mark.parametrize(("locale", "scheme"), LOOKS)
 def test_axe_finds_nothing_on_any_of_these_pages(
     hall: Hall, scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str
 ) -> None:
