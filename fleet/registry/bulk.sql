@@ -76,13 +76,15 @@ JOIN units u USING (unit_id)
 ON CONFLICT (unit_id, slot) DO UPDATE SET iccid = excluded.iccid, issuer = excluded.issuer;
 
 -- name: put_links
--- Of units that are new here.
+-- Of units that are new here. One look by each key for every row: where the tables were empty a moment ago a join would be
+-- planned without knowing them, every unit of a municipality against every recipient of it.
 INSERT INTO unit_recipients (unit_id, recipient_id, municipality_id, unit_type, role, since)
 SELECT t.unit_id, r.recipient_id, u.municipality_id, u.unit_type, t.role, t.since
 FROM unnest(%(unit)s::bigint[], %(reference)s::text[], %(role)s::text[], %(since)s::timestamptz[])
     AS t(unit_id, reference, role, since)
-JOIN units u USING (unit_id)
-JOIN care_recipients r ON r.municipality_id = u.municipality_id AND r.reference = t.reference;
+CROSS JOIN LATERAL (SELECT municipality_id, unit_type FROM units WHERE unit_id = t.unit_id OFFSET 0) u
+CROSS JOIN LATERAL (SELECT recipient_id FROM care_recipients
+                    WHERE municipality_id = u.municipality_id AND reference = t.reference OFFSET 0) r;
 
 -- name: announce
 SELECT pg_notify('livlina_units', lpad(to_hex(unit), 8, '0')) FROM unnest(%(unit)s::bigint[]) AS unit;
