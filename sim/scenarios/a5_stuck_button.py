@@ -24,7 +24,7 @@ from sim.scenarios.a5_sabotage import SABOTAGES, applied, firmware
 from sim.scenarios.a5_story import LOW_PENDANT, PENDANT, Act, Cast, cast, ends, fine_spans, story
 from sim.scenarios.evidence import gather
 from sim.scenarios.fleet_under_test import PRIMARY, SECONDARY, FleetUnderTest
-from sim.scenarios.path import Air
+from sim.scenarios.path import Air, room_for
 from sim.scenarios.scenario import Check, Options, Scenario
 from sim.scenarios.wearers import BrainUnit, Pendant, Plan, RealUnit, Wearer, attach
 from sim.scenarios.world import World
@@ -137,6 +137,7 @@ def _clock(options: Options) -> Iterator[World]:
 async def run(options: Options) -> list[Check]:
     """Plays it and judges it."""
     players = cast(options.units)
+    room_for(2 * options.units)  # a real one has two
     with contextlib.ExitStack() as stack:
         stack.enter_context(applied(options.sabotage))
         world = stack.enter_context(_clock(options))

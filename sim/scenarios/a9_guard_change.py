@@ -34,7 +34,7 @@ from sim.scenarios.a9_judge import Change, Guards, Rows, judge
 from sim.scenarios.a9_story import CLOSED_S, FOUND_S, TAKEN_S, Part, Press, story
 from sim.scenarios.evidence import lines
 from sim.scenarios.fleet_under_test import PRIMARY, FleetUnderTest
-from sim.scenarios.path import Air
+from sim.scenarios.path import Air, room_for
 from sim.scenarios.people import WAY, CentrePeople
 from sim.scenarios.scenario import Check, Options, Scenario
 from sim.scenarios.wearers import BrainUnit, Plan, attach
@@ -248,6 +248,7 @@ async def run(options: Options) -> list[Check]:
     numbers, world = options.numbers, World()
     municipalities = int(numbers["municipalities"])
     presses = story(options.units, numbers, random.Random(f"story {options.seed}"))
+    room_for(options.units)
     base = midnight_after(1)
     began_at = base + presses[0].at - AWAKE_S
     world.clock.move(began_at)

@@ -8,14 +8,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import resource
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from protocols.wire import coap
+from sim.scenarios.scenario import ScenarioError
 from sim.scenarios.world import World
 
 LONGEST = 2048
+BESIDES = 500
+"""Open files that a fleet needs besides its units' sockets."""
+
+
+def room_for(units: int) -> None:
+    """So many units may each have a socket at once: asks the system for it. Raises ScenarioError where it says no."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = units + BESIDES
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise ScenarioError(
+            f"{units} units need a socket each, and this process may have {hard} open files: fewer --units, or a "
+            "higher `ulimit -Hn`"
+        )
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 @dataclass(frozen=True, slots=True)
