@@ -54,6 +54,11 @@ UNITS = (
     Kind("hub with modem, CoAP, MQTT, SMS and 4 pendants", 1, ("coap", "mqtt"), sms=True, pendants=4),
 )
 """From the emptiest to the fullest."""
+KINDS = (*UNITS, Kind("tracker with GM02S, CoAP and SMS", 3, dialect="gm02s", sms=True))
+"""Those, and one that is never near its limit but speaks another modem's language and sleeps."""
+LEAST_FREE = 204_800 // 25
+"""Bytes (words of 8) that every kind must leave free at its fullest, the simulated board's own share being in the same
+heap: for what a press allocates, and for holes. One that leaves less restarts sooner or later."""
 # What stands for the board: on a real one it is part of the interpreter.
 _BOARD = """
 import gc
@@ -141,7 +146,7 @@ def _provision(folder: Path, books: Books, kind: Kind, port: int, made: Scenario
 def main() -> None:
     """Print them."""
     sys.stdout.write(f"{'bytes':>8} {'words of 4':>10} {'left':>7} {'free here':>9} resets  unit\n")
-    for kind in UNITS:
+    for kind in KINDS:
         found = measure(kind)
         left = BOARD_KB * 1024 - found.on_a_board
         sys.stdout.write(

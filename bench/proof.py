@@ -161,14 +161,16 @@ def press_to_stored_for_real() -> Iterator[Figure]:
 
 
 def heap_in_place() -> Iterator[Figure]:
-    """What a whole unit with a modem and CoAP takes of its heap while its code lies in flash."""
-    found = heap.measure()
+    """What whole units of every kind take of their heap of 100 kB while their code lies in flash."""
     command = "python -m bench.heap"
-    yield told(
-        f"a unit's heap in use, code in flash, modem and CoAP, words of {found.word}", found.used, "bytes", command
-    )
-    yield told("the same in words of 4, about", found.on_a_board, "bytes", command)
-    yield exactly("resets of that unit", found.resets, "", 0, command)
+    for kind in heap.KINDS:
+        found = heap.measure(kind)
+        name = f"a unit's heap, code in flash, {kind.name}: "
+        yield told(f"{name}used, words of {found.word}", found.used, "bytes", command)
+        yield told(name + "used, words of 4, about", found.on_a_board, "bytes", command)
+        spare = heap.LEAST_FREE
+        yield Figure(name + "free", found.free, "bytes", f"at least {spare}", found.free >= spare, command)
+        yield exactly(name + "resets", found.resets, "", 0, command)
 
 
 def presses_under_loss() -> Iterator[Figure]:

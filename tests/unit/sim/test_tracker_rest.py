@@ -16,7 +16,7 @@ HOUR = 3600.0
 WAKES = 6
 
 
-@pytest.mark.parametrize("dialect", ["bg95", "sim7080g"])
+@pytest.mark.parametrize("dialect", ["bg95", pytest.param("sim7080g", marks=pytest.mark.proof), "gm02s"])
 def test_a_tracker_sends_one_heartbeat_a_wake(tmp_path: Path, build: Path, dialect: str) -> None:
     trial = stored.Trial(tmp_path, build, dialect, 1, stored.TRACKER)
     operators: list[int] = []
