@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final
@@ -20,6 +21,9 @@ log = logging.getLogger("livlina.attention")
 LOOK_S: Final = 5.0
 AGAIN_S: Final = 60.0
 """After a worker that failed, its concern is left alone for so long."""
+LONGEST_LOOK_S: Final = 90.0
+SHARE: Final = 10.0
+"""A look takes a tenth of the time at most: one that takes seconds comes that much less often."""
 FIRST_S: Final = 30.0
 """A server that has just started takes alarms first: what takes long waits for so long."""
 
@@ -33,7 +37,7 @@ class Attention(Part):
         self._url = database_url
         self._work = work
         self._clock: Clock = clock or SystemClock()
-        self._pool: Pool = make_pool(database_url, "supervise", size=1, name="attention")
+        self._pool: Pool = make_pool(database_url, "supervise", size=2, name="attention")
         self._not_before: dict[Concern, float] = {}
         super().__init__("attention", self._pool)
         self.looks = 0
@@ -65,9 +69,14 @@ class Attention(Part):
 
     async def _look(self, concern: Concern) -> None:
         if concern in store.BY_SQL:
-            async with borrow(self._pool) as connection, connection.transaction():
+            # Longer than others may borrow a connection: a nation's units take seconds. Nobody waits for it.
+            async with (
+                asyncio.timeout(LONGEST_LOOK_S), self._pool.connection() as connection, connection.transaction()
+            ):  # fmt: skip
                 if await store.may_look(connection):
+                    began = self._clock.steady()
                     await store.look(connection, concern, self._clock.now())
+                    self._not_before[concern] = began + SHARE * (self._clock.steady() - began)
             return
         try:
             await self._work(self._url, {"job": concern})
