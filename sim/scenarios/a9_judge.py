@@ -13,6 +13,7 @@ from sim.scenarios.evidence import worst
 from sim.scenarios.scenario import Check
 
 TOLD_S = 15.0
+ON_ITS_WAY_S = 10.0
 """A guard is told beside the centre, at once; what polling may be put off comes on top."""
 SAME_S = 0.5
 """From a press to its case: the air."""
@@ -73,7 +74,7 @@ def _alarms(
     ]
     opening = [one for one in presses if one.part is not Part.AGAIN]
     for name, after, right in (("before", False, guards.old), ("after", True, guards.new)):
-        side = [one for one in opening if (one.at >= 0) == after]
+        side = [one for one in opening if (one.at >= 0) == after and not _on_its_way(one)]
         first = {one: _first(one, opening, told) for one in side}
         wrong = sum(any(number != right[1] for _, number in found) for found in first.values())
         never = sum(not found for found in first.values())
@@ -86,6 +87,11 @@ def _alarms(
             _within(f"guard told {name} midnight, worst (s)", worst(after_s), TOLD_S),
         ]  # fmt: skip
     return checks
+
+
+def _on_its_way(one: Press) -> bool:
+    """Pressed so shortly before midnight that it may have come in after it: then its case is the new company's."""
+    return -ON_ITS_WAY_S <= one.at < 0
 
 
 def _first(
@@ -155,7 +161,7 @@ def _seen(
     guards: Guards,
 ) -> set[int]:  # fmt: skip
     """Where the old company was told before midnight and the new one after it."""
-    opening = [one for one in presses if one.part is Part.USUAL]
+    opening = [one for one in presses if one.part is Part.USUAL and not _on_its_way(one)]
     found: dict[int, set[tuple[bool, str]]] = defaultdict(set)
     for one in opening:
         found[municipality_of[one.unit]] |= {(one.at >= 0, number) for _, number in _first(one, opening, told)}
