@@ -161,9 +161,9 @@ def _seen(
     guards: Guards,
 ) -> set[int]:  # fmt: skip
     """Where the old company was told before midnight and the new one after it."""
-    opening = [one for one in presses if one.part is Part.USUAL and not _on_its_way(one)]
+    opening = [one for one in presses if one.part is Part.USUAL]
     found: dict[int, set[tuple[bool, str]]] = defaultdict(set)
-    for one in opening:
+    for one in (one for one in opening if not _on_its_way(one)):
         found[municipality_of[one.unit]] |= {(one.at >= 0, number) for _, number in _first(one, opening, told)}
     return {where for where, told_ in found.items() if told_ == {(False, guards.old[1]), (True, guards.new[1])}}
 
