@@ -169,7 +169,10 @@ def _level(
     for one in readings:
         if since <= one.days <= 0:
             celsius = days[-1][2] if one.celsius is None else one.celsius
-            left, slope = chemistry.left(one.mv + chemistry.cold_mv * (WARM_C - celsius))
+            warm_mv = one.mv + chemistry.cold_mv * (WARM_C - celsius)
+            if one.days < days[0][0] + 0.5 and warm_mv < days[0][1] - CHARGED_MV:
+                continue  # of the cell that was there before, on the day of the change
+            left, slope = chemistry.left(warm_mv)
             points.append((one.days, left + rate.value * one.days, slope))
     if not points:  # the last word is older than that
         left, slope = chemistry.left(days[-1][1])

@@ -16,7 +16,7 @@ from protocols.centre.scaip.read_alarm import wire_reference
 from sim.house import House, Ports
 from sim.units import UnitError
 from tests.centres import scaip_centre
-from tests.journeys.test_other_ways import ask
+from tests.journeys.test_other_ways import rows
 from tests.ports import free_port
 from tests.taken_reports import information, report
 
@@ -51,7 +51,7 @@ def test_what_the_centre_takes_is_taken_on_the_wearers_lamp(data_folder: Path, t
                 await house.start()
                 await house.fleet.press(1)
                 await house.fleet.wait_lamp(1, "accepted", LAMP_S)
-                ((unit, boot, seq),) = await asyncio.to_thread(ask, house, "SELECT unit_id, boot, seq FROM presses")
+                ((unit, boot, seq),) = await asyncio.to_thread(rows, house, "SELECT unit_id, boot, seq FROM presses")
                 (alarm,) = centre.alarms()
                 assert alarm.correlation.reference == f"{unit:08x}-{boot}-{seq}"
                 word = information(wire_reference(alarm.correlation.reference))

@@ -82,6 +82,14 @@ def test_a_flat_curve_is_told_by_what_was_drawn() -> None:
     assert old.sigma < unsure.sigma
 
 
+def test_a_new_cell_counts_from_its_first_half_day() -> None:
+    """The last reading of the old cell, six hours before, says nothing of the new one, however steep its curve was."""
+    old = [Reading(-0.75 - step / 4, 2450, 20, -95) for step in range(57)]
+    new = [Reading(-step / 4, 2990, 20, -95) for step in range(3)]
+    assert forecast(PENDANT, old).left < 0.1
+    assert forecast(PENDANT, old + new).left > 0.6
+
+
 def test_a_charge_makes_what_was_before_count_no_more() -> None:
     low = [Reading(-days, 3400) for days in range(13, 4, -1)]
     full = [Reading(-days, 4100) for days in range(4, -1, -1)]
