@@ -82,12 +82,13 @@ def test_a_flat_curve_is_told_by_what_was_drawn() -> None:
     assert old.sigma < unsure.sigma
 
 
-def test_a_new_cell_counts_from_its_first_half_day() -> None:
-    """The last reading of the old cell, six hours before, says nothing of the new one, however steep its curve was."""
-    old = [Reading(-0.75 - step / 4, 2450, 20, -95) for step in range(57)]
-    new = [Reading(-step / 4, 2990, 20, -95) for step in range(3)]
-    assert forecast(PENDANT, old).left < 0.1
-    assert forecast(PENDANT, old + new).left > 0.6
+@pytest.mark.parametrize("battery, empty, full", [(PENDANT, 2450, 3120), (Battery("li_ion", 2), 3450, 4140)])
+def test_a_new_cell_or_a_charge_counts_from_its_first_half_day(battery: Battery, empty: int, full: int) -> None:
+    """The last reading before it, six hours earlier, says nothing of it any more, however steep the curve was there."""
+    old = [Reading(-0.75 - step / 4, empty, 20, -95) for step in range(57)]
+    new = [Reading(-step / 4, full, 20, -95) for step in range(3)]
+    assert forecast(battery, old).left < 0.1
+    assert forecast(battery, old + new).left > 0.6
 
 
 def test_a_charge_makes_what_was_before_count_no_more() -> None:
