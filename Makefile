@@ -28,8 +28,8 @@ TEST_PACKAGES := mosquitto-clients libcoap3-bin sip-tester kamailio kamailio-tls
 # Without PostgreSQL, front doors or browser. The others start real programs.
 QUICK_TESTS := $(wildcard tests/both tests/unit tests/on_unit)
 WHOLE_TESTS := $(wildcard tests/store tests/peers tests/faults tests/browser tests/journeys)
-# Many tests wait for processes or for a clock while others compute: four run side by side on two cores.
-WORKERS ?= 4
+# Many tests wait for processes or for a clock while others compute: five run side by side on two cores.
+WORKERS ?= 5
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 UNIT_CODE = $(shell find protocols/__init__.py protocols/wire firmware -name '*.py' | sort)
 
@@ -112,7 +112,7 @@ check: setup $(VENV)/.test lint ## lint, types, imports, bytecode, and the tests
 	@$(PYTEST) $(QUICK_TESTS)
 
 # Both are told in full whichever fails.
-test: test-setup ## everything, in a quarter of an hour on two cores
+test: test-setup ## everything, in some eleven minutes on two cores
 	@$(MAKE) lint & lint=$$!
 	tests=0
 	$(PYTEST) --durations=5 $(WHOLE_TESTS) $(QUICK_TESTS) || tests=$$?

@@ -50,6 +50,12 @@ def test_everybody_sees_counts_and_units_of_their_municipalities_only(scene: Sce
             assert re.search(r'data-concern="silent" data-some="true".*?class="number">3<', page, re.DOTALL)
             assert re.findall(r'data-town="(\d)"', page) == ["1", "2"]
             assert page.count('class="level-') >= 2 and "Not on the map" not in page
+            # What nobody has looked at is no zero.
+            assert re.search(r'data-concern="unprotected" data-some="false".*?class="number">0<', page, re.DOTALL)
+            assert not re.search(r'data-concern="low_battery"[^/]*class="number">0<', page)
+            assert re.search(
+                r'data-concern="low_battery".*?class="number"><span aria-hidden="true">–<', page, re.DOTALL
+            )
             assert rows((await client.get("/fleet/units?concern=silent", headers=ENGLISH)).text) == [
                 "00000002", "00000001", "00000003",
             ]  # fmt: skip
