@@ -28,7 +28,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fleet.loops import end
 from fleet.web import bench_words
-from fleet.web.bench_log import BenchLog, place_for_page
+from fleet.web.bench_log import BenchLog
 from fleet.web.cookies import set_cookie
 from fleet.web.decide import is_loopback, page_position
 from fleet.web.edge import Edge
@@ -186,7 +186,7 @@ async def _send(websocket: WebSocket, log: BenchLog, changed: asyncio.Event, lim
             news = None if cursor is None else log.since(cursor)
             if cursor is None or news is None:
                 cursor, places = log.snapshot()
-                boards = [place_for_page(place) for place in places]
+                boards = [asdict(place) for place in places]
                 await _say(websocket, limits, type="snapshot", cursor=cursor, scope=log.scope, boards=boards,
                            made=log.made)  # fmt: skip
             for change in news or ():

@@ -10,7 +10,7 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 KEPT_CHANGES = 1000
@@ -153,8 +153,3 @@ class BenchLog:
         self._changes.append(Change(self._position, place))
         for waker in self._wakers:
             waker()
-
-
-def place_for_page(place: Place) -> dict[str, Any]:
-    """A place as JSON."""
-    return asdict(place)

@@ -6,9 +6,8 @@ recipient's page for whoever may open that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -19,7 +18,7 @@ from fleet.store.pool import fetch_all
 from fleet.store.sql_file import read_statements
 from fleet.supervision import store
 from fleet.web.access import as_actor, require
-from fleet.web.pages import Web, answering, page
+from fleet.web.pages import Web, answering, page, times_as_text
 from fleet.web.texts import N_, Table
 
 router = APIRouter()
@@ -49,7 +48,7 @@ async def incidents_page(request: Request, actor: Who) -> Response:
         rows = await fetch_all(connection, SQL["incidents"], {"incident_id": None, "at": at, "most": _MOST})
         unheard = await fetch_all(connection, SQL["unheard"])
     return page(
-        request, "incidents.html", incidents=[_times(row) for row in rows], unheard=unheard, kinds=KINDS,
+        request, "incidents.html", incidents=[times_as_text(row) for row in rows], unheard=unheard, kinds=KINDS,
         scopes=SCOPES, unheard_words=UNHEARD, at=at,
     )  # fmt: skip
 
@@ -69,10 +68,6 @@ async def incident_page(request: Request, actor: Who, number: str) -> Response:
         late = await fetch_all(connection, SQL["late_presses"], row)
     shown = [{**visit._asdict(), "since": store.moment(visit.since_ms).isoformat()} for visit in visits]
     return page(
-        request, "incident.html", incident=_times(row), visits=shown, late=[_times(one) for one in late], kinds=KINDS,
-        scopes=SCOPES, at=at,
+        request, "incident.html", incident=times_as_text(row), visits=shown,
+        late=[times_as_text(one) for one in late], kinds=KINDS, scopes=SCOPES, at=at,
     )  # fmt: skip
-
-
-def _times(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}

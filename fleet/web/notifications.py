@@ -21,7 +21,7 @@ from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
 from fleet.web.access import as_actor, require
 from fleet.web.attention import ACT_AS
-from fleet.web.pages import Web, answering, page
+from fleet.web.pages import Web, answering, page, times_as_text
 from fleet.web.texts import CHANNELS, N_, Table, language_of
 
 router = APIRouter()
@@ -56,8 +56,7 @@ async def notifications_page(request: Request, actor: Who, fault: str = "", done
     """One's own settings, and the newest messages with what became of them."""
     async with answering(), as_actor(Web.of(request).pool, actor) as connection:
         own, messages = await read(connection, actor, before=None, most=_SHOWN)
-    shown = [{name: value.isoformat() if isinstance(value, datetime) else value for name, value in one.items()}
-             for one in messages]  # fmt: skip
+    shown = [times_as_text(one) for one in messages]
     quiet = {"from": _clock(own["quiet_from"]), "until": _clock(own["quiet_until"])} if own else {
         "from": "17:00", "until": "07:00"}  # fmt: skip
     return page(

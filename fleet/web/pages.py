@@ -7,8 +7,10 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from importlib import resources
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -162,6 +164,11 @@ def in_language(request: Request, code: str) -> str:
     """The query of this very page in another language: what stood in it stays, a one-time link for example."""
     kept = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
     return urlencode([*kept, ("lang", code)])
+
+
+def times_as_text(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the database with its days and times in ISO 8601, as templates and JSON take them."""
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()}
 
 
 def json_for_page(value: object) -> str:

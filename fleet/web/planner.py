@@ -27,7 +27,7 @@ from fleet.web import planner_words
 from fleet.web.access import as_actor, require
 from fleet.web.chart import Chart, line_chart
 from fleet.web.decide import page_position
-from fleet.web.pages import Web, answering, page
+from fleet.web.pages import Web, answering, page, times_as_text
 from fleet.web.technicians import chosen_municipality, municipalities
 
 router = APIRouter()
@@ -48,7 +48,7 @@ async def planner_page(request: Request, actor: Reads, fault: str = "") -> Respo
         made = await plans.plans(connection, at, most=_SHOWN)
         towns = await municipalities(connection)
     return page(
-        request, "planner.html", rows=_rows(dates), changes=_changes(dates), plans=[_times(one) for one in made],
+        request, "planner.html", rows=_rows(dates), changes=_changes(dates), plans=[times_as_text(one) for one in made],
         towns=[town for town in towns if town["municipality_id"] != INSTALLATION], plan_words=planner_words,
         today=_today(request).isoformat(), fault=fault, at=at,
     )  # fmt: skip
@@ -95,7 +95,8 @@ async def plan_page(request: Request, actor: Reads, number: str, beside: str = "
         dates = await sunset_store.dates(connection)
     document = plan["document"]
     return page(
-        request, "plan.html", plan=_times(plan), other=None if other is None else _times(other), days=days,
+        request, "plan.html", plan=times_as_text(plan), days=days,
+        other=None if other is None else times_as_text(other),
         chart=None if document is None else burn_down(document, other), rows=_rows(dates), classes=CLASSES,
         figures=[] if document is None else planner_words.figures(document, other and other["document"]),
         plan_words=planner_words, fault=fault, at=at,
@@ -117,7 +118,7 @@ async def work_page(request: Request, actor: Reads, number: str, day: str = "1",
     for visit in found:
         lists.setdefault(visit["installer"], []).append(visit)
     return page(
-        request, "plan_work.html", plan=_times(plan), lists=sorted(lists.items()), days=days, day=place,
+        request, "plan_work.html", plan=times_as_text(plan), lists=sorted(lists.items()), days=days, day=place,
         on=next((one["on_date"] for one in days if one["day"] == place), None), installer="" if who is None else who,
         plan_words=planner_words, at=at,
     )  # fmt: skip
@@ -229,10 +230,6 @@ def _changes(dates: Calendar) -> list[dict[str, str]]:
          "source": one.row.source, "actor": one.actor, "at": one.at.isoformat()}
         for one in dates.changes
     ]  # fmt: skip
-
-
-def _times(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()}
 
 
 def move_of(operator: str, technology: str, region: str, last_day: date) -> Move:

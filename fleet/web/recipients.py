@@ -22,7 +22,7 @@ from fleet.store.pool import fetch_all
 from fleet.store.sql_file import read_statements
 from fleet.web.access import as_actor, require
 from fleet.web.decide import page_position
-from fleet.web.pages import Web, answering, page
+from fleet.web.pages import Web, answering, page, times_as_text
 from fleet.web.recipient_edits import state_of
 from fleet.web.technicians import chosen_municipality, municipalities
 
@@ -98,7 +98,7 @@ async def openings_page(request: Request, actor: Answers, all: str = "", before:
     """Who looked at whom and why; first of all those that nobody has seen yet."""
     async with answering(), as_actor(Web.of(request).pool, actor) as connection:
         rows = await registry.openings(connection, unseen=all != "1", before=page_position(before), most=_PAGE + 1)
-    shown = [_times(row) for row in rows[:_PAGE]]
+    shown = [times_as_text(row) for row in rows[:_PAGE]]
     older = shown[-1]["opening_id"] if len(rows) > _PAGE else None
     return page(request, "openings.html", rows=shown, older=older, every=all == "1")
 
@@ -131,7 +131,7 @@ async def _recipient(
         cases = await registry.open_cases_of(connection, number)
         staff = await registry.staff_list(connection, number) if found["protected"] else []
     return page(
-        request, "recipient.html", one=_times(found), units=units, cases=cases, staff=staff, person=person,
+        request, "recipient.html", one=times_as_text(found), units=units, cases=cases, staff=staff, person=person,
         opened=opened, digits=check_digits(found["municipality_id"], found["reference"]), sealed=sealed,
         refused=refused, changed=changed, state=state_of(found), status=403 if opened == "refused" else 200,
     )  # fmt: skip
@@ -142,8 +142,4 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unit(row: dict[str, Any]) -> dict[str, Any]:
-    return {**_times(row), "unit": f"{row['unit_id']:08x}", "label": label_of(row["unit_id"])}
-
-
-def _times(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
+    return {**times_as_text(row), "unit": f"{row['unit_id']:08x}", "label": label_of(row["unit_id"])}

@@ -16,7 +16,7 @@ from fleet.people.model import Actor
 from fleet.registry import searches as registry
 from fleet.web.access import as_actor, require
 from fleet.web.decide import page_position
-from fleet.web.pages import Web, answering, page
+from fleet.web.pages import Web, answering, page, times_as_text
 
 router = APIRouter()
 Searches = Annotated[Actor, Depends(require("search.open"))]
@@ -94,5 +94,5 @@ async def end(request: Request, actor: Searches, search: str, delete_now: Annota
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    plain = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
+    plain = times_as_text(row)
     return {**plain, "unit": f"{row['unit_id']:08x}"} if "unit_id" in row else plain

@@ -15,7 +15,7 @@ from fleet.people.model import INSTALLATION, ROLES, Actor
 from fleet.people.store import LONGEST_TOKEN_LIFE, PeopleError
 from fleet.web.access import as_actor, require
 from fleet.web.decide import page_position
-from fleet.web.pages import Web, answering, page
+from fleet.web.pages import Web, answering, page, times_as_text
 
 router = APIRouter()
 Reader = Annotated[Actor, Depends(require("tokens.write"))]
@@ -86,9 +86,8 @@ async def _page(
 
 def _token(row: dict[str, Any], names: dict[int, str], at: datetime) -> dict[str, Any]:
     state = "revoked" if row["revoked_at"] is not None else "expired" if row["expires_at"] <= at else "good"
-    plain = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
     return {
-        **plain,
+        **times_as_text(row),
         "state": state,
         "places": [None if place == INSTALLATION else names.get(place, str(place)) for place in row["municipalities"]],
     }

@@ -22,7 +22,7 @@ from fleet.registry.life import Event, Life, Moved, move
 from fleet.store.pool import Connection
 from fleet.web.access import as_actor, require
 from fleet.web.life_words import BY_HAND
-from fleet.web.pages import Web, answering, page
+from fleet.web.pages import Web, answering, page, times_as_text
 
 router = APIRouter()
 Writes = Annotated[Actor, Depends(require("units.write"))]
@@ -100,8 +100,8 @@ async def life_of(connection: Connection, row: dict[str, Any]) -> dict[str, Any]
         "label": label_of(unit),
         "inputs": await registry.inputs_of(connection, unit),
         "sims": await registry.sims_of(connection, unit),
-        "log": [_times(one) for one in await registry.life_log(connection, unit)],
-        "pairings": [_times(one) for one in await pairings_of(connection, unit)],
+        "log": [times_as_text(one) for one in await registry.life_log(connection, unit)],
+        "pairings": [times_as_text(one) for one in await pairings_of(connection, unit)],
         "events": [one for one in BY_HAND if isinstance(move(now, cast(Event, one), at), Moved)],
         "may_leave": row["life"] in ("active", "absent"),
         "may_assign": isinstance(move(now, "assign", at), Moved),
@@ -111,10 +111,3 @@ async def life_of(connection: Connection, row: dict[str, Any]) -> dict[str, Any]
 def _day_over(day: str, web: Web) -> datetime:
     """The end of a day by the installation's clocks. Raises ValueError for what is no date."""
     return datetime.combine(datetime.fromisoformat(day).date() + timedelta(days=1), time(), web.zone)
-
-
-def _times(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.isoformat() if isinstance(value, datetime) or hasattr(value, "isoformat") else value
-        for name, value in row.items()
-    }

@@ -23,7 +23,7 @@ from fleet.store.pool import fetch_all
 from fleet.store.sql_file import read_statements
 from fleet.technicians.store import conditions, tasks
 from fleet.web.access import as_actor, narrowed, require
-from fleet.web.pages import NotAllowed, Web, answering, page
+from fleet.web.pages import NotAllowed, Web, answering, page, times_as_text
 from fleet.web.technicians import chosen_municipality, municipalities
 from fleet.web.unit_life import life_of
 
@@ -84,8 +84,8 @@ async def unit_page(request: Request, actor: Who, unit_id: str, refused: str = "
             for one in await conditions(connection, rows[0]["unit_id"])
             if one["active"] and (one["condition"], one["part"]) not in told
         ]
-        orders = [_times(row) for row in await fetch_all(connection, SQL["orders"], place)]
-        proofs = [_times(row) for row in await fetch_all(connection, SQL["proofs"], place)]
+        orders = [times_as_text(row) for row in await fetch_all(connection, SQL["orders"], place)]
+        proofs = [times_as_text(row) for row in await fetch_all(connection, SQL["proofs"], place)]
         life = await life_of(connection, rows[0])
     return page(
         request, "unit.html", unit=_unit(rows[0]), conditions=active, tasks=todo, orders=orders,
@@ -112,8 +112,4 @@ def _number(text: str) -> int | None:
 
 
 def _unit(row: dict[str, Any]) -> dict[str, Any]:
-    return {"unit": f"{row['unit_id']:08x}", **_times(row)}
-
-
-def _times(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
+    return {"unit": f"{row['unit_id']:08x}", **times_as_text(row)}
