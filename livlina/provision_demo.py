@@ -35,6 +35,7 @@ from provisioning.partition_table import layout
 from provisioning.plan import BoardKind, Order
 from provisioning.romfs import image
 from provisioning.run import Bench, RunError, run
+from provisioning.seal import sealed
 from provisioning.secure_espsecure import make_signing_key
 from provisioning.station import Station
 from provisioning.tool import ToolError
@@ -133,7 +134,8 @@ def _materials(build: Path, boards: int, folder: Path, app_bytes: int) -> _Mater
     made = [
         make_board(folder / f"board{n}", KIND.chip, b"\x02\0\0\0" + n.to_bytes(2, "big")) for n in range(1, boards + 1)
     ]
-    return _Materials(build, made, _stand_in(folder, app_bytes), firmware_rom(build, folder / "firmware"))
+    romfs = firmware_rom(build, folder / "firmware")
+    return _Materials(build, made, _stand_in(folder, app_bytes, romfs), romfs)
 
 
 def _work(
@@ -280,8 +282,8 @@ def _throughput(slowest_s: float) -> dict[str, Any]:
     return {"name": "boards an hour and person", "value": value, "limit": LEAST_AN_HOUR, "ok": value >= LEAST_AN_HOUR}
 
 
-def _stand_in(folder: Path, app_bytes: int) -> FirmwareImage:
-    """The stand-in image, signed by a key that is made here."""
+def _stand_in(folder: Path, app_bytes: int, romfs: bytes) -> FirmwareImage:
+    """The stand-in image with our firmware in it, signed by a key that is made here."""
     path, manifest, key = folder / "stand-in.bin", folder / "manifest.json", folder / "boot.pem"
     path.write_bytes(stand_in(CHIPS[KIND.chip], app_bytes))
     entry = {
@@ -290,5 +292,6 @@ def _stand_in(folder: Path, app_bytes: int) -> FirmwareImage:
     }  # fmt: skip
     manifest.write_text(json.dumps({"images": [entry]}))
     make_signing_key(key)
-    parts = layout(KIND.flash_bytes)
-    return signed(load(path, manifest, KIND.chip, KIND.bootloader, parts), key, folder / "signed", parts)
+    parts = layout(KIND.flash_bytes, sealed=True)
+    plain = load(path, manifest, KIND.chip, KIND.bootloader, parts)
+    return signed(sealed(plain, romfs, parts), key, folder / "signed", parts)

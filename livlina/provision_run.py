@@ -29,7 +29,7 @@ from provisioning.flash_esptool import Port, is_silence
 from provisioning.journal import JournalError
 from provisioning.ledger import ENDS, Ledger, LedgerError, Row
 from provisioning.pace import boards_an_hour, machine_seconds
-from provisioning.partition_table import layout
+from provisioning.partition_table import files_of_the_unit, layout, named
 from provisioning.plan import BoardKind, Order, Step
 from provisioning.run import Bench, Fleet, RunError, run
 from provisioning.station import Station
@@ -162,10 +162,7 @@ def document_of(
 ) -> dict[str, Any]:
     """What a run says of its boards, each as `make_one` gives it, and how many an hour these cables allow."""
     ledger = materials.ledger
-    parts = {part.label: part for part in layout(kind.flash_bytes)}
-    pieces = {**materials.firmware.pieces, parts["romfs"].offset: materials.romfs}
-    pieces |= {parts[name].offset: b"\xff" * parts[name].size for name in ("nvs", "vfs")}
-    seconds = machine_seconds(pieces, min(port.baud for port in ports))
+    seconds = machine_seconds(_pieces_of(materials, order, kind), min(port.baud for port in ports))
     return {
         "order": order.number,
         "board_seconds": round(seconds, 1),
@@ -175,6 +172,14 @@ def document_of(
         "ordered": order.quantity,
         "boards": list(results),
     }
+
+
+def _pieces_of(materials: Materials, order: Order, kind: BoardKind) -> dict[int, bytes]:
+    """What goes onto one board, by size; an identity's file system packs like an empty one."""
+    parts = layout(kind.flash_bytes, sealed=order.production)
+    firmware = {} if order.production else {named(parts, "romfs").offset: materials.romfs}
+    blank = {part.offset: b"\xff" * part.size for part in (named(parts, "nvs"), files_of_the_unit(parts))}
+    return {**materials.firmware.pieces, **firmware, **blank}
 
 
 def made_of(ledger: Ledger, order: Order) -> int:

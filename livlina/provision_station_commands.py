@@ -71,6 +71,7 @@ def run_command(
     from provisioning.ledger import Ledger, LedgerError
     from provisioning.partition_table import layout
     from provisioning.plan import PlanError, plan
+    from provisioning.seal import sealed
     from provisioning.station import Station
     from provisioning.tool import ToolError
 
@@ -78,17 +79,17 @@ def run_command(
         wanted, kind = read_order(order)
         steps = plan(wanted, kind)
         signer = _signer(credential, token)
-        parts = layout(kind.flash_bytes)
+        parts, romfs = layout(kind.flash_bytes, sealed=wanted.production), firmware.read_bytes()
         python = load(image, manifest, kind.chip, kind.bootloader, parts)
         if wanted.production:
             if boot_key is None:
                 fail("an order for production boards needs --boot-key: the key that signs their images")
-            python = signed(python, boot_key, station / "signed", parts)
+            python = signed(sealed(python, romfs, parts), boot_key, station / "signed", parts)
         with _fleet(kind.name) as fleet:
             assert isinstance(fleet, RegistryFleet)
             materials = Materials(
                 station, Station(station, signer, first),
-                Ledger(station / "ledger"), fleet, python, firmware.read_bytes(),
+                Ledger(station / "ledger"), fleet, python, romfs,
                 python.signed_by, label, patience,
             )  # fmt: skip
             ports = [Port(url, kind.chip, baud) for url in port]

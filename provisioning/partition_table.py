@@ -42,18 +42,35 @@ class Partition:
         return self.offset + self.size
 
 
-def layout(flash_bytes: int) -> tuple[Partition, ...]:
+def layout(flash_bytes: int, *, sealed: bool = False) -> tuple[Partition, ...]:
     """How Livlina divides a flash: MicroPython in `factory` at the place of its official images, the firmware in
-    `romfs`, which MicroPython executes in place, and the unit's own files in `vfs`. The rest stays free."""
+    `romfs`, which MicroPython executes in place, and the unit's own files in `vfs`. The rest stays free.
+
+    `sealed`, for production boards: `romfs` and the `vfs` that it starts from lie inside `factory`, signed with it;
+    the unit's own files lie in `unit` (provisioning.seal).
+    """
     if flash_bytes < 4 << 20:
         raise PartitionError(f"a flash of {flash_bytes} bytes is too small: a unit needs 4 MiB")
+    first = (Partition("nvs", DATA, NVS, 0x9000, 0x6000), Partition("phy_init", DATA, PHY, 0xF000, 0x1000))
+    if sealed:
+        return (
+            *first,
+            Partition("factory", APP, FACTORY, 0x10000, 0x270000),
+            Partition("romfs", DATA, ROMFS, 0x200000, 0x70000),
+            Partition("vfs", DATA, FAT, 0x270000, 0x4000),
+            Partition("unit", DATA, FAT, 0x280000, 0x80000),
+        )
     return (
-        Partition("nvs", DATA, NVS, 0x9000, 0x6000),
-        Partition("phy_init", DATA, PHY, 0xF000, 0x1000),
+        *first,
         Partition("factory", APP, FACTORY, 0x10000, 0x1F0000),
         Partition("romfs", DATA, ROMFS, 0x200000, 0x80000),
         Partition("vfs", DATA, FAT, 0x280000, 0x80000),
     )
+
+
+def files_of_the_unit(partitions: tuple[Partition, ...]) -> Partition:
+    """Where the unit writes: `unit` where there is one, else `vfs`."""
+    return next((part for part in partitions if part.label == "unit"), None) or named(partitions, "vfs")
 
 
 def to_binary(partitions: tuple[Partition, ...]) -> bytes:
@@ -97,14 +114,27 @@ def named(partitions: tuple[Partition, ...], label: str) -> Partition:
 
 
 def _check(partitions: tuple[Partition, ...]) -> None:
-    end = TABLE_OFFSET + SECTOR
     labels = set()
-    for part in sorted(partitions, key=lambda one: one.offset):
+    for part in partitions:
         if not part.label or len(part.label) > 16 or part.label in labels:
             raise PartitionError(f"{part.label!r} is no label: 1 to 16 characters, each label once")
         if part.offset % (_APP_ALIGNMENT if part.kind == APP else SECTOR) or part.size % SECTOR or part.size <= 0:
             raise PartitionError(f"{part.label} does not lie on the sectors of the flash")
+        labels.add(part.label)
+    apps = [part for part in partitions if part.kind == APP]
+    inside = [part for part in partitions if any(_is_inside(part, app) for app in apps)]
+    _check_order([part for part in partitions if part not in inside])
+    _check_order(inside)
+
+
+def _is_inside(part: Partition, app: Partition) -> bool:
+    """Data that is part of a signed image: neither ESP-IDF nor MicroPython minds, and nobody can write there."""
+    return part.kind == DATA and app.offset < part.offset and part.end <= app.end
+
+
+def _check_order(partitions: list[Partition]) -> None:
+    end = TABLE_OFFSET + SECTOR
+    for part in sorted(partitions, key=lambda one: one.offset):
         if part.offset < end:
             raise PartitionError(f"{part.label} overlaps what lies before it")
-        labels.add(part.label)
         end = part.end

@@ -28,12 +28,13 @@ from provisioning.flash_esptool import ChipFacts, Port
 from provisioning.identity import write_flash
 from provisioning.journal import Journal
 from provisioning.ledger import ENDS, Ledger, Row
-from provisioning.partition_table import SECTOR, TABLE_OFFSET, layout, to_binary
+from provisioning.partition_table import SECTOR, TABLE_OFFSET, files_of_the_unit, layout, named, to_binary
 from provisioning.plan import PROFILES, BoardKind, Order, Step, plan
+from provisioning.seal import holds
 from provisioning.station import Made, Station
 
 MAIN = b"import firmware.main\n\nfirmware.main.run()\n"
-"""main.py of the unit's file system: what MicroPython runs after mounting."""
+"""main.py of a development board's file system: what MicroPython runs after mounting."""
 
 
 class RunError(Exception):
@@ -186,7 +187,7 @@ class _Run:
         self._kind = kind
         self._mac = mac
         self._journal = journal
-        self._parts = {part.label: part for part in layout(kind.flash_bytes)}
+        self._parts = layout(kind.flash_bytes, sealed=order.production)
         self._made: Made | None = None
         self._pieces: dict[int, bytes] = {}
 
@@ -247,16 +248,13 @@ class _Run:
         if order.production and (self._bench.boot_digest or b"") != self._bench.firmware.signed_by:
             raise RunError("a production board takes an image that the secure boot key has signed: name key and image",
                            "station")  # fmt: skip
-        if len(self._bench.romfs) > parts["romfs"].size:
-            raise RunError(
-                f"the firmware is {len(self._bench.romfs)} bytes, and its partition {parts['romfs'].size}", "station"
-            )
+        nvs, files = named(parts, "nvs"), files_of_the_unit(parts)
         self._pieces = {
             **self._bench.firmware.pieces,
-            TABLE_OFFSET: to_binary(tuple(parts.values())),
-            parts["nvs"].offset: nvs_image.build(entries, parts["nvs"].size),
-            parts["romfs"].offset: self._bench.romfs,
-            parts["vfs"].offset: littlefs_image.build(self._files(), parts["vfs"].size),
+            **self._firmware(),
+            TABLE_OFFSET: to_binary(parts),
+            nvs.offset: nvs_image.build(entries, nvs.size),
+            files.offset: littlefs_image.build(self._files(), files.size),
         }
         found = {f"{at:#x}": digest(content) for at, content in sorted(self._pieces.items())}
         begun = self._journal.facts("images").get("pieces")
@@ -265,6 +263,17 @@ class _Run:
                 "firmware or order have changed since this board was begun: take it back and begin anew", "elsewhere"
             )
         return {"pieces": found}
+
+    def _firmware(self) -> dict[int, bytes]:
+        """Our own code as a piece of its own; a production board has it in its signed image already."""
+        romfs, part = self._bench.romfs, named(self._parts, "romfs")
+        if not self._order.production:
+            if len(romfs) > part.size:
+                raise RunError(f"the firmware is {len(romfs)} bytes, and its partition {part.size}", "station")
+            return {part.offset: romfs}
+        if not holds(self._bench.firmware, romfs, self._parts):
+            raise RunError("the signed image does not hold this firmware: seal it into the image first", "station")
+        return {}
 
     def _files(self) -> dict[str, bytes]:
         assert self._made is not None
@@ -277,7 +286,8 @@ class _Run:
                 coap_addresses=order.coap, mqtt_address=order.mqtt, sms_number=order.sms_number,
                 modem=None if order.modem is None else (*order.modem, self._kind.sims),
             )  # fmt: skip
-            return {"main.py": MAIN, **{path.name: path.read_bytes() for path in folder.iterdir()}}
+            code = {} if order.production else {"main.py": MAIN}
+            return code | {path.name: path.read_bytes() for path in folder.iterdir()}
 
     def _register(self) -> dict[str, object]:
         assert self._made is not None
@@ -329,7 +339,7 @@ class _Run:
     def _ledger(self) -> dict[str, object]:
         if any(row.kind == "provisioned" for row in self._bench.ledger.of_unit(self._unit)):
             return {}
-        vfs = f"{self._parts['vfs'].offset:#x}"
+        files = f"{files_of_the_unit(self._parts).offset:#x}"
         pieces = self._journal.facts("images")["pieces"]
         facts = {
             "order": self._order.number,
@@ -339,7 +349,9 @@ class _Run:
             "grade": "production" if self._order.production else "development",
             "micropython": {"says": self._bench.firmware.says, "sha256": self._bench.firmware.sha256},
             # The file system lives on; the rest of the flash stays as it is now.
-            "pieces": {at: [len(self._pieces[int(at, 16)]), pieces[at]] for at in pieces if at != vfs},
+            "pieces": {at: [len(self._pieces[int(at, 16)]), pieces[at]] for at in pieces if at != files},
+            "firmware_sha256": digest(self._bench.romfs),
+            "sealed": self._order.production,
             "boot_digest": self._journal.facts("efuses").get("boot_digest"),
             "said": self._journal.facts("start").get("said"),
             "tested": self._journal.facts("selftest").get("shown"),

@@ -12,7 +12,7 @@ from provisioning import littlefs_image
 from provisioning.efuse_espefuse import production_faults
 from provisioning.flash_esptool import ChipFacts, Port
 from provisioning.ledger import ENDS, Ledger
-from provisioning.partition_table import layout, named
+from provisioning.partition_table import files_of_the_unit, layout
 from provisioning.run import digest
 
 
@@ -41,13 +41,13 @@ def verify(port: Port, ledger: Ledger, facts: ChipFacts | None = None) -> Verdic
         return Verdict(facts.mac, row.unit, (f"the ledger says that this board was {row.kind}: provision it anew",))
     made = next(one for one in reversed(ledger.of_unit(row.unit)) if one.kind == "provisioned")
     faults = []
-    vfs = named(layout(facts.flash_bytes), "vfs")
+    files = files_of_the_unit(layout(facts.flash_bytes, sealed=made.facts.get("sealed", False)))
     places = {int(place, 16): length for place, (length, _) in made.facts["pieces"].items()}
-    read = port.read_all({**places, vfs.offset: vfs.size})
+    read = port.read_all({**places, files.offset: files.size})
     for place, (_, expected) in sorted(made.facts["pieces"].items()):
         if digest(read[int(place, 16)]) != expected:
             faults.append(f"the flash from {place} is not what was written")
-    faults += _identity_faults(read[vfs.offset], row.unit)
+    faults += _identity_faults(read[files.offset], row.unit)
     wanted = made.facts["boot_digest"]
     if wanted is not None:
         faults += production_faults(port, bytes.fromhex(wanted))

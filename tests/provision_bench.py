@@ -17,6 +17,7 @@ from provisioning.ledger import Ledger
 from provisioning.partition_table import layout
 from provisioning.plan import BoardKind, Order
 from provisioning.run import Bench
+from provisioning.seal import sealed
 from provisioning.secure_espsecure import make_signing_key
 from provisioning.station import Made, Station
 from sim.board_rom.bench import VirtualBench
@@ -25,6 +26,7 @@ from sim.board_rom.chip import CHIPS
 from sim.board_rom.stand_in import NAME, stand_in
 
 SMALL_APP = 20_000
+EMPTY_ROM = b"\xd2\xcd\x31\x00"
 KIND = BoardKind("virtual", "esp32s3", 4 << 20, 0, True)
 ORDER = Order("O-1", 1, 1, "social", False, 300, ("coap",), (("127.0.0.1", 5683),))
 
@@ -46,8 +48,11 @@ class CountingFleet:
 class Workshop:
     """One bench with one board; `starts` are the units that were started, and what the flash held then."""
 
-    def __init__(self, folder: Path, chip: str = "esp32s3", *, production: bool = False) -> None:
+    def __init__(
+        self, folder: Path, chip: str = "esp32s3", *, production: bool = False, romfs: bytes = EMPTY_ROM
+    ) -> None:
         self.folder = folder
+        self.romfs = romfs
         self.fleet = CountingFleet()
         self.starts: list[int] = []
         kind = CHIPS[chip]
@@ -57,11 +62,12 @@ class Workshop:
         digest = hashlib.sha256(image.read_bytes()).hexdigest()
         entry = {"file": image.name, "sha256": digest, "chip": chip, "says": NAME, "secure_boot": True}
         manifest.write_text(json.dumps({"images": [entry]}))
-        self.firmware = load(image, manifest, chip, kind.bootloader_offset, layout(4 << 20))
+        parts = layout(4 << 20, sealed=production)
+        self.firmware = load(image, manifest, chip, kind.bootloader_offset, parts)
         if production:
             self.boot_key = folder / "boot.pem"
             make_signing_key(self.boot_key)
-            self.firmware = signed(self.firmware, self.boot_key, folder / "signed", layout(4 << 20))
+            self.firmware = signed(sealed(self.firmware, romfs, parts), self.boot_key, folder / "signed", parts)
         self.board = make_board(folder / "board", chip, bytes.fromhex("020000000007"))
         self.mac = "02:00:00:00:00:07"
 
@@ -77,7 +83,7 @@ class Workshop:
             Ledger(self.folder / "ledger"),
             self.fleet,
             self.firmware,
-            b"\xd2\xcd\x31\x00",
+            self.romfs,
             start,
             lambda unit: label_pdf(f"LIVLINA:{unit}", str(unit), ("social", "O-1")),
             lambda: datetime.now(UTC),

@@ -28,15 +28,20 @@ def _boot():
     if bytes(chip[at + 16:at + 32]) != hashlib.md5(bytes(chip[32768:at])).digest():
         raise OSError("the partition table's digest is wrong")
 
-    class Blocks:
+    class Partition:
+        TYPE_DATA = 1
         def __init__(self, start, length):
             self.start, self.blocks = start, length // 4096
             self.file = open(os.getenv("{CHIP}"), "r+b")
             self.erased = bytes([255] * 256)
+        @staticmethod
+        def find(type, label):
+            return [Partition(*parts[label])] if label in parts else []
         def readblocks(self, block, buffer, offset=0):
             self.file.seek(self.start + block * 4096 + offset)
             return 0 if self.file.readinto(buffer) == len(buffer) else -5
         def writeblocks(self, block, buffer, offset=0):
+            self.guard()
             self.file.seek(self.start + block * 4096 + offset)
             return 0 if self.file.write(buffer) == len(buffer) else -5
         def ioctl(self, what, argument):
@@ -45,19 +50,29 @@ def _boot():
             if what == 5:
                 return 4096
             if what == 6:
+                self.guard()
                 self.file.seek(self.start + argument * 4096)
                 for _ in range(16):
                     self.file.write(self.erased)
             return 0
+        def guard(self):
+            first, size = parts["factory"]
+            if first <= self.start < first + size:
+                print("abort: this would write into the running application")
+                sys.exit(70)
 
     start, length = parts["romfs"]
     vfs.mount(vfs.VfsRom(memoryview(chip)[start:start + length]), "/rom")
-    vfs.mount(vfs.VfsLfs2(Blocks(*parts["vfs"]), readsize=32, progsize=32, lookahead=32), "/flash")
+    vfs.mount(vfs.VfsLfs2(Partition(*parts["vfs"]), readsize=32, progsize=32, lookahead=32), "/flash")
     os.chdir("/flash")
+    if "unit" in parts:
+        import esp32
+        esp32.Partition = Partition
 _boot()
 del _boot
 """
-"""Comes before all other code: what MicroPython's own `_boot` does, by the partition table at 0x8000."""
+"""Comes before all other code: what MicroPython's own `_boot` does, by the partition table at 0x8000; and, for a layout
+that has `unit`, `esp32.Partition`. A write into the running application is an abort, as ESP-IDF makes it one."""
 
 
 def command(flash: Path, code: str, heap: str) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from provisioning.firmware_image import FirmwareError, signed
 from provisioning.flash_esptool import Port
 from provisioning.ledger import Row
-from provisioning.partition_table import SECTOR, layout, named
+from provisioning.partition_table import SECTOR, TABLE_OFFSET, layout, named, to_binary
 from provisioning.run import RunError, run
 from provisioning.secure_espsecure import make_signing_key, sign
 from provisioning.verify import verify
@@ -23,8 +23,8 @@ from sim.board_rom.boot import BootError, bootable
 from tests.provision_bench import KIND, ORDER, Workshop
 
 PRODUCTION = replace(ORDER, production=True)
-PARTS = layout(4 << 20)
-APP, NVS, VFS = (named(PARTS, label) for label in ("factory", "nvs", "vfs"))
+PARTS = layout(4 << 20, sealed=True)
+APP, NVS, ROM, START, VFS = (named(PARTS, label) for label in ("factory", "nvs", "romfs", "vfs", "unit"))
 
 
 def starts(board: VirtualBoard, place: int, content: bytes) -> None:
@@ -37,6 +37,11 @@ def starts(board: VirtualBoard, place: int, content: bytes) -> None:
     finally:
         board.flash.erase(place, len(kept))
         board.flash.program(place, kept)
+
+
+def flipped(content: bytes, place: int) -> bytes:
+    """With one bit changed: in MicroPython, in our firmware, or in the main.py that starts it."""
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
 def secrets_of(shop: Workshop, unit: int) -> dict[str, bytes]:
@@ -65,12 +70,18 @@ def test_a_production_board_starts_what_is_signed_and_nothing_else(tmp_path: Pat
         other = tmp_path / "other.pem"
         make_signing_key(other)
         unsigned = plain[: len(plain) - SECTOR]
-        for changed in (unsigned, sign(unsigned, other), plain[:40] + bytes([plain[40] ^ 1]) + plain[41:]):
+        bits = [flipped(plain, place) for place in (40, ROM.offset - APP.offset, START.offset - APP.offset + 100)]
+        for changed in (unsigned, sign(unsigned, other), *bits):
             with pytest.raises(BootError, match="application"):
                 starts(board, APP.offset, changed)
         with pytest.raises(BootError, match="bootloader"):
             starts(board, 0, shop.firmware.pieces[0][:-SECTOR])
-        starts(board, APP.offset, sign(unsigned, shop.boot_key))  # The negative control of the four above.
+        starts(board, APP.offset, sign(unsigned, shop.boot_key))  # The negative control of those above.
+
+        # What the table names is not signed (docs/security.md): the chip starts it, and verifying the board sees it.
+        port.write({TABLE_OFFSET: to_binary((*PARTS[:4], replace(START, offset=0x300000)))})
+        bootable(board)
+        assert any("0x8000" in fault for fault in verify(port, shop.bench().ledger).faults)
 
     hidden_and_forgotten(shop, row)
 
