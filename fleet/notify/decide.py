@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from fleet.notify.model import ESCALATES, SETTLE, SETTLE_URGENT, Item, Sent, Subscriber
+from fleet.notify.model import ESCALATES, ROLES, SETTLE, SETTLE_URGENT, Item, Reach, Sent, Subscriber
+from fleet.people.decide import chosen_by, held_roles
+from fleet.people.model import Grant, Plan
 
 SATURDAY = 5
 
@@ -22,6 +24,18 @@ def is_quiet(who: Subscriber, at: datetime) -> bool:
     if who.quiet_from <= who.quiet_until:
         return who.quiet_from <= minute < who.quiet_until
     return minute >= who.quiet_from or minute < who.quiet_until
+
+
+def reach(grants: Mapping[int, Iterable[Grant]], plan: Plan, at: datetime) -> list[Reach]:
+    """Who is to be told about which municipality, as the pages decide who sees it; a person and place stand once."""
+    found = []
+    for person in sorted(grants):
+        telling = [grant for grant in grants[person] if grant.role in ROLES]
+        now = {place for place, _ in held_roles(telling, plan, at)}
+        centres = (grant.centre for grant in telling if grant.centre is not None)
+        later = {place for centre in centres for place in chosen_by(centre, plan, at)} - now
+        found += [Reach(person, place, place in now) for place in sorted(now | later)]
+    return found
 
 
 def to_send(

@@ -62,6 +62,16 @@ class Subscriber:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """A municipality that somebody is to be told about. ``now`` is false where a role at an alarm centre gives it, and
+    that centre receives its alarms at other hours only: then what happens there waits for these."""
+
+    person: int
+    municipality: int
+    now: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One thing that one person is to be told: a task or an incident."""
 

@@ -1,38 +1,44 @@
--- Messages to technicians and fleet owners. Runs as livlina_notify; `at` is the worker's present.
+-- Messages to technicians and fleet owners. Runs as livlina_notify; `at` is the worker's present. `persons`, `places` and
+-- `now` are who is to be told about which municipality, and whether at this hour (decide.reach).
 
 -- name: lead
 SELECT pg_try_advisory_xact_lock(hashtext('livlina.notify')) AS mine;
 
+-- name: grants
+-- The roles of everybody who has asked to be told.
+SELECT user_id, role, municipality_id, alarm_centre_id FROM person_roles
+WHERE user_id IN (SELECT user_id FROM notification_subscriptions);
+
 -- name: take_tasks
--- An item for everybody who has asked for this and whose role holds there. A silent unit that an open incident explains
+-- An item for everybody who has asked for this and whose role holds there at some hour. A silent unit that an open incident explains
 -- is the incident's.
 INSERT INTO notification_items (user_id, municipality_id, topic, subject, unit_id, at, cannot_wait)
 SELECT s.user_id, k.municipality_id, t.topic, 'task:' || k.task_id, k.unit_id, k.opened_at, t.topic = ANY (%(urgent)s::text[])
 FROM technician_tasks k
 JOIN unnest(%(kinds)s::text[], %(topics)s::text[]) AS t(kind, topic) ON t.kind = k.kind
 JOIN notification_subscriptions s ON t.topic = ANY (s.topics) AND s.since <= k.opened_at
+JOIN unnest(%(persons)s::int[], %(places)s::int[]) AS r(user_id, municipality_id)
+    ON r.user_id = s.user_id AND r.municipality_id = k.municipality_id
 JOIN users u ON u.user_id = s.user_id AND u.closed_at IS NULL
 WHERE k.opened_at > %(since)s AND k.closed_at IS NULL
-  AND EXISTS (SELECT 1 FROM person_roles r WHERE r.user_id = s.user_id AND r.alarm_centre_id IS NULL
-                AND r.role = ANY (%(roles)s::text[]) AND r.municipality_id IN (0, k.municipality_id))
   AND NOT (k.kind = 'silent' AND EXISTS (
       SELECT 1 FROM incident_units m JOIN incidents i USING (incident_id)
       WHERE m.unit_id = k.unit_id AND i.closed_at IS NULL))
 ON CONFLICT (user_id, subject) DO NOTHING;
 
 -- name: take_incidents
--- One item a person, however many municipalities it touches.
+-- One item a person, however many municipalities it touches: under one that concerns them now, where there is one.
 INSERT INTO notification_items (user_id, municipality_id, topic, subject, at, cannot_wait)
 SELECT DISTINCT ON (s.user_id, i.incident_id) s.user_id, m.municipality_id, 'incident', 'incident:' || i.incident_id,
        i.opened_at, 'incident' = ANY (%(urgent)s::text[])
 FROM incidents i
 JOIN (SELECT DISTINCT incident_id, municipality_id FROM incident_units) m USING (incident_id)
 JOIN notification_subscriptions s ON 'incident' = ANY (s.topics) AND s.since <= i.opened_at
+JOIN unnest(%(persons)s::int[], %(places)s::int[], %(now)s::boolean[]) AS r(user_id, municipality_id, now)
+    ON r.user_id = s.user_id AND r.municipality_id = m.municipality_id
 JOIN users u ON u.user_id = s.user_id AND u.closed_at IS NULL
 WHERE i.opened_at > %(since)s AND i.closed_at IS NULL
-  AND EXISTS (SELECT 1 FROM person_roles r WHERE r.user_id = s.user_id AND r.alarm_centre_id IS NULL
-                AND r.role = ANY (%(roles)s::text[]) AND r.municipality_id IN (0, m.municipality_id))
-ORDER BY s.user_id, i.incident_id, m.municipality_id
+ORDER BY s.user_id, i.incident_id, NOT r.now, m.municipality_id
 ON CONFLICT (user_id, subject) DO NOTHING;
 
 -- name: drop_over
@@ -43,17 +49,19 @@ WHERE n.notification_id IS NULL AND n.dropped_at IS NULL AND (
               AND k.closed_at IS NOT NULL)
     OR EXISTS (SELECT 1 FROM incidents i WHERE n.subject = 'incident:' || i.incident_id AND i.closed_at IS NOT NULL)
     OR NOT EXISTS (SELECT 1 FROM notification_subscriptions s JOIN users u USING (user_id)
-                   JOIN person_roles r USING (user_id)
-                   WHERE s.user_id = n.user_id AND n.topic = ANY (s.topics) AND u.closed_at IS NULL
-                     AND r.alarm_centre_id IS NULL AND r.role = ANY (%(roles)s::text[])
-                     AND r.municipality_id IN (0, n.municipality_id)));
+                   WHERE s.user_id = n.user_id AND n.topic = ANY (s.topics) AND u.closed_at IS NULL)
+    OR NOT EXISTS (SELECT 1 FROM unnest(%(persons)s::int[], %(places)s::int[]) AS r(user_id, municipality_id)
+                   WHERE r.user_id = n.user_id AND r.municipality_id = n.municipality_id));
 
 -- name: subscribers
 SELECT user_id, topics, group_s, quiet_from, quiet_until, quiet_weekend, wake, zone FROM notification_subscriptions;
 
 -- name: waiting
-SELECT item_id, user_id, topic, subject, at FROM notification_items
-WHERE notification_id IS NULL AND dropped_at IS NULL ORDER BY item_id;
+-- What may be told at this hour; the rest waits for its reader's hours.
+SELECT n.item_id, n.user_id, n.topic, n.subject, n.at FROM notification_items n
+JOIN unnest(%(persons)s::int[], %(places)s::int[], %(now)s::boolean[]) AS r(user_id, municipality_id, now)
+    ON r.user_id = n.user_id AND r.municipality_id = n.municipality_id AND r.now
+WHERE n.notification_id IS NULL AND n.dropped_at IS NULL ORDER BY n.item_id;
 
 -- name: sent_lately
 SELECT n.user_id, n.queued_at, n.delivered_at,

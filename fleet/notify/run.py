@@ -15,9 +15,11 @@ from zoneinfo import ZoneInfo
 
 from fleet.clock import Clock, SystemClock, pause
 from fleet.loops import Part
-from fleet.notify.decide import again_after, to_send
-from fleet.notify.model import CANNOT_WAIT, GIVES_UP, ROLES, TOPIC_OF_TASK, Item, Sent, Subscriber
+from fleet.notify.decide import again_after, reach, to_send
+from fleet.notify.model import CANNOT_WAIT, GIVES_UP, TOPIC_OF_TASK, Item, Reach, Sent, Subscriber
 from fleet.notify.texts import Line, text_of
+from fleet.people.model import Grant
+from fleet.people.store import grant_of, read_plan
 from fleet.store.borrow import AWAY, borrow
 from fleet.store.pool import Connection, Pool, fetch_all, make_pool
 from fleet.store.sql_file import read_statements
@@ -107,15 +109,20 @@ async def gather(connection: Connection, at: datetime) -> int:
     """
     if not (await fetch_all(connection, SQL["lead"]))[0]["mine"]:
         return 0
+    reached = await _reached(connection, at)
+    places = {
+        "persons": [one.person for one in reached], "places": [one.municipality for one in reached],
+        "now": [one.now for one in reached],
+    }  # fmt: skip
     values: dict[str, Any] = {
-        "at": at, "since": at - BACK, "roles": list(ROLES), "urgent": list(CANNOT_WAIT), "kinds": list(TOPIC_OF_TASK),
-        "topics": list(TOPIC_OF_TASK.values()),
+        "at": at, "since": at - BACK, "urgent": list(CANNOT_WAIT), "kinds": list(TOPIC_OF_TASK),
+        "topics": list(TOPIC_OF_TASK.values()), **places,
     }  # fmt: skip
     for name in ("take_incidents", "take_tasks", "drop_over"):
         await connection.execute(SQL[name], values)
     waiting = [
         Item(row["item_id"], row["user_id"], row["topic"], row["subject"], row["at"])
-        for row in await fetch_all(connection, SQL["waiting"])
+        for row in await fetch_all(connection, SQL["waiting"], places)
     ]
     if not waiting:
         return 0
@@ -133,6 +140,15 @@ async def gather(connection: Connection, at: datetime) -> int:
             SQL["put_into"], {"notification_id": number, "items": [item.number for item in items]}
         )  # fmt: skip
     return len(messages)
+
+
+async def _reached(connection: Connection, at: datetime) -> list[Reach]:
+    grants: dict[int, list[Grant]] = {}
+    for row in await fetch_all(connection, SQL["grants"]):
+        grant = grant_of(row["role"], row["municipality_id"], row["alarm_centre_id"])
+        grants.setdefault(row["user_id"], []).append(grant)
+    plan = await read_plan(connection, [grant for some in grants.values() for grant in some])
+    return reach(grants, plan, at)
 
 
 async def _text(connection: Connection, row: Mapping[str, Any]) -> str:

@@ -108,6 +108,14 @@ def served_by(centre: int, plan: Plan, at: datetime) -> frozenset[int]:
     return frozenset(found)
 
 
+def chosen_by(centre: int, plan: Plan, at: datetime) -> frozenset[int]:
+    """The municipalities that have this centre receive their alarms at some hour of the week, by the version of now."""
+    wanted = {row.municipality for row in plan.served if row.centre == centre and row.service == RECEPTION}
+    return frozenset(
+        place for place in wanted if any(row.centre == centre for row in _newest(plan.served, place, RECEPTION, at))
+    )
+
+
 def responsible(municipality: int, service: str, plan: Plan, *, at: datetime) -> frozenset[int]:
     """The centres that give a municipality this service at ``at``, by the version that holds then.
 

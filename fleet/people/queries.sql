@@ -1,4 +1,5 @@
--- Which municipalities somebody sees. Runs as livlina_login, or as livlina_registry on the command line.
+-- Which municipalities somebody sees. Runs as livlina_login, as livlina_registry on the command line, and as
+-- livlina_notify for whoever is to be told.
 
 -- name: services
 SELECT s.municipality_id, s.service, s.alarm_centre_id, s.hours, s.starts_minute, s.ends_minute, m.zone, s.valid_from

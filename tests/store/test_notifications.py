@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 
 from fleet.forwarding.link_apprise import AppriseLink
 from fleet.notify.run import Notifications, gather
+from fleet.routines.model import WEEK, Window
 from fleet.store.pool import Connection
 from tests.asking import HTML, Asking, ask
 from tests.sms_gateway import sms_operator
@@ -70,6 +72,62 @@ def test_each_hears_of_their_municipalities_by_role_and_topic_and_an_incident_is
     assert scene.sql("SELECT user_id, items, cannot_wait FROM notifications ORDER BY user_id") == [
         (both, 2, True), (one, 1, False),
     ]  # fmt: skip
+
+
+def at_a_centre(scene: Scene, login: str, municipality: int | None, hours: str = "any") -> int:
+    """A subscriber who is technician of an alarm centre of their own, which receives this municipality's alarms."""
+    person = subscribed(scene, login)
+    [(centre,)] = scene.sql("INSERT INTO alarm_centres (name) VALUES (%s) RETURNING alarm_centre_id", login)
+    scene.sql(
+        "INSERT INTO person_roles (user_id, municipality_id, alarm_centre_id, role, granted_at, granted_by)"
+        " VALUES (%s, 0, %s, 'technician', now(), 'console:test')", person, centre,
+    )  # fmt: skip
+    if municipality is not None:
+        scene.sql(
+            "INSERT INTO services (municipality_id, service, valid_from, alarm_centre_id, hours) "
+            "VALUES (%s, 'alarm_reception', %s, %s, %s)", municipality, NOW - timedelta(days=1), centre, hours,
+        )  # fmt: skip
+    return person
+
+
+def test_somebody_of_an_alarm_centre_is_told_about_whom_the_centre_serves_while_it_does(scene: Scene) -> None:
+    """The control is the plan itself: without the right to read it, whoever is at a centre is told nothing."""
+    minute = NOW.astimezone(ZoneInfo("Europe/Stockholm"))
+    hour = minute.weekday() * 1440 + minute.hour * 60
+    window = Window(hour, min(hour + 60, WEEK))
+    scene.sql(
+        "INSERT INTO office_hours (municipality_id, valid_from, starts_minute, ends_minute) VALUES (0, %s, %s, %s)",
+        NOW - timedelta(days=1), window.starts, window.ends,
+    )  # fmt: skip
+    serving = at_a_centre(scene, "nord", 1)
+    later = at_a_centre(scene, "natt", 1, hours="on_call")
+    at_a_centre(scene, "syd", 2)
+    at_a_centre(scene, "ingen", None)
+    task(scene, 1, 1, "battery low", NOW - timedelta(minutes=2))
+    scene.sql("ALTER POLICY notifying ON services USING (false)")
+    assert gathered(scene, NOW) == 0 and items(scene) == []
+    scene.sql("ALTER POLICY notifying ON services USING (true)")
+    assert gathered(scene, NOW) == 1
+    assert items(scene) == [(serving, "battery", "task:1", True), (later, "battery", "task:1", False)]
+    assert gathered(scene, NOW + timedelta(minutes=61)) == 1, "their hours have begun"
+    assert items(scene) == [(serving, "battery", "task:1", True), (later, "battery", "task:1", True)]
+    assert scene.sql("SELECT DISTINCT user_id FROM notifications WHERE NOT cannot_wait ORDER BY 1") == [
+        (serving,), (later,),
+    ]  # fmt: skip
+
+
+def test_of_a_case_the_messages_duty_reads_when_it_began_and_no_more(scene: Scene) -> None:
+    scene.town.press(1, 1)
+    for column, allowed in (("opened_at", True), ("unit_id", False), ("kind", False)):
+
+        async def look(connection: Connection, column: str = column) -> None:
+            await connection.execute(f"SELECT {column} FROM cases".encode())
+
+        if allowed:
+            scene.town.do("notify", look)
+        else:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                scene.town.do("notify", look)
 
 
 def test_what_is_over_or_no_longer_theirs_is_not_told(scene: Scene) -> None:

@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.notify.decide import again_after, hint, is_quiet, to_send
-from fleet.notify.model import ESCALATES, TOPICS, Item, Sent, Subscriber
+from fleet.notify.decide import again_after, hint, is_quiet, reach, to_send
+from fleet.notify.model import ESCALATES, TOPICS, Item, Reach, Sent, Subscriber
 from fleet.notify.texts import Line, text_of
+from fleet.people.model import Grant, Plan, Served
+from fleet.routines.model import Window
 
 HERE = ZoneInfo("Europe/Stockholm")
 MONDAY = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
@@ -147,6 +149,31 @@ def test_each_is_told_each_thing_once_and_what_cannot_wait_reaches_somebody_at_o
             began = MONDAY + timedelta(minutes=minute)
             first = min(at for at, _, going in told.messages for one in going if one.subject == f"task:{place}")
             assert first <= began + TICK, "what cannot wait reaches somebody at once"
+
+
+def test_a_centre_s_people_reach_whom_it_serves_and_wait_for_its_hours() -> None:
+    """Centre 7 has municipality 1 at night and 2 always; 3 has left it; operators are told nothing."""
+
+    def served(place: int, centre: int, since: datetime, window: Window | None = None) -> Served:
+        return Served(place, "alarm_reception", centre, "any", window or Window(), "Europe/Stockholm", since)
+
+    long_ago = MONDAY - timedelta(days=30)
+    night, day = Window(0, 6 * 60), Window(6 * 60, 10080)
+    plan = Plan(
+        (1, 2, 3),
+        (served(1, 7, long_ago, night), served(1, 8, long_ago, day), served(2, 7, long_ago),
+         served(3, 7, long_ago), served(3, 8, long_ago + timedelta(days=1))),
+    )  # fmt: skip
+    grants = {
+        1: [Grant("technician", centre=7), Grant("operator", municipality=3)],
+        2: [Grant("operator", centre=7)],
+        3: [Grant("fleet_owner", municipality=0), Grant("technician", centre=7)],
+    }
+    assert reach(grants, plan, MONDAY) == [
+        Reach(1, 1, False), Reach(1, 2, True), *(Reach(3, place, True) for place in (0, 1, 2, 3)),
+    ]  # fmt: skip
+    before_six = MONDAY.replace(hour=1)
+    assert [one.now for one in reach(grants, plan, before_six) if one.person == 1] == [True, True]
 
 
 def test_pauses_grow_and_a_hint_gives_no_address_away() -> None:
