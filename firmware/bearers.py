@@ -33,14 +33,13 @@ def _name(kind: str, number: int) -> str:
 
 class Ways:
     """Which ways there are. `names` in preferred order; every CoAP address is a pipe of its own. `radios` and
-    `last_resort` are the courier's. In safe mode only the first CoAP address counts, if there is one."""
+    `last_resort` are the courier's. In safe mode only CoAP counts, if there is an address of it."""
 
     def __init__(self, config: "Config", safe: bool) -> None:
         self.kinds = list(config.pipes)
         self.coap = config.coap
         if safe and config.coap:
             self.kinds = ["coap"]
-            self.coap = config.coap[:1]
         self.names: "list[str]" = []
         for kind in self.kinds:
             self.names += [_name(kind, number) for number in range(len(self.coap) if kind == "coap" else 1)]

@@ -1,10 +1,11 @@
 """Runs before main.py on the board: why the unit started, and whether this boot is a cautious one.
 
 A firmware error, a task over its limit and a hardware watchdog reset each count as a crash, on flash, with a note of
-the reason (core.reboot). After `MOST` crashes without a proven boot in between the unit starts in safe mode: the
-smallest part that can still send an alarm. A boot is proven by a verified receipt and an hour without a crash
-(`reboot.Proof`); then `proven` clears the count, or `leave` ends safe mode, by a restart that the caller makes when no
-press is open. Without readable notes the unit just starts normally: it must start in any case.
+the reason (core.reboot). After `MOST` crashes without a proven boot in between the unit starts in safe mode: all its
+inputs, and the smallest part that can still send an alarm. After as many more it is `bare`: its own button and nothing
+else. A boot is proven by a verified receipt and an hour without a crash (`reboot.Proof`); then `proven` clears the
+count, or `leave` ends safe mode, by a restart that the caller makes when no press is open. Without readable notes the
+unit just starts normally: it must start in any case.
 
 The file `crashes` is `CRC-32 | {1: crashes, ? 2: note, ? 3: its detail (text), ? 4: times that safe mode was left in
 vain}`; the number alone, as units of version 0.1.0 have it, is read too.
@@ -156,3 +157,8 @@ def leave(flash: "Flash") -> bool:
 def safe(flash: "Flash") -> bool:
     """Whether to start in safe mode."""
     return crashes(flash) >= MOST
+
+
+def bare(flash: "Flash") -> bool:
+    """Whether safe mode has failed as often: then one of the other inputs may be what fails."""
+    return crashes(flash) >= 2 * MOST

@@ -121,6 +121,9 @@ class Driver:
                 # Genuine, but nothing that this unit can obey; a command that came by SMS for example.
                 self._sealer.refuse("type")
             self.feed(("refused",))
+            if pipe is None:
+                # An SMS that is no receipt may wake, like any other.
+                self.feed(("wake",))
 
     def _receipt(self, message: "messages.Receipt") -> None:
         self._supervisor.receipt()
@@ -150,6 +153,7 @@ class Driver:
         """The hub's radio has heard something of a pendant's length."""
         self._ballast.room()
         self.feed(("pendant", frame))
+        self.unit.pendants.pressed = None
 
     def on_cellular(self, event: "tuple[Any, ...]") -> None:
         """The modem's part has something to say."""
@@ -184,9 +188,12 @@ class Driver:
             self._carry_out(self.unit.handle(event, now))
         except MemoryError as error:
             self._relieve(error)
-            if event[0] == "edge":
-                # The contact's machine may have missed it; to be told twice changes nothing.
+            if event[0] in ("edge", "pendant"):
+                # The machine that it is for may have missed it; to be told twice changes nothing.
                 self._carry_out(self.unit.handle(event, now))
+            pendants = self.unit.pendants
+            if pendants is not None and pendants.pressed is not None:
+                self._carry_out(self.unit.handle(("owed", pendants.pressed), now))
         self._changed.set()
 
     def untold(self) -> bool:
@@ -230,8 +237,15 @@ class Driver:
         except OSError as error:
             say("journal:", error)
             self._fault(FAULT_JOURNAL, "journal refused")
-        if record[records.TYPE] == records.PRESS and record[records.INPUT] == OWN:
+        if record[records.TYPE] == records.PRESS:
+            self._made(record[records.INPUT])
+
+    def _made(self, code: int) -> None:
+        """A press of this input is on flash."""
+        if code == OWN:
             self._owed = None
+        elif self.unit.pendants is not None and self.unit.pendants.pressed == code:
+            self.unit.pendants.pressed = None
 
     def _keep(self, name: str, value: "Any") -> None:
         if not self._kept.save(name, value):
@@ -315,11 +329,17 @@ class Driver:
         if self._sentinel.state == CLOSING:
             self._owed = 0
         if self._owed is not None:
-            self._owed = None
-            seq = self.unit.take_seq()
-            if self._journal.emergency(self.unit.boot, seq, messages.KIND_MANUAL, OWN):
-                self.crumbs.drop(breadcrumbs.EMERGENCY, seq)
+            self._last_word(OWN)
+        pendants = self.unit.pendants
+        if pendants is not None and pendants.pressed is not None:
+            self._last_word(pendants.pressed)
         self._ballast.release()
+
+    def _last_word(self, code: int) -> None:
+        seq = self.unit.take_seq()
+        if self._journal.emergency(self.unit.boot, seq, messages.KIND_MANUAL, code):
+            self._made(code)
+            self.crumbs.drop(breadcrumbs.EMERGENCY, seq)
 
     def _make_owed(self, now: int) -> None:
         """A press that was established while memory failed, and that the brain has not made since, is made now."""

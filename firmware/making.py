@@ -49,11 +49,11 @@ def _pendants(setup: "Setup", kept: "Any", now: int) -> "Any":
     return Pendants(setup.pendants, means.sha256, kept, now)
 
 
-def _setup(config: identity.Config, safe: bool) -> "Setup":
-    """What kind of unit this is. In safe mode it is a button and nothing else."""
+def _setup(config: identity.Config, bare: bool) -> "Setup":
+    """What kind of unit this is. Where safe mode too has failed it is a button and nothing else."""
     setup = profiles.read(config.fields)
     setup.faults += config.faults
-    if safe:
+    if bare:
         setup.pendants = []
         setup.inputs = [one for one in setup.inputs if one.code == profiles.OWN]
     return setup
@@ -67,7 +67,7 @@ def _arm(journal: Journal, boot_number: int) -> None:
         say("journal:", error)
 
 
-def _attach(driver: Driver, setup: "Setup", gauge: Gauge, sleep: Sleep, now: int) -> None:
+def _attach(driver: Driver, setup: "Setup", gauge: Gauge, sleep: Sleep, safe: bool, now: int) -> None:
     """The inputs and voltages that the board has, the radio of the pendants, and rest where the profile has any."""
     from firmware.ports.sensors import Sensors
 
@@ -76,7 +76,7 @@ def _attach(driver: Driver, setup: "Setup", gauge: Gauge, sleep: Sleep, now: int
         from firmware.ports.ble import PendantRadio
 
         driver.radio = PendantRadio(driver.on_pendant, means.radio_failed(driver))
-    if setup.profile.psm != profiles.PSM_NEVER:
+    if setup.profile.psm != profiles.PSM_NEVER and not safe:
         from firmware.repose import Repose
 
         driver.repose = Repose(setup.profile, driver.unit, sleep, driver.tell, driver.crumbs.save, driver.untold, now)
@@ -105,7 +105,8 @@ def build(flash: "Flash", version: str, spread: int) -> Driver:
     told = boot.detail(flash)
     why = boot.reason(flash, machine)
     safe = boot.safe(flash)
-    setup = _setup(config, safe)
+    bare = boot.bare(flash)
+    setup = _setup(config, bare)
     crumbs = Crumbs(flash)
     crumbs.drop(breadcrumbs.BOOT, why)
     counters = Counters(flash, os.urandom)
@@ -152,8 +153,8 @@ def build(flash: "Flash", version: str, spread: int) -> Driver:
         driver.cellular = gauge.cellular = cellular(
             config, kept, clock, means.below, policy, sleep, driver.on_cellular, safe
         )
-    if not safe:
-        _attach(driver, setup, gauge, sleep, now)
+    if not bare:
+        _attach(driver, setup, gauge, sleep, safe, now)
     if sleep.woken_by_button() and not button.began:
         # However short it was: the contact was open again before the unit could look.
         driver.later(("press", profiles.OWN))

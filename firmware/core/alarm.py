@@ -113,10 +113,12 @@ class Alarms:
             one = same[-1]
             return one, self.count(one, max(count, one.count + 1))
         one = Press(key, kind, code, flags, count, since)
+        # Made whole or not at all: memory may fail at any of these.
+        made = one, records.press(key[0], key[1], kind, wire_input(code), count, clock)
         self.open.append(one)
         if one.shown:
             self._newest = one
-        return one, records.press(key[0], key[1], kind, wire_input(code), count, clock)
+        return made
 
     def count(self, one: Press, count: int) -> "dict[int, int]":
         """Further presses are part of this one. The record for the journal."""

@@ -10,7 +10,8 @@ the same frame may count once more, but the press is not lost.
 
 A frame is 19 bytes, so that it fits one advertisement of 31: version (1) | pendant id (4) | counter (4) | what (1) |
 battery in % (1) | the first 8 bytes of HMAC-SHA256 over LABEL and all before. Integers are big endian. A pendant sends
-a frame several times and never uses a counter for two.
+a frame several times and never uses a counter for two. A genuine press is refused for nothing: a battery above 100 is
+not known, and a `what` that is not known here is a press, since a newer pendant has something to say.
 """
 
 import struct
@@ -75,7 +76,10 @@ class Pendants:
         self._sha256 = sha256
         self._saved = now
         self.refused = 0
-        """Frames in the name of a pendant of ours that were forged, replayed or not understood."""
+        """Frames in the name of a pendant of ours that were forged or replayed."""
+        self.pressed: "int | None" = None
+        """The input of a press that was believed; whoever has put it on flash sets it back. Its frame counts only once,
+        so that this alone tells of a press that was lost for want of memory."""
         self._known: "dict[int, Pendant]" = {}
         for one in pendants:
             if one.number in self._known or one.input in [other.input for other in self._known.values()]:
@@ -135,15 +139,17 @@ class Pendants:
         difference = 0
         for i in range(TAG):
             difference |= tag[i] ^ data[LENGTH - TAG + i]
-        if difference or counter < one.counter or what > TEST or battery > 100:
+        if difference or counter < one.counter:
             self.refused += 1
             return []
+        if what not in (ALIVE, TEST):
+            self.pressed = one.input
         one.counter = counter
         one.heard = now
         actions: "Actions" = []
         if what != ALIVE:
             one.proven = True
-            actions.append(("press" if what == PRESS else "test", one.input))
+            actions.append(("test" if what == TEST else "press", one.input))
         actions.append(("keep", self.state(now)))
         if one.missed:
             one.missed = False

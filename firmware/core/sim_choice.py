@@ -187,7 +187,8 @@ class SimChoice:
             self.policy = event[1]
             actions = self._news(now)
         elif name == "clock":
-            self._clock = event[1]
+            # A receipt that is played again, however genuine, does not open again what is closed.
+            self._clock = event[1] if self._clock is None else max(self._clock, event[1])
             actions = self._news(now)
         return actions + self._time(now)
 

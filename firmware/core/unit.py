@@ -110,6 +110,7 @@ class Unit:
             now,
         )
         self._alarms = self._presses.alarms
+        self.pendants = pendants
         self._reports = Reports(items, now)
         self._faults = Faults()
         self._locate = Locate(setup.profile.position)
@@ -455,8 +456,7 @@ class Unit:
         if key != self._report:
             return None
         fields, status = self._means.measure()
-        pendants = self._presses.pendants
-        refused = self.refused + self._commands.refused + (0 if pendants is None else pendants.refused)
+        refused = self.refused + self._commands.refused + (0 if self.pendants is None else self.pendants.refused)
         fields = self._vitals.fields(key, fields, status, now)
         fields["bearer"] = bearer
         return messages.Heartbeat(

@@ -62,10 +62,27 @@ def test_a_forgery_opens_nothing():
         assert hub.handle(("frame", data), 0) == []
     assert hub.handle(sent(5, key=OTHER), 0) == []
     assert hub.handle(sent(5, number=79), 0) == [], "a neighbour's"
-    assert hub.handle(sent(5, what=9), 0) == []
-    assert hub.handle(sent(5, battery=101), 0) == []
     assert hub.refused > 20
     assert hub.handle(("frame", good), 0)[0] == ("press", 1), "and the pendant itself still works"
+
+
+def test_a_genuine_press_is_refused_for_nothing_that_it_says_besides():
+    hub = made()
+    assert names(hub.handle(sent(1, battery=255), 0)) == ["press", "keep"], "a battery that is not known is not low"
+    assert names(hub.handle(sent(2, what=9), 0)) == ["press", "keep"], "a newer pendant has something to say"
+    assert hub.handle(sent(2, what=9), 0) == [] and hub.refused == 0
+
+
+def test_a_press_is_known_until_it_is_on_flash_and_what_is_none_is_not():
+    hub = made()
+    for counter, what in ((1, ALIVE), (2, TEST)):
+        hub.handle(sent(counter, what), 0)
+        assert hub.pressed is None
+    hub.handle(sent(2), 0)
+    hub.handle(sent(3, key=OTHER), 0)
+    assert hub.pressed is None, "a replay and a forgery"
+    hub.handle(sent(3), 0)
+    assert hub.pressed == 1
 
 
 def test_each_pendant_is_missed_by_its_own_interval():

@@ -317,6 +317,8 @@ def test_closing_dates_count_by_verified_server_time_only():
     world.run(2 * HOUR_MS)
     assert world.choice.active == 1
     assert len(world.named("closing")) == 1
+    world.put(("clock", date - 86400))
+    assert world.choice.standing(0) == sim_choice.UNWANTED, "an old receipt, played again, opens nothing that is closed"
 
 
 def test_a_sim_that_cannot_be_read_or_is_refused_is_not_run_after():

@@ -141,3 +141,16 @@ def test_sms_that_are_no_frame_only_wake_and_not_without_end():
         desk.driver.on_cellular(("wake",))
     made = [one[2] for one in desk.orders if one[0] == "send" and isinstance(one[3], messages.Heartbeat)]
     assert len(made) <= 1
+
+
+def test_an_sms_with_a_frame_that_is_no_receipt_wakes_like_any_other():
+    forged = Desk().sealed(messages.Receipt(items=[(1, 1, 3)], time=1).encode(), bytes(16))
+    for frame, pipe, wakes in ((forged, None, 1), (forged, 0, 0)):
+        desk = Desk()
+        desk.heartbeat()
+        desk.orders = []
+        for _ in range(5):
+            desk.driver.on_frame(desk.pipe if pipe == 0 else pipe, frame)
+        made = [one[3] for one in desk.orders if one[0] == "send" and isinstance(one[3], messages.Heartbeat)]
+        assert len(made) == wakes, "once a minute by SMS, never by a pipe: a forged frame there is one of many"
+        assert [one.refused for one in made] == [1] * wakes

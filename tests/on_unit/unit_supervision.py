@@ -129,7 +129,10 @@ def test_a_reset_that_nobody_could_note_counts_as_a_crash():
         for count in (1, 2, 3):
             assert not boot.safe(flash)
             assert boot.reason(flash, Board(cause)) == code and boot.crashes(flash) == count
-        assert boot.safe(flash)
+        for count in (4, 5, 6):
+            assert boot.safe(flash) and not boot.bare(flash)
+            assert boot.reason(flash, Board(cause)) == code and boot.crashes(flash) == count
+        assert boot.bare(flash)
 
 
 def test_what_was_asked_for_is_no_crash():

@@ -3,9 +3,11 @@
 import asyncio
 
 import pytest
+from test_hub import INPUT, KEY, PENDANT, advertised
 
 from firmware.core import reboot
-from firmware.ports.kept import unpack
+from firmware.core.pendants import PRESS
+from firmware.ports.kept import pack, unpack
 from protocols.wire import messages
 from sim import units
 from sim.firmware_build import ROOT, build_firmware
@@ -97,6 +99,28 @@ def test_a_press_that_makes_the_firmware_fail_again_and_again_is_delivered_in_sa
 
     fault = "        while not self._urgent():\n            await asyncio.sleep_ms(10)\n        raise RuntimeError\n"
     on_spoilt_street(scenario, {"firmware/ports/mqtt.py": [(RUN, RUN + fault)]})
+
+
+@pytest.mark.parametrize("crashes", [3, 6])
+def test_a_hub_in_safe_mode_hears_its_pendants_until_it_has_failed_in_it_as_often(on_street, crashes):
+    """Its first address is dead as well. At six crashes in a row, the control, only its own button is left."""
+
+    async def scenario(street):
+        far, fleet = street.far, street.fleet
+        (street.folders[1] / "crashes").write_bytes(pack({1: crashes}))
+        await street.coap(1)
+        await fleet.start(street.folders)
+        # A hub that reports has its radio on; a pendant would repeat its frame until then.
+        await far.until(lambda: far.heartbeats(1), 60)
+        await fleet.pendant(1, advertised(1, PRESS))
+        if crashes == 3:
+            await fleet.wait_lamp(1, "stored", 60)
+        else:
+            await fleet.press(1)
+            await fleet.wait_lamp(1, "stored", 60)
+        assert {one.input for one in far.alarms(1)} == {INPUT if crashes == 3 else 0}, street.console()
+
+    on_street(scenario, coap_ports=2, pendants=[(INPUT, PENDANT, KEY, 3600)])
 
 
 def test_negative_control_without_safe_mode_it_never_stays_up(on_spoilt_street):
