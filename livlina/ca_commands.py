@@ -126,6 +126,27 @@ def revoke_command(
     show({"station": name, "ended": [f"{one.serial:x}" for one in ended], "units": gone}, as_json)
 
 
+@ca_app.command("units")
+def units_command(
+    name: Name,
+    ledger: Annotated[Path, typer.Option(help="Its ledger: `livlina provision ledger --export`.", exists=True)],
+    key: Annotated[Path, typer.Option(help="Its ledger.pub, got by another way.", exists=True)],
+    as_json: Json = False,
+) -> None:
+    """Tells the registry which units a station has made, from its ledger, where the registry does not know. So that
+    `livlina ca revoke NAME --units` finds units that were made before the registry kept it, or elsewhere."""
+    from livlina.cli import one_sentence, show
+    from livlina.unit_life import tell_makers
+    from provisioning.ca import check_station_name
+    from provisioning.ledger import LedgerError, read_public_key, verified
+
+    with one_sentence(LedgerError):
+        check_station_name(name)
+        rows = verified(ledger.read_bytes(), read_public_key(key.read_bytes()))
+        units, orders = tell_makers(Settings.from_environment(), name, rows)
+    show({"station": name, "lines": len(rows), "units": units, "orders_told": len(orders)}, as_json)
+
+
 @ca_app.command("take-root")
 def take_root_command(
     to: Annotated[Path, typer.Argument(help="A folder on the medium that goes to the safe.")],

@@ -58,7 +58,7 @@ class RegistryFleet:
 
     def register(self, unit: int, made: Made, order: Order) -> None:
         """See provisioning.run.Fleet. Raises RunError also for a development board on a production
-        fleet, and for a station that may make no more units."""
+        fleet, for a station that may make no more units, and when all stations together have made the order's units."""
         if self._production and not order.production:
             raise RunError(
                 "this fleet is one that people rely on, and the order is for development boards: "
@@ -74,11 +74,17 @@ class RegistryFleet:
         async def work(connection: Connection) -> None:
             if await registry.unit_of_certificate(connection, certificate.fingerprint_sha256) is not None:
                 return
+            if await registry.take_order(connection, order.number) >= order.quantity:
+                raise RunError(
+                    f"order {order.number} is of {order.quantity} boards, and the fleet has as many, of this station or of "
+                    "another: take this one off, or order more",
+                    "full",
+                )
             await registry.add_unit(
                 connection, self._box,
                 unit=unit, municipality=order.municipality, unit_type=order.profile, generation=identity.generation,
                 secret=identity.secret16, fingerprint=certificate.fingerprint_sha256, serial=f"{certificate.serial:x}",
-                station=station,
+                station=station, order=order.number,
             )  # fmt: skip
             await units.describe(connection, unit, board=self._board)
             await note(

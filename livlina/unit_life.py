@@ -10,11 +10,13 @@ from typing import Any, Final
 from fleet.registry import units as registry
 from fleet.registry.label import LabelError, label_of, qr_of, unit_of
 from fleet.registry.life import EVENTS
-from fleet.registry.store import units_of_station
+from fleet.registry.store import MadeUnit, units_of_station
+from fleet.registry.store import tell_makers as tell
 from fleet.settings import Settings
 from fleet.store.pool import Connection
-from livlina.registry_connection import in_registry
+from livlina.registry_connection import in_registry, note
 from livlina.unit_orders import unit_number
+from provisioning.ledger import Row
 
 ACTOR: Final = "console:local"
 BY_HAND: Final = tuple(one for one in EVENTS if one not in ("pair", "prove", "abandon", "assign", "replace"))
@@ -118,6 +120,24 @@ def revoke_units_of(settings: Settings, station: str) -> list[str]:
         for number in numbers:
             await registry.revoke(connection, number, ACTOR, datetime.now(UTC))
         return [f"{number:08x}" for number in numbers]
+
+    return in_registry(settings, work)
+
+
+def tell_makers(settings: Settings, station: str, rows: Sequence[Row]) -> tuple[list[str], list[str]]:
+    """Fills in, from a station's verified ledger, who made its units and for which order, where the registry does not
+    know. Rows that name another signer are left out. Which units got a station, and which an order."""
+    made = []
+    for row in rows:
+        certificate = row.facts.get("certificate") or {}
+        if row.kind == "provisioned" and certificate.get("station", station) in (station, None):
+            fingerprint = bytes.fromhex(certificate["sha256"]) if certificate else None
+            made.append(MadeUnit(row.unit, fingerprint, row.facts.get("order")))
+
+    async def work(connection: Connection) -> tuple[list[str], list[str]]:
+        units, orders = await tell(connection, station, made)
+        await note(connection, "station.units_told", f"station:{station}", units=len(units), orders=len(orders))
+        return [f"{unit:08x}" for unit in units], [f"{unit:08x}" for unit in orders]
 
     return in_registry(settings, work)
 

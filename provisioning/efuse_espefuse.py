@@ -78,9 +78,12 @@ def production_faults(port: Port, digest: bytes) -> list[str]:
     return faults
 
 
-def is_secure_boot_on(port: Port) -> bool:
-    """Whether the chip starts only signed images already."""
-    return bool(summary(port)["SECURE_BOOT_EN"]["value"])
+def secure_boot_digest(port: Port) -> bytes | None:
+    """Whose images the chip starts, as the digest of that key; None while it starts any. Of several the first."""
+    fields = summary(port)
+    if not fields["SECURE_BOOT_EN"]["value"]:
+        return None
+    return bytes.fromhex(str(fields[SECURE_BOOT_BLOCK]["value"]).replace(" ", ""))
 
 
 def _holds(fields: Mapping[str, Any], block: str, purpose: str, content: bytes | None) -> bool:

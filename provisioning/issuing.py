@@ -153,6 +153,13 @@ class IssuerBook:
         )
 
 
+def station_of(unit: UnitCertificate) -> str | None:
+    """The name of the station that a unit's certificate names as its signer, unverified; None for the root."""
+    signer = x509.load_der_x509_certificate(unit.cert_der).issuer
+    name = str(signer.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+    return name.removeprefix(ISSUER_PREFIX) if name.startswith(ISSUER_PREFIX) else None
+
+
 def _certificates_of(path: Path, key: ec.EllipticCurvePrivateKey) -> list[x509.Certificate]:
     try:
         certificates = x509.load_pem_x509_certificates(path.read_bytes())

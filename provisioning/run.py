@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Protocol
 
 from provisioning import littlefs_image, nvs_image
-from provisioning.efuse_espefuse import is_secure_boot_on, make_production
+from provisioning.efuse_espefuse import make_production, secure_boot_digest
 from provisioning.firmware_image import FirmwareImage
 from provisioning.flash_esptool import ChipFacts, Port
 from provisioning.identity import write_flash
+from provisioning.issuing import station_of
 from provisioning.journal import Journal
 from provisioning.ledger import ENDS, Ledger, Row
 from provisioning.partition_table import SECTOR, TABLE_OFFSET, files_of_the_unit, layout, named, to_binary
@@ -215,7 +216,22 @@ class _Run:
         return self._made.identity.unit
 
     def _connect(self) -> dict[str, object]:
+        if self._kind.secure_boot:
+            self._check_owner()
         return {"order": self._order.number}
+
+    def _check_owner(self) -> None:
+        """Before anything is made or written: a chip that starts only what somebody has signed is written with that and
+        nothing else, or it never starts again."""
+        held = secure_boot_digest(self._port)
+        if held is None:
+            return
+        if not self._order.production:
+            words = "secure boot is on in this board, so it starts nothing unsigned: order production boards of its key"
+            raise RunError(words, "fuses")
+        if held != self._bench.boot_digest:
+            words = "this board starts only what another key has signed: take it to its owner, or where that key is"
+            raise RunError(words, "fuses")
 
     def _identity(self) -> dict[str, object]:
         station = self._bench.station
@@ -304,10 +320,8 @@ class _Run:
 
     def _flash(self) -> dict[str, object]:
         self._not_started()
-        known = self._journal.has_begun("efuses") or self._bench.ledger.last_of_board(self._mac) is not None
-        # A board that was a production one already may start signed bootloaders only, and this one is.
-        force = known and self._order.production and is_secure_boot_on(self._port)
-        self._port.write(self._unstartable(), force=force)
+        # `connect` has seen that the chip is bare or of this key, and a bootloader of such an order is signed by it.
+        self._port.write(self._unstartable(), force=self._order.production)
         return {}
 
     def _verify(self) -> dict[str, object]:
@@ -352,6 +366,7 @@ class _Run:
             "pieces": {at: [len(self._pieces[int(at, 16)]), pieces[at]] for at in pieces if at != files},
             "firmware_sha256": digest(self._bench.romfs),
             "sealed": self._order.production,
+            "certificate": self._made_certificate(),
             "boot_digest": self._journal.facts("efuses").get("boot_digest"),
             "said": self._journal.facts("start").get("said"),
             "tested": self._journal.facts("selftest").get("shown"),
@@ -359,6 +374,12 @@ class _Run:
         }
         self._bench.ledger.append("provisioned", self._unit, self._mac, facts, self._bench.clock())
         return {}
+
+    def _made_certificate(self) -> dict[str, object]:
+        """Which certificate, and which station has signed it (None: the root); so that it is found when that ends."""
+        assert self._made is not None
+        certificate = self._made.certificate
+        return {"sha256": certificate.fingerprint_sha256.hex(), "station": station_of(certificate)}
 
 
 def digest(content: bytes) -> str:

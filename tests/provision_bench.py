@@ -27,7 +27,8 @@ from sim.board_rom.stand_in import NAME, stand_in
 
 SMALL_APP = 20_000
 EMPTY_ROM = b"\xd2\xcd\x31\x00"
-KIND = BoardKind("virtual", "esp32s3", 4 << 20, 0, True)
+KIND = BoardKind("virtual", "esp32s3", 4 << 20, 0, False)
+PRODUCTION_KIND = BoardKind("virtual", "esp32s3", 4 << 20, 0, True)
 ORDER = Order("O-1", 1, 1, "social", False, 300, ("coap",), (("127.0.0.1", 5683),))
 
 

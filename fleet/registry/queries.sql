@@ -15,7 +15,15 @@ SELECT municipality_id FROM municipalities WHERE municipality_id > 0;
 SELECT unit_id FROM units;
 
 -- name: add_unit
-INSERT INTO units (unit_id, municipality_id, unit_type) VALUES (%(unit_id)s, %(municipality_id)s, %(unit_type)s);
+INSERT INTO units (unit_id, municipality_id, unit_type, order_number)
+VALUES (%(unit_id)s, %(municipality_id)s, %(unit_type)s, %(order_number)s);
+
+-- name: take_order
+-- One station at a time counts an order's units and adds one.
+SELECT pg_advisory_xact_lock(hashtextextended('order ' || %(order_number)s, 0));
+
+-- name: units_of_order
+SELECT count(*) AS units FROM units WHERE order_number = %(order_number)s AND life <> 'retired';
 
 -- name: add_key
 INSERT INTO unit_keys (unit_id, generation, municipality_id, secret)
@@ -27,6 +35,19 @@ VALUES (%(fingerprint)s, %(unit_id)s, %(municipality_id)s, %(serial)s, %(station
 
 -- name: units_of_station
 SELECT DISTINCT unit_id FROM unit_certificates WHERE station = %(station)s AND revoked_at IS NULL ORDER BY unit_id;
+
+-- name: tell_station
+-- Of units whose certificate says nothing about who signed it; the root's are among them, so a person says which they are.
+UPDATE unit_certificates c SET station = %(station)s
+FROM unnest(%(unit_ids)s::bigint[], %(fingerprints)s::bytea[]) AS t(unit_id, fingerprint)
+WHERE c.unit_id = t.unit_id AND c.station IS NULL AND (t.fingerprint IS NULL OR t.fingerprint = c.fingerprint)
+RETURNING c.unit_id;
+
+-- name: tell_order
+UPDATE units u SET order_number = t.order_number
+FROM unnest(%(unit_ids)s::bigint[], %(orders)s::text[]) AS t(unit_id, order_number)
+WHERE u.unit_id = t.unit_id AND u.order_number IS NULL AND t.order_number IS NOT NULL
+RETURNING u.unit_id;
 
 -- name: free_unit_number
 SELECT coalesce(max(unit_id), 0) + 1 AS unit_id FROM units;

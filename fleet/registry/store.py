@@ -74,17 +74,47 @@ async def add_unit(
     fingerprint: bytes,
     serial: str,
     station: str | None = None,
+    order: str | None = None,
 ) -> None:
-    """Registers a unit with its first key and certificate; `station` has signed that, None for the root.
+    """Registers a unit with its first key and certificate; `station` has signed that, None for the root; `order` is the
+    workshop's.
 
     Raises psycopg.errors.UniqueViolation for a known number."""
     common = {"unit_id": unit, "municipality_id": municipality}
-    await connection.execute(SQL["add_unit"], {**common, "unit_type": unit_type})
+    await connection.execute(SQL["add_unit"], {**common, "unit_type": unit_type, "order_number": order})
     sealed = box.seal(secret, unit, generation)
     await connection.execute(SQL["add_key"], {**common, "generation": generation, "secret": sealed})
     signed = {"fingerprint": fingerprint, "serial": serial, "station": station}
     await connection.execute(SQL["add_certificate"], {**common, **signed})
     await connection.execute(SQL["announce_unit"], {"unit": f"{unit:08x}"})
+
+
+async def take_order(connection: Connection, order: str) -> int:
+    """How many units of an order there are, those not counted that were retired. Nobody else counts or adds one of it
+    until this transaction ends."""
+    await connection.execute(SQL["take_order"], {"order_number": order})
+    (row,) = await fetch_all(connection, SQL["units_of_order"], {"order_number": order})
+    return int(row["units"])
+
+
+@dataclass(frozen=True)
+class MadeUnit:
+    """What a workshop's ledger says of a unit: `fingerprint` of its certificate and `order`; None: nothing."""
+
+    unit: int
+    fingerprint: bytes | None
+    order: str | None
+
+
+async def tell_makers(connection: Connection, station: str, made: Sequence[MadeUnit]) -> tuple[list[int], list[int]]:
+    """Fills in who made these units and for which order, where nothing is known; what is known stays. Which units got a
+    station, and which an order."""
+    units = [one.unit for one in made]
+    told = {"station": station, "unit_ids": units, "fingerprints": [one.fingerprint for one in made]}
+    stations = await fetch_all(connection, SQL["tell_station"], told)
+    ordered = {"unit_ids": units, "orders": [one.order for one in made]}
+    orders = await fetch_all(connection, SQL["tell_order"], ordered)
+    return sorted({int(row["unit_id"]) for row in stations}), sorted(int(row["unit_id"]) for row in orders)
 
 
 async def units_of_station(connection: Connection, station: str) -> list[int]:

@@ -6,10 +6,12 @@ import json
 import struct
 from base64 import b64encode
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from provisioning.endings import end
 from provisioning.firmware_image import FirmwareError, signed
 from provisioning.flash_esptool import Port
 from provisioning.ledger import Row
@@ -20,7 +22,7 @@ from provisioning.verify import verify
 from sim.board_rom.bench import VirtualBench
 from sim.board_rom.board import VirtualBoard
 from sim.board_rom.boot import BootError, bootable
-from tests.provision_bench import KIND, ORDER, Workshop
+from tests.provision_bench import ORDER, PRODUCTION_KIND, Workshop
 
 PRODUCTION = replace(ORDER, production=True)
 PARTS = layout(4 << 20, sealed=True)
@@ -57,12 +59,12 @@ def clear_secrets(dump: bytes, secrets: dict[str, bytes]) -> list[str]:
     return [name for name, shapes in forms.items() if any(shape in dump for shape in shapes)]
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_a_production_board_starts_what_is_signed_and_nothing_else(tmp_path: Path) -> None:
     shop = Workshop(tmp_path, production=True)
     plain = shop.firmware.pieces[APP.offset]
     with shop.on_the_cable(tries=5) as (bench, port):
-        row = run(shop.bench(), port, PRODUCTION, KIND)
+        row = run(shop.bench(), port, PRODUCTION, PRODUCTION_KIND)
         board = bench.boards[0]
         bootable(board)
         assert verify(port, shop.bench().ledger).passes
@@ -84,6 +86,44 @@ def test_a_production_board_starts_what_is_signed_and_nothing_else(tmp_path: Pat
         assert any("0x8000" in fault for fault in verify(port, shop.bench().ledger).faults)
 
     hidden_and_forgotten(shop, row)
+    is_no_other_owners(shop)
+    comes_back_and_goes_out_again(shop, row)
+
+
+def is_no_other_owners(shop: Workshop) -> None:
+    """Neither another owner's key nor an order of unsigned boards begins with it: nothing is written, nobody known."""
+    before = (shop.board / "flash.bin").read_bytes(), (shop.board / "efuse.json").read_bytes()
+    other = Workshop(shop.folder / "other", production=True)
+    unsigned = Workshop(shop.folder / "unsigned")
+    for shop_of, order, words in ((other, PRODUCTION, "another key"), (unsigned, ORDER, "nothing unsigned")):
+        with shop.on_the_cable(tries=5) as (_, port), pytest.raises(RunError, match=words):
+            run(shop_of.bench(), port, order, PRODUCTION_KIND)
+        bench = shop_of.bench()
+        assert shop_of.fleet.known == {} and bench.ledger.rows() == [] and bench.station.unfinished() == []
+    assert before == ((shop.board / "flash.bin").read_bytes(), (shop.board / "efuse.json").read_bytes())
+
+
+def comes_back_and_goes_out_again(shop: Workshop, row: Row) -> None:
+    """Returned, a production board is erased and keeps its eFuses; its own key makes it another unit."""
+    burnt = (shop.board / "efuse.json").read_bytes()
+    kept = secrets_of(shop, row.unit)
+    with shop.on_the_cable(tries=5) as (bench, port):
+        ends = shop.bench()
+        end(ends.ledger, ends.fleet, "returned", shop.mac, "the button sticks", lambda: datetime.now(UTC), port)
+        assert shop.fleet.known == {}
+        assert any("returned" in fault for fault in verify(port, ends.ledger).faults)
+        with pytest.raises(BootError):
+            bootable(bench.boards[0])
+        again = run(shop.bench(), port, PRODUCTION, PRODUCTION_KIND)
+        bootable(bench.boards[0])
+        assert verify(port, shop.bench().ledger).passes
+    assert again.unit != row.unit and list(shop.fleet.known) == [again.unit]
+    assert [one.kind for one in shop.bench().ledger.rows()] == ["provisioned", "returned", "provisioned"]
+    assert (shop.board / "efuse.json").read_bytes() == burnt, "nothing is burnt twice"
+    # Of the unit that it was nothing is left on it; of the unit that it is, the same search finds everything.
+    flash = (shop.board / "flash.bin").read_bytes()
+    assert clear_secrets(flash, kept) == []
+    assert clear_secrets(flash, secrets_of(shop, again.unit)) == list(kept)
 
 
 def hidden_and_forgotten(shop: Workshop, row: Row) -> None:
@@ -123,7 +163,7 @@ def key_of_the_chip(shop: Workshop) -> bytes:
 def test_what_is_not_signed_goes_onto_no_production_board(tmp_path: Path) -> None:
     shop = Workshop(tmp_path)
     with VirtualBench([shop.board]) as bench, pytest.raises(RunError, match="signed"):
-        run(shop.bench(), Port(bench.addresses[0], "esp32s3", tries=5), PRODUCTION, KIND)
+        run(shop.bench(), Port(bench.addresses[0], "esp32s3", tries=5), PRODUCTION, PRODUCTION_KIND)
     stock = replace(shop.firmware, checks_signatures=False)
     with pytest.raises(FirmwareError, match="not built with secure boot"):
         signed(stock, tmp_path / "none.pem", tmp_path, PARTS)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,19 +19,20 @@ from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
 from fleet.store.pool import Connection
 from livlina.provision_fleet import RegistryFleet
-from livlina.unit_life import revoke_units_of
+from livlina.unit_life import revoke_units_of, tell_makers
 from protocols.wire.messages import COMMAND_DRILL, COMMAND_STATUS
 from provisioning.ca import CertificateAuthority
 from provisioning.identity import make_identity
 from provisioning.issuing import IssuerBook, StationCredential
+from provisioning.ledger import Ledger, LedgerError, verified
 from provisioning.plan import BoardKind, Order
 from provisioning.run import RunError
 from provisioning.station import Made
 from tests.database import FreshDatabase
 from tests.store.test_technicians import do
 
-PRODUCTION = Order("O-1", 1, 1, "social", True, 300, ("coap",), (("127.0.0.1", 5683),))
-DEVELOPMENT = Order("O-2", 1, 1, "social", False, 300, ("coap",), (("127.0.0.1", 5683),))
+PRODUCTION = Order("O-1", 5, 1, "social", True, 300, ("coap",), (("127.0.0.1", 5683),))
+DEVELOPMENT = Order("O-2", 5, 1, "social", False, 300, ("coap",), (("127.0.0.1", 5683),))
 KIND = BoardKind("virtual", "esp32s3", 4 << 20, 0, True)
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 NOWHERE = Order("O-3", 1, 99, "social", True, 300, ("coap",), (("127.0.0.1", 5683),))
@@ -217,3 +221,66 @@ def test_life_of_an_unknown_unit_is_nothing(database: FreshDatabase) -> None:
         return await units.life_of(connection, 7)
 
     assert do(database, ask, "registry") is None
+
+
+def test_stations_that_race_for_an_order_make_no_more_than_was_ordered(
+    database: FreshDatabase, authority: CertificateAuthority
+) -> None:
+    numbers = range(100, 112)
+    made = {unit: Made(make_identity(unit), authority.issue_unit(unit)) for unit in numbers}
+    ready = threading.Barrier(len(numbers))
+    stations = (fleet(database), fleet(database))
+
+    def register(unit: int, order: Order) -> str:
+        ready.wait(60)
+        try:
+            stations[unit % 2].register(unit, made[unit], order)
+        except RunError as error:
+            assert error.fault == "full" and "order O-5 is of 3 boards" in str(error)
+            return "full"
+        return "made"
+
+    with ThreadPoolExecutor(len(numbers)) as pool:
+        found = list(pool.map(lambda unit: register(unit, replace(PRODUCTION, number="O-5", quantity=3)), numbers))
+    assert Counter(found) == {"made": 3, "full": 9}
+    known = fleet(database).known()
+    assert len(known) == 3
+    three = replace(PRODUCTION, number="O-5", quantity=3)
+    for unit in known:
+        stations[0].register(unit, made[unit], three)  # Said again is not made again.
+    # Another order is another count; one that is taken back makes room; and the control: more ordered, more made.
+    left = [unit for unit in numbers if unit not in known]
+    stations[0].register(left[0], made[left[0]], PRODUCTION)
+    stations[1].withdraw(min(known))
+    stations[0].register(left[1], made[left[1]], three)
+    with pytest.raises(RunError, match="of another"):
+        stations[1].register(left[2], made[left[2]], three)
+    stations[1].register(left[2], made[left[2]], replace(three, quantity=4))
+
+
+def test_a_ledger_tells_the_registry_whom_a_station_has_made(
+    database: FreshDatabase, authority: CertificateAuthority, tmp_path: Path
+) -> None:
+    """Units of before 0027 have no station in the registry: the station's signed ledger has them."""
+    ledger = Ledger(tmp_path / "ledger")
+    for unit in (7, 8, 9):
+        made = Made(make_identity(unit), authority.issue_unit(unit))
+        fleet(database).register(unit, made, PRODUCTION)
+        mac = f"02:00:00:00:00:{unit:02x}"
+        named = {"sha256": made.certificate.fingerprint_sha256.hex(), "station": "bench-2"}
+        if unit < 9:
+            ledger.append("provisioned", unit, mac, {"order": "O-1"}, LONG_AGO)  # As rows of before are.
+        else:
+            ledger.append("provisioned", unit, mac, {"order": "O-1", "certificate": named}, LONG_AGO)
+    with psycopg.connect(database.owner_url, autocommit=True) as connection:
+        connection.execute("UPDATE units SET order_number = NULL")
+    here = Settings(data=tmp_path / "data", database_url=database.app_url, owner_url=database.owner_url)
+    assert revoke_units_of(here, "bench-1") == []  # The gap.
+    rows = verified(ledger.export(), ledger.public_key)
+    assert tell_makers(here, "bench-1", rows) == (["00000007", "00000008"], ["00000007", "00000008"])
+    assert tell_makers(here, "bench-1", rows) == ([], [])
+    assert revoke_units_of(here, "bench-1") == ["00000007", "00000008"]
+    assert tell_makers(here, "bench-2", rows[2:]) == (["00000009"], ["00000009"])
+    # The negative control: a line that somebody has put in is none of the station's.
+    with pytest.raises(LedgerError):
+        verified(ledger.export().replace(b'"unit": 9', b'"unit": 6'), ledger.public_key)
