@@ -76,8 +76,8 @@ class RegistryFleet:
                 return
             if await registry.take_order(connection, order.number) >= order.quantity:
                 raise RunError(
-                    f"order {order.number} is of {order.quantity} boards, and the fleet has as many, of this station or of "
-                    "another: take this one off, or order more",
+                    f"order {order.number} is of {order.quantity} boards, and the fleet has as many, "
+                    "of this station or of another: take this one off, or order more",
                     "full",
                 )
             await registry.add_unit(
