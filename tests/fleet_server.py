@@ -38,7 +38,7 @@ from tests.questions import ask
 
 T = TypeVar("T")
 PATIENCE_S = 60.0
-LONGEST_S = 200.0
+LONGEST_S = 500.0
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,8 @@ def test_a_press_goes_the_whole_way_through_each_modem(data_folder: Path) -> Non
                 working.cancel()
                 await asyncio.gather(working, return_exceptions=True)
             for unit in UNITS:
-                order = [stage for stage in lamps[unit] if stage != "off"]
+                # A moment of the sim's own that comes late may look like a lamp that is out, or begins anew.
+                order = list(dict.fromkeys(stage for stage in lamps[unit] if stage != "off"))
                 assert order[:2] == ["trying", "stored"] and order[-1] == "taken", (unit, lamps[unit])
                 assert house.cellular.rigs[unit].device.commands, "nothing went through the modem"
         finally:
@@ -49,4 +50,4 @@ def test_a_press_goes_the_whole_way_through_each_modem(data_folder: Path) -> Non
 async def press(house: House, unit: int) -> None:
     """One press; returns when its wearer sees that a person has taken it."""
     await house.fleet.press(unit)
-    await house.fleet.wait_lamp(unit, "taken", 90)
+    await house.fleet.wait_lamp(unit, "taken", 150)

@@ -15,7 +15,7 @@ from sim.modem.rig import Rig
 from sim.modem.scenario import Scenario
 
 UNIT = 1
-LONGEST_S = 90
+LONGEST_S = 300
 
 Arrange = Callable[[Fleet, CertificateAuthority, Rig, Path], Awaitable[dict[str, str]]]
 

@@ -58,6 +58,15 @@ class Street:
         self.ends.append(await end.open())
         return end
 
+    def shown(self, unit=1):
+        """The stages that a wearer has seen, each once until the next. A moment of the sim's own that comes late may
+        look like a lamp that is out, or begins anew."""
+        seen = []
+        for number, stage in self.lamps:
+            if number == unit and stage != "off" and stage not in seen[-1:]:
+                seen.append(stage)
+        return seen
+
     def console(self, unit=1):
         return (self.folders[unit] / "console.log").read_text()
 

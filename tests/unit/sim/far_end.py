@@ -147,6 +147,8 @@ class MqttEnd:
         self.links: dict[int, tuple[mqtt_server.Server, asyncio.StreamWriter]] = {}
         self.seen: set[str] = set()
         self.connections: list[tuple[str, bool]] = []
+        self.bore_alarms: list[int] = []
+        """For each alarm, how many connections there had been when it came."""
         self.handshakes_refused = 0
         self.server = None
         self.tasks: set[asyncio.Task] = set()
@@ -188,6 +190,8 @@ class MqttEnd:
             elif action[0] == "publish":
                 assert action[2] == f"u/{machine.client_id}/up"
                 unit, frame = self.far.answer(action[3])
+                if isinstance(self.far.received[-1][1], messages.Alarm):
+                    self.bore_alarms.append(len(self.connections))
                 closed |= self._carry_out(machine, writer, machine.puback(action[1], now()), names)
                 if frame is not None:
                     self.push(unit, frame)

@@ -60,7 +60,7 @@ def test_units_die_when_the_zygote_is_killed(on_street):
         await street.fleet.start(street.folders)
         processes = [psutil.Process(pid) for pid in street.fleet.pids().values()]
         os.kill(street.fleet._zygote.pid, signal.SIGKILL)
-        _, alive = await asyncio.to_thread(psutil.wait_procs, processes, 30)
+        _, alive = await asyncio.to_thread(psutil.wait_procs, processes, 60)
         assert not [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
 
     on_street(scenario, count=3)
@@ -110,7 +110,7 @@ def test_a_unit_without_a_usable_flash_is_named(on_street):
         # Whether the board is seen before it ends is a matter of moments; how it ends is not.
         with contextlib.suppress(UnitError):
             await street.fleet.start(street.folders)
-        assert await asyncio.wait_for(ends.get(), 20) == (1, 75)
+        assert await asyncio.wait_for(ends.get(), 60) == (1, 75)
         assert "config.cbor is damaged (indefinite): provision this unit again" in street.console()
         with pytest.raises(UnitError, match="00000005 ended with status 73"):
             await street.fleet.start({5: street.folder / "nowhere"})

@@ -149,13 +149,13 @@ def test_a_unit_that_does_not_come_to_rest_is_named(place: Place) -> None:
 
 def test_asyncio_of_the_lockstep_behaves_as_the_boards(tmp_path: Path, build: Path) -> None:
     """Order, cancelling, time-outs, exceptions: what a program prints is the same on both."""
-    script = "import asyncio_behaviour; asyncio_behaviour.run()"
+    script = "import asyncio_behaviour; asyncio_behaviour.run"
     environment = {**os.environ, "MICROPYPATH": f".frozen:{HERE}"}
     own = subprocess.run(
-        [*interpreter(), "-c", script], env=environment, capture_output=True, text=True, check=True
+        [*interpreter(), "-c", script + "_by_itself()"], env=environment, capture_output=True, text=True, check=True
     ).stdout  # fmt: skip
     with LockStep(build, [HERE / "asyncio_behaviour.py"]) as world, pytest.raises(StuckError, match="status 0"):
-        world.add_unit(1, tmp_path, command=script)
+        world.add_unit(1, tmp_path, command=script + "()")
         world.run(60)
     virtual = (tmp_path / "console.log").read_text()
     assert own.count("\n") > 40

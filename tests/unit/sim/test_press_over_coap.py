@@ -16,12 +16,12 @@ def test_three_stages_reach_the_wearer(on_street):
         await fleet.wait_lamp(1, "stored", 60)
         alarm = far.alarms(1)[0]
         assert (alarm.boot, alarm.kind, alarm.input, alarm.count, alarm.attempt) == (1, 1, 0, 1, 1)
-        assert alarm.age == 0
+        assert alarm.age < 60, "of this press"
         far.raise_stage(1, alarm.boot, alarm.seq, messages.ACCEPTED)
         await fleet.wait_lamp(1, "accepted", 60)
         far.raise_stage(1, alarm.boot, alarm.seq, messages.TAKEN)
         await fleet.wait_lamp(1, "taken", 60)
-        assert [stage for _, stage in street.lamps] == ["trying", "stored", "accepted", "taken"]
+        assert street.shown() == ["trying", "stored", "accepted", "taken"]
         (entry,) = read_journal(street.folders[1])
         assert (entry.boot, entry.seq, entry.kind, entry.stage) == (1, alarm.seq, 1, messages.TAKEN)
 
@@ -50,6 +50,7 @@ def test_a_press_survives_kill_9_between_journal_and_receipt(on_street):
         assert again.flags == messages.ALARM_AGE_IS_LOWER_BOUND
         assert again.attempt == 1
         # The journal is consumed: after one more restart the press is asked for, not sent.
+        await fleet.kill(1)
         sent = len(far.alarms(1))
         await fleet.restart(1)
         await fleet.wait_lamp(1, "stored", 60)
@@ -85,7 +86,7 @@ def test_only_a_genuine_receipt_counts_and_others_are_reported(on_street):
         for frame in bad:
             end.push(1, frame)
         await far.until(lambda: any(one.refused == len(bad) for one in far.heartbeats(1)))
-        assert fleet.lamp(1) in ("trying", "not_delivered")
+        assert "stored" not in street.shown()
         assert read_journal(street.folders[1])[0].stage == 0
         end.push(1, genuine)
         await fleet.wait_lamp(1, "stored", 60)
@@ -103,7 +104,7 @@ def test_not_delivered_after_15_s_without_a_server_and_still_trying(on_street):
         await fleet.wait_lamp(1, "stored", 60)
         # What is heard may be the repetition of an attempt some seconds old, so its age is of then.
         assert far.alarms(1)[-1].attempt > 1
-        assert [stage for _, stage in street.lamps] == ["trying", "not_delivered", "stored"]
+        assert street.shown() == ["trying", "not_delivered", "stored"]
 
     on_street(scenario)
 
@@ -141,8 +142,9 @@ def test_heartbeats_carry_the_echo_and_the_first_one_the_status(on_street):
         far, fleet = street.far, street.fleet
         await street.coap()
         await fleet.start(street.folders)
-        await far.until(lambda: len(far.heartbeats(1)) >= 3)
-        first, second = far.heartbeats(1)[:2]
+        # The first one that was sent behind a receipt; before that each is like the first.
+        await far.until(lambda: any(one.echo is not None for one in far.heartbeats(1)))
+        first, second = far.heartbeats(1)[0], next(one for one in far.heartbeats(1) if one.echo is not None)
         assert first.status[messages.STATUS_VERSION] == "0.2.0"
         assert first.status[messages.STATUS_HEAP_LOW] > 0
         assert first.echo is None

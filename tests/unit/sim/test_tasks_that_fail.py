@@ -13,12 +13,13 @@ from firmware.ports.kept import pack
 from protocols.wire import messages
 from sim import units
 from sim.cellular import CellularUnits, configured
-from sim.firmware_build import ROOT, build_firmware
+from sim.firmware_build import build_firmware
 from sim.modem.scenario import load
 
 CALM = load("calm")
 HANG = "        await asyncio.Event().wait()\n"
 LIMIT_MS = 4000
+MARK = "        return self._watchdog.task(name)\n"
 SENSORS = '    async def run(self) -> None:\n        """Tell what changes, for ever."""\n'
 PENDANTS = '    async def run(self) -> None:\n        """Listen for ever; a radio that stops is started again."""\n'
 MQTT = '    async def run(self) -> None:\n        """Connect and serve for ever."""\n'
@@ -113,13 +114,9 @@ def test_a_task_that_hangs_resets_the_unit_which_says_so_and_ends_in_safe_mode(o
         text = "task over its limit: " + task
         await told_and_delivered(street, events.FAULT_TASK, text, reboot.SOFTWARE_WATCHDOG, before + 3)
 
-    limits = [(f'("{task}", {limit})', f'("{task}", {LIMIT_MS})') for limit in (120000, 180000, 300000)]
-    source = (ROOT / "firmware/ports/watchdog.py").read_text()
-    changes = {
-        name: [(right, wrong)],
-        "firmware/ports/watchdog.py": [one for one in limits if one[0] in source],
-    }
-    on_spoilt_street(scenario, changes, before, **settings)
+    # The boot that alarms keeps the task's own limit: this machine may be busy for some seconds.
+    short = MARK.replace("(name)", f"(name, {LIMIT_MS} if name == {task!r} and self.safe <= {before > 0} else None)")
+    on_spoilt_street(scenario, {name: [(right, wrong)], "firmware/supervisor.py": [(MARK, short)]}, before, **settings)
 
 
 def test_a_modem_task_that_crashes_again_and_again_leaves_a_unit_that_alarms(on_spoilt_street):
