@@ -20,6 +20,7 @@ from heapq import heappop, heappush
 from math import log1p
 from typing import Any, Final
 
+from fleet.supervision import decide
 from fleet.supervision.model import Action, Heard, Place, Spare, Step, UnitInfo
 from fleet.supervision.profiles import BY_TYPE, DEFAULTS
 from fleet.supervision.watch import Watch
@@ -111,7 +112,9 @@ class Quiet:
 
     def _happen(self, second: int) -> None:
         while self._woken and self._woken[0][0] <= second:
-            self._hear(heappop(self._woken)[1], second)
+            number = heappop(self._woken)[1]
+            if number in self._away:
+                self._hear(number, second, woken=True)
         slot = second % self.interval_s
         units, lost = self._slots[slot], self._lost_at.pop(second, [])
         self.beats += len(units)
@@ -124,7 +127,8 @@ class Quiet:
             # Who is away is heard by himself, and is no heartbeat in time.
             back = [number for number in units if number in self._away]
             apart = Counter(map(self.watch.signature, {*lost, *back}))
-            self.watch.tally.hits(self._whole[slot] - apart if apart else self._whole[slot])
+            late = decide.late_at(second * 1000, self.interval_s)
+            self.watch.tally.hits(self._whole[slot] - apart if apart else self._whole[slot], late)
             for number in back:
                 if number not in silent:
                     self._hear(number, second)
@@ -136,11 +140,14 @@ class Quiet:
             else:
                 self._plan(number, second + self.interval_s)
 
-    def _hear(self, number: int, second: int) -> None:
+    def _hear(self, number: int, second: int, *, woken: bool = False) -> None:
+        """Who was woken beats at his own time as before, and is heard by himself until then."""
         if number in self.dead:
             return
         self._seq[number] += 1
         self.watch.heard(Heard(number, second * 1000, self._seq[number], self.interval_s))
+        if woken:
+            return
         self._away.discard(number)
         if second < self._next[number]:
             since = second - (second - self._phase(number)) % self.interval_s

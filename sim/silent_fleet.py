@@ -114,6 +114,12 @@ class SilentFleet:
         """A unit dies, without a word."""
         self.fleet[number].dead_ms = at_ms
 
+    def beat_within(self, seconds: int) -> None:
+        """They begin anew, all within so short a time from now, as a fleet does that has lost its connections."""
+        spread = seconds * SECOND
+        self._events = [(self.now_ms + self.random.randrange(spread), 0, number) for number in self.fleet]
+        heapify(self._events)
+
     def say(self, number: int, word: Word) -> None:
         """A unit says something besides heartbeats, if it can be heard."""
         unit = self.fleet[number]

@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 
 from fleet.supervision import areas
 from fleet.supervision.model import Place
+from fleet.supervision.wheel import SLOT_MS
 
 BUCKET_MS: Final = 5000
 SHORT_MS: Final = 60_000
@@ -145,8 +146,12 @@ class Places:
 
 
 class _Bucket(NamedTuple):
+    """``hits``: who was heard then. ``kept``: heartbeats in time, at the moment at which they would have counted as
+    missed; only beside these do misses say anything."""
+
     ends_ms: int
     hits: dict[int, int]
+    kept: dict[int, int]
     misses: dict[int, int]
 
 
@@ -168,6 +173,7 @@ class Tally:
     def __init__(self, places: Places) -> None:
         self._places = places
         self._hits: dict[int, int] = {}
+        self._kept: dict[int, dict[int, int]] = {}
         self._misses: dict[int, int] = {}
         self._buckets: list[_Bucket] = []
         self._sums: list[_Sums] = [_Sums(0, array("q"), array("q"))]
@@ -178,14 +184,19 @@ class Tally:
         self._learnt_ms = 0
         self._ends_ms = 0
 
-    def hit(self, signature: int) -> None:
-        """A heartbeat came in time."""
+    def hit(self, signature: int, late_ms: int) -> None:
+        """A heartbeat came in time that would have been missed at ``late_ms``. There it stands beside the misses: a
+        fleet that has reconnected at once beats at once, and its misses a grace later are no outage."""
         self._hits[signature] = self._hits.get(signature, 0) + 1
+        kept = self._kept.setdefault(-(-late_ms // SLOT_MS), {})
+        kept[signature] = kept.get(signature, 0) + 1
 
-    def hits(self, counts: Mapping[int, int]) -> None:
+    def hits(self, counts: Mapping[int, int], late_ms: int) -> None:
         """So many heartbeats came in time, by signature."""
+        kept = self._kept.setdefault(-(-late_ms // SLOT_MS), {})
         for signature, count in counts.items():
             self._hits[signature] = self._hits.get(signature, 0) + count
+            kept[signature] = kept.get(signature, 0) + count
 
     def miss(self, signature: int) -> None:
         """A heartbeat did not come, from a unit that was heard until then and did not count within ``WINDOW_MS``."""
@@ -193,7 +204,7 @@ class Tally:
 
     def clear(self) -> None:
         """Forgets the windows, not what is usual: after a time in which we did not listen ourselves."""
-        self._hits, self._misses, self._ends_ms, self._learnt_ms = {}, {}, 0, 0
+        self._hits, self._kept, self._misses, self._ends_ms, self._learnt_ms = {}, {}, {}, 0, 0
         self._buckets.clear()
         self._sums = [_Sums(0, array("q"), array("q"))]
 
@@ -207,13 +218,14 @@ class Tally:
             # What was counted while an incident explained it is explained for good.
             for bucket in self._buckets:
                 bucket.hits.pop(left, None)
+                bucket.kept.pop(left, None)
                 bucket.misses.pop(left, None)
         self._hidden = wanted
         self._asked = None
         counts, least = 0, len(self._buckets)
         while least and (counts < REMADE or self._buckets[-1].ends_ms - self._buckets[least - 1].ends_ms < SHORT_MS):
             least -= 1
-            counts += len(self._buckets[least].hits) + len(self._buckets[least].misses)
+            counts += len(self._buckets[least].kept) + len(self._buckets[least].misses)
         begins = self._buckets[least - 1].ends_ms if least else 0
         self._sums = [_Sums(begins, array("q"), array("q"))]
         for bucket in self._buckets[least:]:
@@ -226,7 +238,7 @@ class Tally:
         if now_ms < self._ends_ms:
             return False
         self._ends_ms = max(self._ends_ms + BUCKET_MS, now_ms)
-        bucket = _Bucket(now_ms, self._hits, self._misses)
+        bucket = _Bucket(now_ms, self._hits, self._kept_until(now_ms), self._misses)
         self._hits, self._misses = {}, {}
         self._buckets.append(bucket)
         self._add(bucket)
@@ -382,7 +394,7 @@ class Tally:
         due.extend([0] * (known - len(due)))
         missed.extend([0] * (known - len(missed)))
         of, hidden = self._places.of, self._hidden
-        for signature, count in bucket.hits.items():
+        for signature, count in bucket.kept.items():
             if signature not in hidden:
                 for cohort in of[signature]:
                     due[cohort] += count
@@ -392,6 +404,16 @@ class Tally:
                     due[cohort] += count
                     missed[cohort] += count
         self._sums.append(_Sums(bucket.ends_ms, due, missed))
+
+    def _kept_until(self, now_ms: int) -> dict[int, int]:
+        """Heartbeats in time whose moment has come, by the same wheel that brings up the missed ones: at either end of
+        a window misses without their neighbours would look like an outage."""
+        due = sorted(slot for slot in self._kept if slot <= now_ms // SLOT_MS)
+        made = self._kept.pop(due[0]) if due else {}
+        for slot in due[1:]:
+            for signature, count in self._kept.pop(slot).items():
+                made[signature] = made.get(signature, 0) + count
+        return made
 
     def _forget(self, before_ms: int) -> None:
         self._buckets = self._buckets[bisect_right(self._buckets, before_ms, key=_ends) :]

@@ -13,8 +13,15 @@ GRACE_PART: Final = 30
 """A heartbeat may be late by a thirtieth of its interval: what retransmission takes."""
 WAKE_ANSWER_S: Final = 30
 """A unit that is woken by SMS has this long to be heard, where its profile leaves the time."""
+WAKES: Final = 3
+"""So many SMS go out before a person hears of one unit: of those that missed enough heartbeats by chance each loses one
+SMS in a hundred, and in a fleet of thousands there are some every day that lose two."""
+WAKES_APART_S: Final = 5
+"""Where the profile's time is short, wakes follow each other as closely as this."""
 RECONNECT_S: Final = 60
 """Units that lost their connection to us come back spread over this time."""
+RETURN_SPREAD_S: Final = 300
+"""After our own downtime units become late spread over an interval as they were, or over this of a longer one."""
 MARGIN_S: Final = 15
 """A verdict stands this long before the profile's time ends: the front doors say that they listen every ten seconds,
 and it has to be written and shown."""
@@ -78,20 +85,21 @@ def ladder(
 
     A data path is probed at once, a second radio too. A spare SIM is waited for until the unit's declared switch. Only
     what then is missing costs an SMS: at the second missed heartbeat, sooner where the profile's time would not leave
-    room for an answer, and once more half-way to the verdict.
+    room for answers, and again until the last that may still be answered before the verdict.
     """
     late = late_at(due_ms, interval_s)
     verdict = verdict_at(profile, seen_ms, due_ms, interval_s)
+    last = max(late, verdict - WAKE_ANSWER_S * SECOND)
     rungs = [Rung(late, Step.PROBE_PATH)]
     if spare is Spare.SECOND_RADIO:
         rungs.append(Rung(late, Step.PROBE_SPARE))
     wake = late + interval_s * SECOND
     if spare is Spare.SPARE_SIM:
         wake = max(wake, due_ms + switch_s * SECOND)
-    wake = max(late, min(wake, verdict - WAKE_ANSWER_S * SECOND))
+    wake = max(late, min(wake, last - (WAKES - 1) * WAKES_APART_S * SECOND))
+    more = min(WAKES - 1, (last - wake) // (WAKES_APART_S * SECOND))
     rungs += [Rung(wake, Step.ASK_SIM), Rung(wake, Step.WAKE)]
-    if verdict - wake >= 2 * WAKE_ANSWER_S * SECOND:
-        rungs.append(Rung((wake + verdict) // 2, Step.WAKE))
+    rungs += [Rung(wake + (last - wake) * n // more, Step.WAKE) for n in range(1, more + 1)]
     rungs.append(Rung(verdict, Step.VERDICT))
     return tuple(rungs)
 
@@ -122,6 +130,16 @@ def heard_state(on_battery: bool, not_worn: bool) -> tuple[State, Cause]:
 
 def due_after_downtime(due_ms: int, back_ms: int, interval_s: int) -> int:
     """A due time that lay in our own downtime, or so soon after it that its unit may still be connecting, is moved:
-    the unit has one whole interval to be heard, since it tries again at the latest with its next heartbeat."""
+    the unit has one whole interval to be heard, since it tries again at the latest with its next heartbeat. From there
+    on units become late in the order in which they were due: those who lost that one heartbeat must not all be missed
+    at one moment, which would look like an outage."""
     settled = back_ms + RECONNECT_S * SECOND
-    return due_ms if due_ms >= settled else settled + interval_s * SECOND
+    if due_ms >= settled:
+        return due_ms
+    return settled + interval_s * SECOND + (due_ms - settled) % (min(interval_s, RETURN_SPREAD_S) * SECOND)
+
+
+def counts_at(due_ms: int, at_ms: int, interval_s: int) -> int:
+    """When a sign of life is set beside the misses of others: when its heartbeat would have been missed. What comes
+    early (a press, a new connection) stands for the heartbeat that was due."""
+    return late_at(max(due_ms, at_ms), interval_s)

@@ -86,6 +86,7 @@ class Watch:
         self._hinted: dict[int, int] = {}
         self._told: set[int] = set()
         self._silent_since_ms: int | None = None
+        self._listening_ms = NEVER
         self._out = Outcome()
 
     def __len__(self) -> int:
@@ -151,18 +152,19 @@ class Watch:
             self._epoch[i] = sign.epoch
             if sign.next_due_s:
                 self._interval[i] = sign.next_due_s
+        counts = decide.counts_at(self._due[i], sign.at_ms, self._interval[i])
         self._due[i] = sign.at_ms + self._interval[i] * SECOND
         state = self._state[i]
         self._flags[i] &= ~_OFF
         if state == _KNOWN and sign.place is None and not self._flags[i] and not sign.on_battery and not sign.not_worn:
-            self.tally.hit(self._signature[i])
+            self.tally.hit(self._signature[i], counts)
             return
         if newer:
             self._note(i, sign, before)
         if state == State.ABSENT:
             return
         if state in HEARD or self._cause.get(i) is Cause.CONNECTION_CLOSED:
-            self.tally.hit(self._signature[i])
+            self.tally.hit(self._signature[i], counts)
         self._heard_again(i, sign.at_ms)
 
     def on_time(self, unit: int, last_ms: int, epoch: int) -> None:
@@ -223,10 +225,12 @@ class Watch:
             self._silent_since_ms = at_ms
 
     def resume(self, at_ms: int) -> None:
-        """We listen again. Whoever was due meanwhile gets a whole interval; steps of late units begin again."""
+        """We listen again. Whoever was due meanwhile gets a whole interval, steps of late units begin again, and the
+        time of a profile runs only while we listen."""
         if self._silent_since_ms is None:
             return
         self._silent_since_ms = None
+        self._listening_ms = at_ms
         self.tally.clear()
         for i, interval in enumerate(self._interval):
             if self._state[i] in VERDICTS or self._state[i] == State.ABSENT:
@@ -295,7 +299,9 @@ class Watch:
             self._flags[i] = self._flags[i] & ~_NOT_WORN | (_NOT_WORN if not_worn else 0)
 
     def _heard_again(self, i: int, at_ms: int) -> None:
-        self._late.pop(i, None)
+        late = self._late.pop(i, None)
+        if late is not None and late.woken:
+            self._counted[i] = at_ms  # where it is reception is poor: its next miss says nothing of its cohorts
         self._anew.pop(i, None)
         on_battery, unit = bool(self._flags[i] & _ON_BATTERY), self._info[i].unit
         for incident in self.detector.open.values():
@@ -352,6 +358,7 @@ class Watch:
     def _miss(self, i: int, state: State, now_ms: int) -> None:
         info = self._info[i]
         seen = self._anew.get(i) or (self._seen[i] if self._seen[i] != NEVER else self._since[i])
+        seen = max(seen, self._listening_ms)
         rungs = decide.ladder(info.profile, seen, self._due[i], self._interval[i], info.spare, info.switch_s)
         late = self._late[i] = _Late(rungs, now_ms)
         signature = self._signature[i]
@@ -382,7 +389,8 @@ class Watch:
                 if now_ms < late.rungs[-1].at_ms:
                     return
             late.place += 1
-            if late.incident is not None:
+            after = late.rungs[late.place]
+            if late.incident is not None or (rung.step is after.step and after.at_ms <= now_ms):
                 continue
             late.woken = late.woken or rung.step is Step.WAKE
             if self._state[i] == State.LATE and rung.step is not Step.ASK_SIM:

@@ -122,6 +122,42 @@ def test_a_restart_of_ours_makes_no_unit_silent_and_keeps_what_is() -> None:
     assert [change.unit for change in fleet.told()] == [5] and not fleet.incidents
 
 
+def restarted(fleet: SilentFleet) -> None:
+    """Four minutes without us."""
+    fleet.run(fleet.start_ms + 10 * MINUTE)
+    fleet.watch.suspend(fleet.now_ms)
+    fleet.down = True
+    fleet.run(fleet.now_ms + 4 * MINUTE)
+    fleet.down = False
+    fleet.watch.resume(fleet.now_ms)
+
+
+def test_those_who_lose_their_first_heartbeat_after_our_return_are_no_outage() -> None:
+    """A11: of a fleet that is given an interval at once, one in a hundred is not late at one moment."""
+    fleet = SilentFleet(units=2000, loss=0.01)
+    restarted(fleet)
+    fleet.run(fleet.now_ms + 11 * MINUTE, step_ms=5000)
+    assert not fleet.incidents and not fleet.told()
+
+
+def test_a_fleet_that_reconnects_at_once_and_beats_at_once_is_no_outage() -> None:
+    """Everybody is back within five seconds of our return, and beats within five seconds from then on."""
+    fleet = SilentFleet(units=1000, loss=0.01)
+    restarted(fleet)
+    fleet.beat_within(5)
+    fleet.run(fleet.now_ms + 11 * MINUTE, step_ms=5000)
+    assert not fleet.incidents and not fleet.told()
+
+
+def test_an_outage_in_our_downtime_is_found_after_it() -> None:
+    """The control: what is given to units after our return hides no outage for longer than an interval and a little."""
+    fleet = SilentFleet(units=1000, loss=0.01, dual=0.0)
+    fleet.outages.append(Outage(fleet.start_ms + 12 * MINUTE, fleet.start_ms + HOUR, lambda place: True))
+    restarted(fleet)
+    fleet.run(fleet.now_ms + 7 * MINUTE, step_ms=5000)
+    assert len(fleet.incidents) == 1 and not fleet.told()
+
+
 def test_without_the_suspension_the_restart_would_be_an_incident() -> None:
     fleet = SilentFleet(units=800, seed=2, interval_s=60, report_s=180)
     fleet.run(fleet.start_ms + 10 * MINUTE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -193,6 +195,27 @@ def test_a_unit_that_died_in_our_downtime_is_found_afterwards() -> None:
     watch.resume(T0 + 270 * S)
     changes, _ = run(watch, 271, 270 + 60 + 60 + 200)
     assert changes[-1].told
+
+
+def test_a_profiles_time_runs_only_while_we_listen() -> None:
+    """After an hour of ours a unit has the time of its profile again, with all that is tried in it."""
+    watch = one("DP2", 300)
+    watch.suspend(T0 + 100 * S)
+    watch.resume(T0 + 3700 * S)
+    changes, actions = run(watch, 3701, 3700 + 1780)
+    assert [change.state for change in changes] == [State.LATE, State.PROBING]
+    assert [action.step for action in actions].count(Step.WAKE) == decide.WAKES
+    changes, _ = run(watch, 3700 + 1781, 3700 + 1800)
+    assert [change.told for change in changes] == [True]
+
+
+@pytest.mark.parametrize(("report_s", "interval_s"), [(90, 30), (180, 60), (180, 300), (1800, 300), (90_000, 3600)])
+def test_a_unit_is_woken_three_times_and_has_time_to_answer_each(report_s: int, interval_s: int) -> None:
+    rungs = decide.ladder(Profile("p", report_s), 0, interval_s * S, interval_s, Spare.NONE, 390)
+    wakes = [rung.at_ms for rung in rungs if rung.step is Step.WAKE]
+    assert len(wakes) == decide.WAKES
+    assert all(b - a >= decide.WAKES_APART_S * S for a, b in pairwise(wakes))
+    assert wakes[-1] + decide.WAKE_ANSWER_S * S <= rungs[-1].at_ms
 
 
 def test_every_profile_has_a_source_and_every_type_a_profile() -> None:
