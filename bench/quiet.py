@@ -178,15 +178,18 @@ class Quiet:
             heappush(self._woken, (self.now + self.chance.randrange(*WAKE_S), action.unit))
 
 
-def quiet(units: int, days: float, interval_s: int, seed: int, *, plain: bool = False) -> dict[str, Any]:
+def quiet(
+    units: int, days: float, interval_s: int, seed: int, unit_type: str = "social", *, plain: bool = False
+) -> dict[str, Any]:
     """Days without an outage."""
     began = time.perf_counter()
-    fleet = Quiet(units, interval_s, seed, plain=plain)
+    fleet = Quiet(units, interval_s, seed, unit_type, plain=plain)
     gc.collect()
     gc.freeze()
     fleet.run(START_S + round(days * DAY_S))
     return {
-        "units": units, "days": days, "interval_s": interval_s, "seed": seed, "heartbeats": fleet.beats,
+        "units": units, "unit_type": unit_type, "days": days, "interval_s": interval_s, "seed": seed,
+        "heartbeats": fleet.beats,
         "false_offline": len(fleet.told), "false_offline_a_day": round(len(fleet.told) / days, 3),
         "false_incidents": len(fleet.incidents), "what": sorted(fleet.incidents.values()),
         "steps_a_day": {step: round(n / days) for step, n in Counter(what for _, _, what in fleet.steps).items()},
@@ -222,6 +225,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--days", type=float, default=30.0)
     parser.add_argument("--interval", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--type", choices=sorted(BY_TYPE), default="social", help="whose profile they are judged by")
     parser.add_argument("--plain", action="store_true", help="tell the watch of every heartbeat by itself")
     parser.add_argument("--dead", type=int, default=0, metavar="N")
     parser.add_argument("--json", action="store_true")
@@ -230,7 +234,7 @@ def main(arguments: list[str]) -> int:
         found = [dead(given.dead, unit_type, given.seed) for unit_type in DEAD]
         ok = all(one["told"] == given.dead and one["longest_s"] <= one["limit_s"] for one in found)
     else:
-        found = [quiet(given.units, given.days, given.interval, given.seed, plain=given.plain)]
+        found = [quiet(given.units, given.days, given.interval, given.seed, given.type, plain=given.plain)]
         ok = found[0]["false_offline_a_day"] <= FALSE_OFFLINE_A_DAY and found[0]["false_incidents"] <= FALSE_INCIDENTS
     if given.json:
         print(json.dumps({"dead" if given.dead else "quiet": found, "ok": ok}))
