@@ -13,6 +13,8 @@ from fleet.settings import Settings
 ca_app = typer.Typer(no_args_is_help=True, help="The certificate authority and workshops' credentials.")
 Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")]
 Name = Annotated[str, typer.Argument(help="The station's name.")]
+Token = Annotated[str, typer.Option(help="Where the key is or is to be made: a PKCS #11 URI (RFC 7512).")]
+New = Annotated[bool, typer.Option("--new", help="Make the key in the token.")]
 LONGEST_DAYS = 90
 
 
@@ -49,9 +51,9 @@ def station_command(
 @ca_app.command("request")
 def request_command(
     name: Name,
-    token: Annotated[str, typer.Option(help="Where its key is or is to be made: a PKCS #11 URI (RFC 7512).")],
+    token: Token,
     out: Annotated[Path, typer.Option(help="The request to write; it goes to where the root is.")],
-    new: Annotated[bool, typer.Option("--new", help="Make the key in the token.")] = False,
+    new: New = False,
     as_json: Json = False,
 ) -> None:
     """Asks for a station's credential whose key lies in a token, on the station. Renewal is the same without --new."""
@@ -147,6 +149,38 @@ def units_command(
     show({"station": name, "lines": len(rows), "units": units, "orders_told": len(orders)}, as_json)
 
 
+@ca_app.command("root")
+def root_command(token: Token, new: New = False, as_json: Json = False) -> None:
+    """Makes a new fleet's root with its key in a token, which then goes to the safe. The key cannot be copied out:
+    where it is lost no more units can be made, and those that are made go on."""
+    from livlina.cli import one_sentence, show
+    from livlina.installation import open_authority
+    from provisioning.ca import CertificateAuthority
+    from provisioning.token import TokenUri, make_key, open_key
+
+    settings = Settings.from_environment()
+    with one_sentence():
+        uri = TokenUri.read(token)
+        key = make_key(uri) if new else open_key(uri)
+        CertificateAuthority.create_in_token(settings.authority_folder, key, token)
+        open_authority(settings)
+    show({"root": str(settings.authority_folder / "ca.pem"), "token": uri.token, "key": uri.key}, as_json)
+
+
+@ca_app.command("boot-key")
+def boot_key_command(token: Token, new: New = False, as_json: Json = False) -> None:
+    """A secure boot key in a token: makes it, or looks at it. `livlina provision run --boot-key` takes the same URI."""
+    from livlina.cli import one_sentence, show
+    from provisioning.boot_key import make_in_token, open_boot_key
+    from provisioning.token import TokenUri
+    from provisioning.tool import ToolError
+
+    with one_sentence(ToolError):
+        key = make_in_token(TokenUri.read(token)) if new else open_boot_key(token)
+        digest = key.digest()
+    show({"token": TokenUri.read(token).token, "digest": digest.hex()}, as_json)
+
+
 @ca_app.command("take-root")
 def take_root_command(
     to: Annotated[Path, typer.Argument(help="A folder on the medium that goes to the safe.")],
@@ -155,11 +189,13 @@ def take_root_command(
     """Takes the root's key off this machine. Bring authority.pem back into the authority's folder to use it."""
     from livlina.cli import one_sentence, show
     from livlina.installation import open_authority
-    from provisioning.ca import AUTHORITY_FILE
+    from provisioning.ca import AUTHORITY_FILE, TOKEN_FILE, AuthorityError
     from provisioning.files import create_private
 
     settings = Settings.from_environment()
     with one_sentence():
+        if (settings.authority_folder / TOKEN_FILE).exists():
+            raise AuthorityError("the root's key is in a token: take the token")
         open_authority(settings)  # The front door's certificate is there before the key goes.
         here = settings.authority_folder / AUTHORITY_FILE
         to.mkdir(mode=0o700, parents=True, exist_ok=True)

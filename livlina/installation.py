@@ -19,7 +19,7 @@ from fleet.settings import Settings, SettingsError
 from fleet.store.embedded_postgres import EmbeddedPostgres
 from fleet.store.migrate import migrate
 from fleet.store.postgres_cluster import APP, DATABASE, OWNER, Passwords
-from provisioning.ca import AUTHORITY_FILE, AuthorityError, CertificateAuthority
+from provisioning.ca import AUTHORITY_FILE, TOKEN_FILE, AuthorityError, CertificateAuthority
 from provisioning.files import create_private, replace
 from provisioning.issuing import IssuerBook
 
@@ -116,10 +116,15 @@ def open_trust(settings: Settings) -> None:
 
     Raises AuthorityError where the root is elsewhere and has left no certificate for the front door.
     """
-    if (settings.authority_folder / AUTHORITY_FILE).exists() or not (settings.authority_folder / "ca.pem").exists():
+    folder, served = settings.authority_folder, (settings.tls_folder / "server.pem").exists()
+    # A root in a token is asked for once, when the front door has no certificate yet; then the token may go.
+    if (folder / AUTHORITY_FILE).exists() or not (folder / "ca.pem").exists():
         open_authority(settings)
         return
-    if not (settings.tls_folder / "server.pem").exists():
+    if not served and (folder / TOKEN_FILE).exists():
+        open_authority(settings)
+        return
+    if not served:
         raise AuthorityError(
             f"{settings.tls_folder} has no certificate for the front door, and the root's key is elsewhere: bring "
             f"{AUTHORITY_FILE} back into {settings.authority_folder} for one start"

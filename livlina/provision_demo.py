@@ -24,6 +24,7 @@ from fleet.registry.label import LabelError, label_of, unit_of
 from livlina.installation import open_secret_box
 from livlina.provision_fleet import RegistryFleet
 from livlina.provision_label import DEFAULT_SIZE, checked_label
+from provisioning.boot_key import FileBootKey
 from provisioning.ca import CertificateAuthority
 from provisioning.firmware_image import FirmwareImage, load, signed
 from provisioning.flash_esptool import Port
@@ -294,4 +295,4 @@ def _stand_in(folder: Path, app_bytes: int, romfs: bytes) -> FirmwareImage:
     make_signing_key(key)
     parts = layout(KIND.flash_bytes, sealed=True)
     plain = load(path, manifest, KIND.chip, KIND.bootloader, parts)
-    return signed(sealed(plain, romfs, parts), key, folder / "signed", parts)
+    return signed(sealed(plain, romfs, parts), FileBootKey(key), folder / "signed", parts)

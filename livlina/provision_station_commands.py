@@ -41,7 +41,9 @@ def run_command(
     image: Annotated[Path, typer.Option(help="MicroPython's official image.", exists=True, dir_okay=False)],
     manifest: Annotated[Path, typer.Option(help="Images that may be used, JSON.", exists=True, dir_okay=False)],
     firmware: Annotated[Path, typer.Option(help="From `livlina provision firmware`.", exists=True, dir_okay=False)],
-    boot_key: Annotated[Path | None, typer.Option(help="The secure boot key's PEM, for production boards.")] = None,
+    boot_key: Annotated[
+        str | None, typer.Option(help="The secure boot key, for production boards: a PEM file or a PKCS #11 URI.")
+    ] = None,
     credential: Annotated[
         Path | None, typer.Option(help="The station's credential, where the root is not here.")
     ] = None,
@@ -66,6 +68,7 @@ def run_command(
     from livlina.provision_order import OrderError, read_order
     from livlina.provision_page import bench_of, run_at_page, served
     from livlina.provision_run import Materials, TerminalScreen, run_order
+    from provisioning.boot_key import open_boot_key
     from provisioning.firmware_image import FirmwareError, load, signed
     from provisioning.flash_esptool import Port
     from provisioning.ledger import Ledger, LedgerError
@@ -84,7 +87,7 @@ def run_command(
         if wanted.production:
             if boot_key is None:
                 fail("an order for production boards needs --boot-key: the key that signs their images")
-            python = signed(sealed(python, romfs, parts), boot_key, station / "signed", parts)
+            python = signed(sealed(python, romfs, parts), open_boot_key(boot_key), station / "signed", parts)
         with _fleet(kind.name) as fleet:
             assert isinstance(fleet, RegistryFleet)
             materials = Materials(

@@ -5,6 +5,7 @@ reach its fleet, so dates never decide; a certificate ends by being revoked in t
 
 The authority is one folder:
     authority.pem   the private key and the root certificate together, mode 0600; never leaves the folder
+    authority.token in its place, where the key lies in a PKCS #11 token (provisioning.token): which
     ca.pem, ca.der  the root certificate alone, public, made again from authority.pem when missing
 
 It keeps no list of what it has issued and reads no clock. The root's key may be taken away to a safe; what signs units
@@ -30,6 +31,7 @@ from provisioning.files import create_private, replace
 NOT_BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
 NOT_AFTER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)  # RFC 5280 section 4.1.2.5: no well-defined end
 AUTHORITY_FILE = "authority.pem"
+TOKEN_FILE = "authority.token"  # noqa: S105 - a file's name
 ROOT_NAME = "Livlina root"
 ISSUER_PREFIX = "Livlina station "
 _ISSUER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
@@ -76,8 +78,26 @@ class CertificateAuthority:
         return cls._published(key, certificate, folder)
 
     @classmethod
+    def create_in_token(cls, folder: Path, key: ec.EllipticCurvePrivateKey, place: str) -> CertificateAuthority:
+        """Make a new root in `folder` whose key is in a token; `place` is its URI. What was begun and not finished is
+        finished by the same call. Raises AuthorityError if there is another root already."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if (folder / AUTHORITY_FILE).exists() or (folder / TOKEN_FILE).exists():
+            raise AuthorityError(f"{folder} already holds an authority; its units believe no other")
+        certificate = _certificate_of(folder, key) if (folder / "ca.pem").exists() else _root_certificate(key)
+        made = cls._published(key, certificate, folder)
+        create_private(folder / TOKEN_FILE, place.encode() + b"\n")
+        return made
+
+    @classmethod
     def load(cls, folder: Path) -> CertificateAuthority:
-        """Read the root of `folder`. Raises AuthorityError if it is missing, damaged or readable by others."""
+        """Read the root of `folder`. Raises AuthorityError if it is missing, damaged or readable by others, or if its
+        token is not there."""
+        if (folder / TOKEN_FILE).exists():
+            from provisioning.token import TokenUri, open_key
+
+            held = open_key(TokenUri.read((folder / TOKEN_FILE).read_text().strip()))
+            return cls._published(held, _certificate_of(folder, held), folder)
         try:
             key, (certificate, *_) = read_signer(folder / AUTHORITY_FILE)
         except FileNotFoundError:
@@ -87,7 +107,7 @@ class CertificateAuthority:
     @classmethod
     def open(cls, folder: Path) -> CertificateAuthority:
         """Load the root of `folder`, or create it there if there is none. Safe when several processes do so at once."""
-        if not (folder / AUTHORITY_FILE).exists():
+        if not (folder / AUTHORITY_FILE).exists() and not (folder / TOKEN_FILE).exists():
             if (folder / "ca.pem").exists():
                 raise AuthorityError(
                     f"the root's key is not in {folder}, and its certificate is: bring {AUTHORITY_FILE} back for this, "
@@ -177,6 +197,17 @@ class CertificateAuthority:
             if not path.exists() or path.read_bytes() != content:
                 replace(path, content, mode=0o644)
         return cls(key, certificate, folder)
+
+
+def _certificate_of(folder: Path, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    """The root's certificate in `folder`, which must be this key's. Raises AuthorityError."""
+    try:
+        certificate = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
+    except (FileNotFoundError, ValueError):
+        raise AuthorityError(f"{folder / 'ca.pem'} is missing or damaged: restore it from your backup") from None
+    if certificate.public_key() != key.public_key():
+        raise AuthorityError(f"the token's key is not that of the root in {folder}: plug in the right token")
+    return certificate
 
 
 def check_station_name(name: str) -> None:

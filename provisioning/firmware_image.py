@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from provisioning.boot_key import BootKey
 from provisioning.files import create_private
 from provisioning.partition_table import TABLE_OFFSET, Partition, named
-from provisioning.secure_espsecure import is_signed_by, key_digest, sign
 
 IMAGE_MAGIC = 0xE9
 
@@ -63,7 +63,7 @@ def load(path: Path, manifest: Path, chip: str, bootloader: int, partitions: tup
     return FirmwareImage(entry["says"], digest, pieces, entry.get("secure_boot") is True)
 
 
-def signed(image: FirmwareImage, key: Path, folder: Path, partitions: tuple[Partition, ...]) -> FirmwareImage:
+def signed(image: FirmwareImage, key: BootKey, folder: Path, partitions: tuple[Partition, ...]) -> FirmwareImage:
     """The image for production boards: each piece with its signature. Signing draws random numbers, and a board that is
     begun is finished with the same bytes: what was signed once is kept in `folder` and taken from there. Raises
     FirmwareError for an image whose bootloader checks nothing, and for one that does not fit any more."""
@@ -72,7 +72,7 @@ def signed(image: FirmwareImage, key: Path, folder: Path, partitions: tuple[Part
             f"{image.says} was not built with secure boot: its bootloader would start any application. Production "
             "boards need a build that checks, and its line in the manifest says so (secure_boot)"
         )
-    digest = key_digest(key)
+    digest = key.digest()
     ends = {
         0: TABLE_OFFSET,
         0x1000: TABLE_OFFSET,
@@ -81,11 +81,11 @@ def signed(image: FirmwareImage, key: Path, folder: Path, partitions: tuple[Part
     pieces = {}
     for place, content in image.pieces.items():
         kept = folder / f"{hashlib.sha256(content).hexdigest()}.{digest.hex()[:16]}.bin"
-        if not (kept.exists() and is_signed_by(kept.read_bytes(), key)):
+        if not (kept.exists() and key.has_signed(kept.read_bytes())):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             kept.unlink(missing_ok=True)
             with suppress(FileExistsError):  # Another process was first; its signature counts.
-                create_private(kept, sign(content, key))
+                create_private(kept, key.sign(content))
         pieces[place] = kept.read_bytes()
         if place + len(pieces[place]) > ends[place]:
             raise FirmwareError(f"{image.says} with its signature is too large for its place at {place:#x}")

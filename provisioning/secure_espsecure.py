@@ -1,4 +1,5 @@
-"""Signing keys of secure boot (version 2, RSA-3072), by espsecure. Keys are files of mode 0600 on the station."""
+"""Signing keys of secure boot (version 2, RSA-3072), by espsecure. Keys are files of mode 0600; where only the public
+half is needed, a public key's file will do. Keys in tokens: provisioning.boot_key."""
 
 from __future__ import annotations
 
@@ -26,6 +27,17 @@ def sign(image: bytes, key: Path) -> bytes:
         plain, signed = Path(folder) / "image.bin", Path(folder) / "signed.bin"
         plain.write_bytes(image)
         tool.run("espsecure", "sign-data", "--version", "2", "--keyfile", key, "--output", signed, plain)
+        return signed.read_bytes()
+
+
+def with_signature(padded: bytes, public: Path, signature: bytes) -> bytes:
+    """An image of whole sectors with the block of a signature that was made elsewhere, which is checked."""
+    with tempfile.TemporaryDirectory(prefix="sign.") as folder:
+        plain, made, signed = (Path(folder) / name for name in ("image.bin", "signature.bin", "signed.bin"))
+        plain.write_bytes(padded)
+        made.write_bytes(signature)
+        words = ("--version", "2", "--pub-key", public, "--signature", made, "--output", signed, plain)
+        tool.run("espsecure", "sign-data", *words)
         return signed.read_bytes()
 
 

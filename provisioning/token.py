@@ -1,4 +1,4 @@
-"""An issuing key in a PKCS #11 token: it signs there and never comes out. A thin module over python-pkcs11.
+"""A root's or a station's key in a PKCS #11 token: it signs there and never comes out. Thin, over python-pkcs11.
 
 A token is named by a URI (RFC 7512): `pkcs11:token=bench-1;object=issuing?module-path=/usr/lib/.../libsofthsm2.so&
 pin-source=/path/to/a/file`. The PIN lies in a file of mode 0600; a URI with the PIN itself in it is refused, since
@@ -110,14 +110,9 @@ class TokenKey(ec.EllipticCurvePrivateKey):
 
 def open_key(uri: TokenUri) -> TokenKey:
     """The key that is in the token. Raises AuthorityError."""
-    from pkcs11 import Attribute, NoSuchKey, ObjectClass
+    from pkcs11 import Attribute
 
-    session = _session(uri)
-    try:
-        private = session.get_key(object_class=ObjectClass.PRIVATE_KEY, label=uri.key)
-        public = session.get_key(object_class=ObjectClass.PUBLIC_KEY, label=uri.key)
-    except NoSuchKey:
-        raise AuthorityError(f"token {uri.token} holds no key {uri.key}: make it with `livlina ca request`") from None
+    private, public = halves(uri, "EC")
     return TokenKey(private, _public(bytes(public[Attribute.EC_POINT])))
 
 
@@ -126,14 +121,45 @@ def make_key(uri: TokenUri) -> TokenKey:
     from pkcs11 import Attribute, KeyType
     from pkcs11.util.ec import encode_named_curve_parameters
 
+    session = session_for_new(uri)
+    curve = {Attribute.EC_PARAMS: encode_named_curve_parameters("secp256r1")}
+    domain = session.create_domain_parameters(KeyType.EC, curve, local=True)
+    public, private = domain.generate_keypair(store=True, label=uri.key, private_template=hidden())
+    return TokenKey(private, _public(bytes(public[Attribute.EC_POINT])))
+
+
+def halves(uri: TokenUri, kind: str) -> tuple[Any, Any]:
+    """The private and the public key of this name, of kind EC or RSA. Raises AuthorityError."""
+    from pkcs11 import KeyType, NoSuchKey, ObjectClass
+
+    session = _session(uri)
+    try:
+        private = session.get_key(object_class=ObjectClass.PRIVATE_KEY, label=uri.key)
+        public = session.get_key(object_class=ObjectClass.PUBLIC_KEY, label=uri.key)
+    except NoSuchKey:
+        raise AuthorityError(
+            f"token {uri.token} holds no key {uri.key}: make it first (--new), or name another"
+        ) from None
+    if private.key_type != KeyType[kind]:
+        raise AuthorityError(f"key {uri.key} of token {uri.token} is no {kind} key: it is meant for something else")
+    return private, public
+
+
+def session_for_new(uri: TokenUri) -> Any:
+    """A session in which a key of this name can be made. Raises AuthorityError, also if the name is taken."""
+    from pkcs11 import Attribute
+
     session = _session(uri)
     if list(session.get_objects({Attribute.LABEL: uri.key})):
         raise AuthorityError(f"token {uri.token} has a key {uri.key} already: name another one, or use that")
-    curve = {Attribute.EC_PARAMS: encode_named_curve_parameters("secp256r1")}
-    domain = session.create_domain_parameters(KeyType.EC, curve, local=True)
-    hidden = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
-    public, private = domain.generate_keypair(store=True, label=uri.key, private_template=hidden)
-    return TokenKey(private, _public(bytes(public[Attribute.EC_POINT])))
+    return session
+
+
+def hidden() -> dict[Any, bool]:
+    """What makes a private key one that its token never gives out."""
+    from pkcs11 import Attribute
+
+    return {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
 
 
 def _session(uri: TokenUri) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from provisioning.boot_key import FileBootKey
 from provisioning.ca import CertificateAuthority
 from provisioning.firmware_image import load, signed
 from provisioning.flash_esptool import Port
@@ -68,7 +69,9 @@ class Workshop:
         if production:
             self.boot_key = folder / "boot.pem"
             make_signing_key(self.boot_key)
-            self.firmware = signed(sealed(self.firmware, romfs, parts), self.boot_key, folder / "signed", parts)
+            self.firmware = signed(
+                sealed(self.firmware, romfs, parts), FileBootKey(self.boot_key), folder / "signed", parts
+            )
         self.board = make_board(folder / "board", chip, bytes.fromhex("020000000007"))
         self.mac = "02:00:00:00:00:07"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from provisioning.boot_key import FileBootKey
 from provisioning.endings import end
 from provisioning.firmware_image import FirmwareError, signed
 from provisioning.flash_esptool import Port
@@ -166,4 +167,4 @@ def test_what_is_not_signed_goes_onto_no_production_board(tmp_path: Path) -> Non
         run(shop.bench(), Port(bench.addresses[0], "esp32s3", tries=5), PRODUCTION, PRODUCTION_KIND)
     stock = replace(shop.firmware, checks_signatures=False)
     with pytest.raises(FirmwareError, match="not built with secure boot"):
-        signed(stock, tmp_path / "none.pem", tmp_path, PARTS)
+        signed(stock, FileBootKey(tmp_path / "none.pem"), tmp_path, PARTS)

@@ -1,7 +1,8 @@
-"""A station's key in a PKCS #11 token: SoftHSM holds it, the root signs its request, units come out, the key never."""
+"""Keys in a PKCS #11 token: SoftHSM holds them; the root's, a station's and secure boot's never come out."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,15 +12,20 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from typer.testing import CliRunner
 
 from fleet.settings import Settings
 from livlina.cli import app
-from livlina.installation import open_authority
+from livlina.installation import open_authority, open_trust
+from provisioning.boot_key import open_boot_key
 from provisioning.ca import AuthorityError
 from provisioning.issuing import IssuerBook, StationCredential
-from provisioning.token import TokenUri, open_key
+from provisioning.token import TokenUri, make_key, open_key
+from sim.board_rom.chip import CHIPS
+from sim.board_rom.secure_boot import is_signed
+from sim.board_rom.stand_in import APP_OFFSET, stand_in
 from tests.programs import find_program
 
 LIBRARY = Path("/usr/lib/softhsm/libsofthsm2.so")
@@ -132,3 +138,62 @@ def test_a_pin_that_others_can_read_or_that_is_wrong_opens_nothing(token: str, t
     )
     assert done.returncode == 1 and "not that of token bench 1" in done.stderr
     assert isinstance(open_key(TokenUri.read(token)).public_key(), ec.EllipticCurvePublicKey)
+
+
+def test_a_root_whose_key_nobody_can_have_makes_a_fleet(token: str, tmp_path: Path) -> None:
+    here = Settings(data=tmp_path / "data")
+    uri = token.replace("object=issuing", "object=root")
+    assert "holds no key root" in say(here, "root", "--token", uri)
+    assert not (here.authority_folder / "ca.pem").exists()
+    assert "refused" not in say(here, "root", "--token", uri, "--new")
+    assert "already holds" in say(here, "root", "--token", uri)
+    assert all(b"PRIVATE KEY" not in path.read_bytes() for path in here.authority_folder.rglob("*") if path.is_file())
+
+    # It does all that a root in a file does: servers, stations, units.
+    authority = open_authority(here)
+    (tmp_path / "ca.der").write_bytes(authority.ca_der)
+    server = x509.load_pem_x509_certificate((here.tls_folder / "server.pem").read_bytes())
+    server.verify_directly_issued_by(x509.load_der_x509_certificate(authority.ca_der))
+    assert "refused" not in say(here, "station", "bench-4", "--out", str(tmp_path / "bench-4.pem"))
+    station = StationCredential(tmp_path / "bench-4.pem", lambda: datetime.now(UTC))
+    now, book = datetime.now(UTC), IssuerBook(here.authority_folder)
+    assert book.check(station.issue_unit(4), now) == "bench-4" and book.check(authority.issue_unit(5), now) is None
+    assert "take the token" in say(here, "take-root", str(tmp_path / "safe"))
+
+    # Another token's key is not taken for it, and without the token a server starts and a station goes on.
+    named = here.authority_folder / "authority.token"
+    named.write_text(uri.replace("object=root", "object=bench-other"))
+    make_key(TokenUri.read(uri.replace("object=root", "object=bench-other")))
+    with pytest.raises(AuthorityError, match="right token"):
+        open_authority(here)
+    named.write_text(uri.replace("token=bench%201", "token=away"))
+    with pytest.raises(AuthorityError, match="plugged in"):
+        open_authority(here)
+    open_trust(here)
+    assert book.check(station.issue_unit(6), now) == "bench-4"
+
+
+def test_a_secure_boot_key_in_a_token_signs_what_the_chip_starts(token: str, tmp_path: Path) -> None:
+    uri = token.replace("object=issuing", "object=boot")
+    here = Settings(data=tmp_path / "data")
+    assert "holds no key boot" in say(here, "boot-key", "--token", uri)
+    said = say(here, "boot-key", "--token", uri, "--new", "--json")
+    key = open_boot_key(uri)
+    assert json.loads(said)["digest"] == key.digest().hex()
+    image = stand_in(CHIPS["esp32s3"], 5000)[APP_OFFSET:]
+    signed = key.sign(image)
+    assert key.has_signed(signed) and not key.has_signed(image)
+    # As the chip judges it: our key's digest in its eFuses, any other, and one bit.
+    assert is_signed(signed, len(image), [key.digest()])
+    assert not is_signed(signed, len(image), [bytes(32)])
+    assert not is_signed(bytes([signed[0] ^ 1]) + signed[1:], len(image), [key.digest()])
+    with pytest.raises(AuthorityError, match="no RSA key"):
+        make_key(TokenUri.read(uri.replace("object=boot", "object=small")))
+        open_boot_key(uri.replace("object=boot", "object=small"))
+    path = tmp_path / "boot.pem"
+    with pytest.raises(AuthorityError, match="no secure boot key"):
+        open_boot_key(str(path))
+    path.write_text("anything")
+    path.chmod(0o644)
+    with pytest.raises(AuthorityError, match="chmod 600"):
+        open_boot_key(str(path))
