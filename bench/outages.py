@@ -78,16 +78,17 @@ class Outage:
     def judge(self, whole: bool) -> dict[str, Any]:
         """Plays it and says what came of it."""
         story, detector = self.story, self.watch.detector
-        self.forward(story.visits_at)
+        visits_at = story.visits_at(self.crowd)
+        self.forward(visits_at)
         now_ms = START_MS + round(self.at * 1000)
         first = next(iter(detector.open.values()), None)
         opened = None if first is None else (first.opened_ms - START_MS) / 1000 - story.begins
-        limit = max(DETECTED_S, story.tenth_overdue(self.crowd))
+        limit = max(DETECTED_S, story.shown_after(self.crowd))
         gone = {one.unit for one in self.crowd.units.values() if all(story.out(one, way, self.at) for way in one.ways)}
         listed = {visit.unit for incident in detector.open.values() for visit in incident.visits(now_ms)}
         found: dict[str, Any] = {
             "hit": story.hit, "detected_after_s": opened, "limit_s": round(limit, 1),
-            "visits_after_s": story.visits_at - story.begins, "without_path": len(gone), "listed": len(listed),
+            "visits_after_s": round(visits_at - story.begins, 1), "without_path": len(gone), "listed": len(listed),
             "missing": len(gone - listed), "extra": len(listed - gone),
         }  # fmt: skip
         ok = opened is not None and 0 <= opened <= limit and gone == listed

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fleet.connectivity.calendar import Calendar, CalendarError, Row, read_move, shipped
+from fleet.connectivity.calendar import Calendar, CalendarError, Row, read_move, read_technologies, shipped
 from fleet.connectivity.plan_model import Capacity
 from fleet.connectivity.sunset_model import Unit
 
@@ -81,6 +81,24 @@ def plan_move_date(
         row = Row(operator, technology, region, last_day, source)
         keep_date(cli.settings_or_fail(), row)
     cli.show({"operator": operator, "technology": technology, "region": region, "last_day": str(last_day)}, as_json)
+
+
+@plan_app.command("modem-says")
+def plan_modem_says(
+    technologies: Annotated[str, typer.Argument(help="What the modem can do, for example gsm or gsm,lte_m.")],
+    units: Annotated[list[str], typer.Argument(help="Numbers of units: eight hexadecimal digits each.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")] = False,
+) -> None:
+    """Write down what the modem of units answered when it was asked for its technologies: it is believed before what
+    other units with the same modem firmware were seen on."""
+    from livlina import cli
+    from livlina.sunset_units import keep_answers
+    from livlina.unit_orders import unit_number
+
+    with cli.one_sentence(ValueError, LookupError):
+        numbers = [unit_number(unit) for unit in units]
+        keep_answers(cli.settings_or_fail(), numbers, read_technologies(technologies))
+    cli.show({"units": len(numbers), "technologies": sorted(set(read_technologies(technologies)))}, as_json)
 
 
 @plan_app.command("weekend")

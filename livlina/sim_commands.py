@@ -34,16 +34,20 @@ def put(
     cost_ore: Annotated[int | None, typer.Option(min=0, max=LARGEST, help="Öre a month.")] = None,
     imei_lock: Annotated[str | None, typer.Option(help="The modem that it is locked to.")] = None,
     account: Annotated[int | None, typer.Option(min=1, max=LARGEST, help="Number of the account it is in.")] = None,
+    allows: Annotated[
+        str | None, typer.Option(help="Technologies of its plan with commas, for example lte_m,gsm.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Add a SIM card, or fill in what is known of one."""
     from fleet.connectivity import inventory
+    from fleet.connectivity.calendar import read_technologies
     from fleet.connectivity.decide import SimError
     from livlina.registry_connection import console_actor
 
     sim = inventory.Sim(
         iccid=iccid, imsi=imsi, msisdn=msisdn, issuer=issuer, operator=operator, plan=plan, cost_ore=cost_ore,
-        imei_lock=imei_lock, provider=account,
+        imei_lock=imei_lock, provider=account, technologies=None if allows is None else read_technologies(allows),
     )  # fmt: skip
 
     async def work(connection: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from fleet.connectivity import sunset_store
@@ -36,10 +37,15 @@ def open_person_visits(settings: Settings) -> list[int]:
 
 def keep_date(settings: Settings, row: Row) -> None:
     """Writes a moved date down, with who sits at this machine; recorded."""
+    in_registry(settings, lambda c: sunset_store.move_date(c, row, console_actor(), datetime.now(UTC)))
+
+
+def keep_answers(settings: Settings, units: Sequence[int], technologies: Collection[str]) -> None:
+    """What the modems of these units can do by their own answer; recorded. All or none. ValueError, LookupError."""
 
     async def work(connection: Connection) -> None:
-        await sunset_store.move_date(connection, row, console_actor(), datetime.now(UTC))
-        subject = f"sunset:{row.operator}:{row.technology}:{row.region}"
-        await note(connection, "sunset.date_moved", subject, last_day=row.last_day.isoformat())
+        for unit in units:
+            await sunset_store.keep_answer(connection, unit, technologies, console_actor(), datetime.now(UTC))
+            await note(connection, "unit.modem_answered", f"unit:{unit:08x}", technologies=sorted(technologies))
 
     in_registry(settings, work)

@@ -160,9 +160,10 @@ ON CONFLICT (unit_id) DO UPDATE SET municipality_id = excluded.municipality_id, 
 DELETE FROM battery_forecasts WHERE at < %(at)s;
 
 -- name: cells
--- Of units in use; `lives_alone` is nobody's to know here yet.
+-- Of units in use. Who is not known to live alone counts as living with somebody.
 SELECT f.unit_id, f.days, f.least, f.most, f.sigma, f.share, coalesce(f.percent, 100) AS percent, f.at, u.unit_type,
-       m.name || coalesce(', ' || nullif(c.district, ''), '') AS district, coalesce(c.priority, 3) AS priority
+       m.name || coalesce(', ' || nullif(c.district, ''), '') AS district, coalesce(c.priority, 3) AS priority,
+       coalesce(c.lives_alone, false) AS lives_alone
 FROM battery_forecasts f JOIN units u USING (unit_id) JOIN municipalities m ON m.municipality_id = u.municipality_id
 LEFT JOIN unit_recipients a ON a.unit_id = f.unit_id AND a.role = 'responsible'
 LEFT JOIN care_recipients c ON c.recipient_id = a.recipient_id

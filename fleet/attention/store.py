@@ -163,6 +163,14 @@ async def cells(connection: Connection, at: datetime, *, municipality: int | Non
             row["share"],
         )  # fmt: skip
         found.append(
-            Cell(row["unit_id"], said, row["percent"], row["unit_type"], row["district"], care_priority=row["priority"])
+            Cell(
+                row["unit_id"],
+                said,
+                row["percent"],
+                row["unit_type"],
+                row["district"],
+                row["lives_alone"],
+                row["priority"],
+            )
         )
     return found

@@ -123,6 +123,12 @@ def read_move(text: str) -> tuple[str, str, str, date]:
     return row.operator, row.technology, row.region, row.last_day
 
 
+def read_technologies(text: str) -> tuple[str, ...]:
+    """Names with commas, as they are said; what is none stays as it is written."""
+    words = [word.strip().lower() for word in text.split(",")]
+    return tuple(SAID.get(word, word) for word in words if word)
+
+
 def network_of(number: int) -> tuple[str, str]:
     """(operator, region) of MCC and MNC as a number; one that is not listed keeps its number and has no dates."""
     return NETWORKS.get(number, (f"plmn-{number}", "ZZ"))

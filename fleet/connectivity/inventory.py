@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from fleet.connectivity.calendar import TECHNOLOGIES
 from fleet.connectivity.decide import SimError, checked_iccid
 from fleet.connectivity.provider import SimState
 from fleet.evidence.audit import record
@@ -20,7 +21,8 @@ MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Sim:
-    """A SIM card. ``operator`` is its home's MCC and MNC, ``cost_ore`` hundredths of a krona a month."""
+    """A SIM card. ``operator`` is its home's MCC and MNC, ``cost_ore`` hundredths of a krona a month, ``technologies``
+    what its plan allows (None: nobody has said)."""
 
     iccid: str
     imsi: str | None = None
@@ -32,6 +34,7 @@ class Sim:
     state: SimState = "unknown"
     imei_lock: str | None = None
     provider: int | None = None
+    technologies: tuple[str, ...] | None = None
 
 
 async def put_sim(connection: Connection, municipality: int, sim: Sim, *, actor: str, at: datetime) -> str:
@@ -47,10 +50,13 @@ async def put_sim(connection: Connection, municipality: int, sim: Sim, *, actor:
     ):
         if text is not None and not re.fullmatch(shape, text):
             raise SimError(f"the {name} is digits only: it has {shape[6:].strip('{}').replace(',', ' to ')} of them")
+    if sim.technologies is not None and (not sim.technologies or set(sim.technologies) - set(TECHNOLOGIES)):
+        raise SimError(f"a plan allows at least one of {', '.join(TECHNOLOGIES)}")
     values = {
         "iccid": iccid, "municipality_id": municipality, "imsi": sim.imsi, "msisdn": sim.msisdn, "issuer": sim.issuer,
         "operator": sim.operator, "plan": sim.plan, "cost_ore": sim.cost_ore, "state": sim.state,
         "imei_lock": sim.imei_lock, "provider_id": sim.provider, "at": at,
+        "technologies": None if sim.technologies is None else sorted(set(sim.technologies)),
     }  # fmt: skip
     if not await fetch_all(connection, SQL["put_sim"], values):
         raise SimError("the SIM is another municipality's: it is moved by that one")

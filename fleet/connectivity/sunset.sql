@@ -1,7 +1,7 @@
 -- name: units
 -- Units that somebody relies on, or will, with whose they are; one unit where a number is given.
 SELECT u.unit_id, u.unit_type, u.municipality_id, u.life, s.modem, coalesce(c.district, '') AS district,
-       coalesce(c.priority, 3) AS priority, a.technologies
+       coalesce(c.priority, 3) AS priority, coalesce(c.lives_alone, false) AS lives_alone, a.technologies
 FROM units u
 LEFT JOIN unit_states s USING (unit_id)
 LEFT JOIN modem_answers a USING (unit_id)
@@ -17,9 +17,9 @@ WHERE %(unit)s::bigint IS NULL OR unit_id = %(unit)s::bigint
 ORDER BY unit_id, slot, operator, radio;
 
 -- name: sims
-SELECT unit_id, slot, issuer FROM unit_sims
-WHERE %(unit)s::bigint IS NULL OR unit_id = %(unit)s::bigint
-ORDER BY unit_id, slot;
+SELECT s.unit_id, s.slot, s.issuer, c.technologies AS allows FROM unit_sims s LEFT JOIN sims c USING (iccid)
+WHERE %(unit)s::bigint IS NULL OR s.unit_id = %(unit)s::bigint
+ORDER BY s.unit_id, s.slot;
 
 -- name: changes
 SELECT operator, technology, region, last_day, source, actor, at FROM sunset_changes ORDER BY change_id;

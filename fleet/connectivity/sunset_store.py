@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from fleet.connectivity import calendar, classify, swap
 from fleet.connectivity.calendar import TECHNOLOGIES, Calendar, Row
 from fleet.connectivity.sunset_model import Seen, Sim, Unit, Verdict
+from fleet.evidence.audit import record
 from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
 
@@ -44,12 +45,17 @@ async def dates(connection: Connection) -> Calendar:
 
 
 async def move_date(connection: Connection, row: Row, actor: str, at: datetime) -> None:
-    """Writes down that a date has moved. The caller records it in the evidence, in the same transaction."""
+    """Writes down that a date has moved for good, for everybody, and records who moved it."""
     values = {
         "operator": row.operator, "technology": row.technology, "region": row.region, "last_day": row.last_day,
         "source": row.source, "actor": actor, "at": at,
     }  # fmt: skip
     await connection.execute(SQL["add_change"], values)
+    await record(
+        connection, actor=actor, action="sunset.date_moved", municipality_id=0,
+        subject=f"sunset:{row.operator}:{row.technology}:{row.region}", detail={"last_day": row.last_day.isoformat()},
+        at=at,
+    )  # fmt: skip
 
 
 async def keep_answer(
@@ -71,13 +77,14 @@ async def units(connection: Connection, at: datetime, *, unit: int | None = None
         seen[number] = tuple(_seen(row, zone) for row in rows)
     sims: dict[int, tuple[Sim, ...]] = {}
     for number, rows in groupby(await fetch_all(connection, SQL["sims"], asked), key=itemgetter("unit_id")):
-        sims[number] = tuple(Sim(row["slot"], row["issuer"]) for row in rows)
+        sims[number] = tuple(_sim(row) for row in rows)
     return [
         Unit(
             number=row["unit_id"],
             unit_type=row["unit_type"],
             municipality=row["municipality_id"],
             district=row["district"],
+            lives_alone=row["lives_alone"],
             care_priority=row["priority"],
             seen=seen.get(row["unit_id"], ()),
             sims=sims.get(row["unit_id"], ()),
@@ -122,6 +129,11 @@ async def swap_states(connection: Connection, numbers: Sequence[int]) -> dict[in
     for row in await fetch_all(connection, SQL["swaps"], {"units": list(numbers)}):
         found[row["old_unit_id"]] = swap.state(row["proof"], row["old_life"])
     return found
+
+
+def _sim(row: Mapping[str, Any]) -> Sim:
+    allows = row["allows"]
+    return Sim(row["slot"], row["issuer"], None if allows is None else frozenset(allows))
 
 
 def _seen(row: Mapping[str, Any], zone: tzinfo) -> Seen:

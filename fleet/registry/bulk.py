@@ -145,7 +145,7 @@ def _columns(rows: Iterable[Mapping[str, Any]], names: Sequence[str]) -> dict[st
 
 
 async def _put_recipients(connection: Connection, recipients: list[dict[str, Any]], at: datetime) -> dict[str, int]:
-    names = ("municipality", "reference", "priority", "district", "protected", "made_at", "ended_at")
+    names = ("municipality", "reference", "priority", "district", "protected", "lives_alone", "made_at", "ended_at")
     full = [
         {**row, "district": row["district"] or "", "protected": bool(row["protected"]), "made_at": row["made_at"] or at}
         for row in recipients

@@ -18,14 +18,17 @@ SELECT l.recipient_id, l.unit_type, l.unit_id FROM unit_recipients l
 WHERE l.role = 'responsible' AND l.recipient_id = ANY (%(recipients)s::bigint[]);
 
 -- name: put_recipients
-INSERT INTO care_recipients (municipality_id, reference, priority, district, protected, made_at, ended_at)
+-- Who lives alone stays as it was where a file does not say.
+INSERT INTO care_recipients AS r (municipality_id, reference, priority, district, protected, lives_alone, made_at, ended_at)
 SELECT * FROM unnest(%(municipality)s::int[], %(reference)s::text[], %(priority)s::int[], %(district)s::text[],
-                     %(protected)s::boolean[], %(made_at)s::timestamptz[], %(ended_at)s::timestamptz[])
+                     %(protected)s::boolean[], %(lives_alone)s::boolean[], %(made_at)s::timestamptz[],
+                     %(ended_at)s::timestamptz[])
 ON CONFLICT (municipality_id, reference) DO UPDATE SET
     priority = excluded.priority, district = excluded.district, protected = excluded.protected,
-    ended_at = excluded.ended_at
-WHERE (care_recipients.priority, care_recipients.district, care_recipients.protected, care_recipients.ended_at)
-      IS DISTINCT FROM (excluded.priority, excluded.district, excluded.protected, excluded.ended_at)
+    lives_alone = coalesce(excluded.lives_alone, r.lives_alone), ended_at = excluded.ended_at
+WHERE (r.priority, r.district, r.protected, r.lives_alone, r.ended_at) IS DISTINCT FROM
+      (excluded.priority, excluded.district, excluded.protected, coalesce(excluded.lives_alone, r.lives_alone),
+       excluded.ended_at)
 RETURNING (xmax = 0) AS added;
 
 -- name: put_units
@@ -105,7 +108,7 @@ SELECT t.municipality_id, t.recipient_id, %(actor)s, %(at)s, %(kind)s, %(reason)
 FROM unnest(%(recipient)s::bigint[], %(municipality)s::int[]) AS t(recipient_id, municipality_id);
 
 -- name: recipients
-SELECT municipality_id AS municipality, reference, priority, district, protected, made_at, ended_at
+SELECT municipality_id AS municipality, reference, priority, district, protected, lives_alone, made_at, ended_at
 FROM care_recipients WHERE %(municipalities)s::int[] IS NULL OR municipality_id = ANY (%(municipalities)s::int[])
 ORDER BY municipality_id, reference;
 

@@ -29,7 +29,9 @@ UNIT_FIELDS: Final = (
     "unit", "municipality", "type", "life", "life_at", "life_until", "grounds", "made_at", "revoked_at", "board",
     "modem", "owner", "inputs", "sims", "recipient", "recipient_role", "recipient_since",
 )  # fmt: skip
-RECIPIENT_FIELDS: Final = ("municipality", "reference", "priority", "district", "protected", "made_at", "ended_at")
+RECIPIENT_FIELDS: Final = (
+    "municipality", "reference", "priority", "district", "protected", "lives_alone", "made_at", "ended_at",
+)  # fmt: skip
 PERSON_FIELDS: Final = ("name", "address", "key_note", "contacts")
 SEALED: Final = "sealed"
 """A person under a transfer key, in place of the fields of a person."""
@@ -287,6 +289,7 @@ _RECIPIENT: Final[Mapping[str, tuple[Callable[[Any], Any], bool]]] = {
     "priority": (_number(1, 5), True),
     "district": (_text(80), False),
     "protected": (_flag, False),
+    "lives_alone": (_flag, False),
     "made_at": (_time, False),
     "ended_at": (_time, False),
     "name": (_text(400), False),

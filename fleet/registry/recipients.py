@@ -69,12 +69,15 @@ async def add_recipient(
     actor: str,
     at: datetime,
     protected: bool = False,
+    lives_alone: bool | None = None,
 ) -> int:
-    """Adds a recipient by reference; returns its number. Raises ValueError for what is no reference,
-    psycopg.errors.UniqueViolation for one that is there, CheckViolation for a priority outside 1 to 5."""
+    """Adds a recipient by reference; returns its number. ``lives_alone`` None: nobody has said.
+
+    Raises ValueError for what is no reference, psycopg.errors.UniqueViolation for one that is there, CheckViolation for
+    a priority outside 1 to 5."""
     values = {
         "municipality_id": municipality, "reference": normal(reference), "priority": priority, "district": district,
-        "protected": protected, "at": at,
+        "protected": protected, "lives_alone": lives_alone, "at": at,
     }  # fmt: skip
     recipient = int((await fetch_all(connection, SQL["add"], values))[0]["recipient_id"])
     await _record(connection, actor, "recipient.added", municipality, recipient, {"priority": priority}, at)
@@ -82,10 +85,14 @@ async def add_recipient(
 
 
 async def change_recipient(
-    connection: Connection, recipient: int, *, priority: int, district: str, protected: bool, actor: str, at: datetime
-) -> None:
+    connection: Connection, recipient: int, *, priority: int, district: str, protected: bool, lives_alone: bool | None,
+    actor: str, at: datetime,
+) -> None:  # fmt: skip
     """Raises LookupError for one that is not there, or not for this actor."""
-    values = {"recipient_id": recipient, "priority": priority, "district": district, "protected": protected}
+    values = {
+        "recipient_id": recipient, "priority": priority, "district": district, "protected": protected,
+        "lives_alone": lives_alone,
+    }  # fmt: skip
     rows = await fetch_all(connection, SQL["change"], values)
     if not rows:
         raise LookupError(f"recipient {recipient} is unknown")

@@ -1,17 +1,18 @@
 -- Recipients, and the sealed part of what is known of them.
 
 -- name: add
-INSERT INTO care_recipients (municipality_id, reference, priority, district, protected, made_at)
-VALUES (%(municipality_id)s, %(reference)s, %(priority)s, %(district)s, %(protected)s, %(at)s)
+INSERT INTO care_recipients (municipality_id, reference, priority, district, protected, lives_alone, made_at)
+VALUES (%(municipality_id)s, %(reference)s, %(priority)s, %(district)s, %(protected)s, %(lives_alone)s, %(at)s)
 RETURNING recipient_id;
 
 -- name: change
-UPDATE care_recipients SET priority = %(priority)s, district = %(district)s, protected = %(protected)s
+UPDATE care_recipients SET priority = %(priority)s, district = %(district)s, protected = %(protected)s,
+    lives_alone = %(lives_alone)s
 WHERE recipient_id = %(recipient_id)s RETURNING municipality_id;
 
 -- name: recipient
-SELECT r.recipient_id, r.municipality_id, r.reference, r.priority, r.district, r.protected, r.made_at, r.ended_at,
-       m.name AS municipality
+SELECT r.recipient_id, r.municipality_id, r.reference, r.priority, r.district, r.protected, r.lives_alone, r.made_at,
+       r.ended_at, m.name AS municipality
 FROM care_recipients r JOIN municipalities m USING (municipality_id) WHERE r.recipient_id = %(recipient_id)s;
 
 -- name: by_reference

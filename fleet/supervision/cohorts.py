@@ -28,7 +28,7 @@ from fleet.supervision.wheel import SLOT_MS
 
 BUCKET_MS: Final = 5000
 SHORT_MS: Final = 60_000
-WINDOWS_MS: Final = (SHORT_MS, 180_000, 330_000, 900_000)
+WINDOWS_MS: Final = (SHORT_MS, 120_000, 180_000, 330_000, 900_000)
 WINDOW_MS: Final = 900_000
 ALL_AGAIN: Final = 12
 """A cohort comes to stand out by a miss, so only those that missed in the last bucket are looked at; all of them once
@@ -103,6 +103,7 @@ class Places:
         self.of: list[tuple[int, ...]] = []
         self.areas: dict[int, list[int]] = {}
         """The cell areas of each operator, as cohorts."""
+        self._paths: list[int | None] = []
         self._ids: dict[Cohort, int] = {}
         self._in: list[set[int]] = []
         self._signatures: dict[Place, int] = {}
@@ -115,6 +116,7 @@ class Places:
             if place.operator and place.issuer:
                 named.append((Kind.PATH, f"{place.operator} / {place.issuer}"))
             cohorts = [self.cohort(kind, text) for kind, text in named if text]
+            self._paths.append(cohorts[-1] if place.operator and place.issuer else None)
             found = self._signatures[place] = len(self.of)
             cohorts.append(self.cohort(Kind.FLEET, ""))
             self.of.append(tuple(cohorts))
@@ -129,6 +131,10 @@ class Places:
     def areas_of(self, operator: str) -> list[int]:
         """The cell areas of an operator."""
         return self.areas.setdefault(self.cohort(Kind.OPERATOR, operator), [])
+
+    def path_of(self, signature: int) -> int | None:
+        """The cohort of a place's issuer on its operator; None where one of them is not known."""
+        return self._paths[signature]
 
     def cohort(self, kind: Kind, name: str) -> int:
         """The number of a cohort."""

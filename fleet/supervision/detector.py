@@ -8,7 +8,7 @@ are members of a power cut, its masts have gone down, and it is the same inciden
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from fleet.supervision import areas
@@ -48,6 +48,7 @@ class Detector:
         self.closed: list[Incident] = []
         self._by_signature: dict[int, int] = {}
         self._reviewed: dict[int, int] = {}
+        self._presumed: dict[int, set[int]] = {}
         self._mains: dict[str, dict[int, int]] = {}
         self._known = 0
 
@@ -132,6 +133,7 @@ class Detector:
             incident.close(now_ms)
             del self.open[incident.number]
             self._reviewed.pop(incident.number, None)
+            self._presumed.pop(incident.number, None)
         if over:
             self._cover()
         return over
@@ -238,17 +240,31 @@ class Detector:
         changed = not incident.power and self._rename(incident, now_ms, missing)
         changed = self._weigh_areas(incident, now_ms, missing) or changed
         for scope in self._out(incident, now_ms):
-            incident.out.add(scope)
-            incident.log.append((now_ms, f"wholly out: {named(scope)}"))
-            changed = True
-            if incident.power:
-                continue
-            # Nobody of it was heard after its last heartbeat, so whoever is not due yet has not been heard since.
-            last = self._tally.last_hit(self._places.cohort(*scope), incident.began_ms)
-            for member in present(self._signatures([scope]), last + 1):
-                if member.unit not in incident.members:
-                    incident.touch(member, now_ms)
+            if scope not in incident.out:
+                incident.out.add(scope)
+                incident.log.append((now_ms, f"wholly out: {named(scope)}"))
+                changed = True
+            if not incident.power:
+                changed = self._presume(incident, scope, now_ms, present) or changed
         return changed
+
+    def _presume(self, incident: Incident, scope: Cohort, now_ms: int, present: Present) -> bool:
+        """Takes in whoever is not due yet in a scope that is wholly out: nobody of it was heard after its last
+        heartbeat, so they were not heard since either. An issuer's SIMs on an operator of which none was missed are
+        left out: they may be well, and be too few to show it."""
+        inside = self._signatures([scope])
+        counts = self._tally.counted(incident.began_ms + BUCKET_MS, inside)
+        missed = {cohort for cohort, (_, missed) in counts.items() if missed}
+        done = self._presumed.setdefault(incident.number, set())
+        fresh = {one for one in inside - done if (path := self._places.path_of(one)) is None or path in missed}
+        if not fresh:
+            return False
+        done |= fresh
+        last = self._tally.last_hit(self._places.cohort(*scope), incident.began_ms)
+        for member in present(fresh, last + 1):
+            if member.unit not in incident.members:
+                incident.touch(member, now_ms)
+        return True
 
     def _rename(self, incident: Incident, now_ms: int, missing: Missing) -> bool:
         """Takes the scope that explains the misses clearly better, judged over all places that no other explains."""
@@ -266,6 +282,7 @@ class Detector:
             return False
         incident.scopes = scopes
         incident.out.clear()
+        self._presumed.pop(incident.number, None)
         incident.log.append((now_ms, f"rather: {', '.join(named(scope) for scope in scopes)}"))
         self._cover()
         for member in missing(self._signatures(scopes), incident.began_ms):
@@ -274,21 +291,26 @@ class Detector:
 
     def _weigh_areas(self, incident: Incident, now_ms: int, missing: Missing) -> bool:
         """An incident of cell areas takes in areas of the same operators that are as likely out, and lets go those in
-        which somebody was heard: with some areas known to be out, a small one needs less to be believed."""
+        which somebody was heard: with some areas known to be out, a small one needs less to be believed. Who is silent
+        is missed once; so a single unit that is heard later does not outweigh all who were missed before."""
         own = [scope for scope in incident.scopes if scope[0] is Kind.CELL]
         if incident.power or len(own) != len(incident.scopes):
             return False
-        counts = self._tally.counted(max(incident.began_ms + BUCKET_MS, now_ms - WEIGH_MS))
+        began, oldest = incident.began_ms + BUCKET_MS, now_ms - WEIGH_MS
+        counts = self._tally.counted(max(began, oldest))
         mine = {self._places.cohort(*scope) for scope in own}
         known = {area for of in self._places.areas.values() if mine & set(of) for area in of if area in counts}
         part = len(mine) / max(1, len(known | mine))
-        likely = {}
-        for area in known:
-            due, missed = counts[area]
-            likely[area] = areas.likely_out(areas.evidence(due, missed, self._tally.usual(area)), part)
-        sure = {area for area in known if likely[area] >= areas.SURE and counts[area][1] >= areas.LEAST}
-        more = [self._places.cohorts[area] for area in sorted(sure - mine)]
-        less = [self._places.cohorts[area] for area in sorted(known & mine) if likely[area] < 1 - areas.SURE]
+        sure = {area for area in known - mine if self._is_out(counts[area], area, part)}
+        # The areas that opened it may not have been the first: others were missed a little earlier.
+        before = self._tally.counted(max(began - OUT_WINDOW_MS, oldest))
+        early = {area for area in known - mine - sure if self._is_out(before[area], area, part)}
+        if early:
+            incident.began_ms = min(incident.began_ms, self._tally.began(early, now_ms))
+        more = [self._places.cohorts[area] for area in sorted(sure | early)]
+        doubted = [area for area in sorted(known & mine) if self._likely(counts[area], area, part) < 1 - areas.SURE]
+        whole = self._tally.counted(began) if doubted else {}
+        less = [self._places.cohorts[one] for one in doubted if self._likely(whole[one], one, part) < 1 - areas.SURE]
         if len(less) == len(own):
             less = []
         if less:
@@ -300,16 +322,28 @@ class Detector:
             self._also(incident, more, missing(self._signatures(more), incident.began_ms), now_ms)
         return bool(less or more)
 
+    def _likely(self, counted: Sequence[int], area: int, part: float) -> float:
+        """How likely an area is out, by [due, missed], where such a part of all areas is."""
+        return areas.likely_out(areas.evidence(counted[0], counted[1], self._tally.usual(area)), part)
+
+    def _is_out(self, counted: Sequence[int], area: int, part: float) -> bool:
+        return counted[1] >= areas.LEAST and self._likely(counted, area, part) >= areas.SURE
+
     def _out(self, incident: Incident, now_ms: int) -> list[Cohort]:
-        """Scopes that are wholly out and were not known to be: nine of ten heartbeats of the last minute missed. Areas
-        that are out together are believed for less: none of them heard since it began, and who was due did not come."""
-        since = max(incident.began_ms + BUCKET_MS, now_ms - OUT_WINDOW_MS)
-        lately = self._tally.counted(since, self._signatures(incident.scopes))
+        """Scopes that are wholly out: nine of ten heartbeats of the last minute missed; where too few were due in it,
+        nobody heard in it and nine of ten missed since it began. Areas that are out together are believed for
+        less: none of them heard since it began, and who was due did not come."""
+        began, own = incident.began_ms + BUCKET_MS, self._signatures(incident.scopes)
+        lately = self._tally.counted(max(began, now_ms - OUT_WINDOW_MS), own)
+        whole = self._tally.counted(began, own)
         found = []
         for scope in incident.scopes:
-            due, missed = lately.get(self._places.cohort(*scope), (0, 0))
+            cohort = self._places.cohort(*scope)
+            due, missed = lately.get(cohort, (0, 0))
             enough = LEAST if len(incident.scopes) == 1 or scope[0] is not Kind.CELL else 1
-            if scope not in incident.out and missed >= enough and missed >= ALL_OUT * due:
+            if missed == due < enough:
+                due, missed = whole.get(cohort, (0, 0))
+            if missed >= enough and missed >= ALL_OUT * due:
                 found.append(scope)
         return found
 

@@ -18,13 +18,14 @@ from starlette.responses import RedirectResponse, Response
 from fleet.attention import plans
 from fleet.attention.plans import Move, Wish
 from fleet.connectivity import sunset_store
-from fleet.connectivity.calendar import Calendar, CalendarError, Row
+from fleet.connectivity.calendar import TECHNOLOGIES, Calendar, CalendarError, Row
 from fleet.connectivity.sunset_model import CLASSES
 from fleet.evidence.audit import record
+from fleet.people.decide import within_permission
 from fleet.people.model import INSTALLATION, Actor
 from fleet.store.pool import Connection
 from fleet.web import planner_words
-from fleet.web.access import as_actor, require
+from fleet.web.access import actor_of, as_actor, require
 from fleet.web.chart import Chart, line_chart
 from fleet.web.decide import page_position
 from fleet.web.pages import Web, answering, page, times_as_text
@@ -33,15 +34,18 @@ from fleet.web.technicians import chosen_municipality, municipalities
 router = APIRouter()
 Reads = Annotated[Actor, Depends(require("tasks.read"))]
 Makes = Annotated[Actor, Depends(require("units.write"))]
+Moves = Annotated[Actor, Depends(require("sunset.write"))]
+Short = Annotated[str, Form(max_length=40)]
 
 _SHOWN: Final = 20
 _LARGEST: Final = 2**31 - 1
 MOST_VISITS: Final = 1_000
+LONGEST_SOURCE: Final = 300
 
 
 @router.get("/planner")
-async def planner_page(request: Request, actor: Reads, fault: str = "") -> Response:
-    """The calendar, the plans that were made, and a form for another one."""
+async def planner_page(request: Request, actor: Reads, fault: str = "", moved: str = "") -> Response:
+    """The calendar, the plans that were made, a form for another one; for the installation's owner one for dates."""
     at = datetime.now(UTC)
     async with answering(), as_actor(Web.of(request).pool, actor) as connection:
         dates = await sunset_store.dates(connection)
@@ -50,8 +54,26 @@ async def planner_page(request: Request, actor: Reads, fault: str = "") -> Respo
     return page(
         request, "planner.html", rows=_rows(dates), changes=_changes(dates), plans=[times_as_text(one) for one in made],
         towns=[town for town in towns if town["municipality_id"] != INSTALLATION], plan_words=planner_words,
-        today=_today(request).isoformat(), fault=fault, at=at,
+        today=_today(request).isoformat(), fault=fault, moved=moved == "1", technologies=TECHNOLOGIES, at=at,
+        everywhere=INSTALLATION in within_permission(await actor_of(request), "sunset.write").municipalities,
     )  # fmt: skip
+
+
+@router.post("/planner/calendar")
+async def move(
+    request: Request, actor: Moves, operator: Short = "", technology: Short = "", region: Short = "SE",
+    last_day: Short = "", source: Annotated[str, Form(max_length=LONGEST_SOURCE)] = "",
+) -> Response:  # fmt: skip
+    """A network closes on another day than the calendar says, for good and for everybody; in the evidence."""
+    if INSTALLATION not in actor.municipalities:
+        return _faulty("installation")
+    try:
+        row = closing(operator, technology, region, _day(last_day, "date"), source)
+    except ValueError as error:
+        return _faulty(str(error))
+    async with answering(), as_actor(Web.of(request).pool, actor) as connection:
+        await sunset_store.move_date(connection, row, actor.name, datetime.now(UTC))
+    return RedirectResponse("/planner?moved=1", status_code=303)
 
 
 @router.post("/planner")
@@ -74,11 +96,11 @@ async def make(
     if base is not None and set(base["municipalities"]) <= set(places):
         places = base["municipalities"]
     if not places:
-        return RedirectResponse(f"/planner?{urlencode({'fault': 'nowhere'})}", status_code=303)
+        return _faulty("nowhere")
     try:
         number = await asked(request, actor, wish, places, at, base["plan_id"] if base else None)
     except plans.Busy:
-        return RedirectResponse(f"/planner?{urlencode({'fault': 'busy'})}", status_code=303)
+        return _faulty("busy")
     return RedirectResponse(f"/planner/{number}", status_code=303)
 
 
@@ -188,6 +210,20 @@ def _wish(
     if len(shut) > plans.MOST_CLOSED or len(moves) > plans.MOST_MOVES:
         raise ValueError("many")
     return Wish(heads, visits, _day(start, "date"), shut, moves)
+
+
+def _faulty(word: str) -> Response:
+    return RedirectResponse(f"/planner?{urlencode({'fault': word})}", status_code=303)
+
+
+def closing(operator: str, technology: str, region: str, last_day: date, source: str) -> Row:
+    """A row of the calendar as it was typed. Raises ValueError with the word for what is wrong."""
+    if not source.strip() or not source.isprintable():
+        raise ValueError("source")
+    try:
+        return Row(operator.strip().lower(), technology, region.strip().upper(), last_day, source.strip())
+    except CalendarError:
+        raise ValueError("network") from None
 
 
 def _network(text: str) -> tuple[str, str, str]:

@@ -43,6 +43,8 @@ FAULTS: Table = {
     "network": N_("That is no network of the calendar."),
     "many": N_("That are too many days or moved dates."),
     "busy": N_("Two plans of yours are being reckoned: wait for them."),
+    "source": N_("Say who says so: a letter, a page, a person."),
+    "installation": N_("A date is everybody's: who owns the fleet of the whole installation moves it."),
     "nowhere": N_("You may make plans for no municipality."),
 }
 

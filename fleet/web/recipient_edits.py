@@ -30,6 +30,8 @@ Writes = Annotated[Actor, Depends(require("recipients.write"))]
 Seals = Annotated[Actor, Depends(require("recipients.write", step_up=True))]
 Owner = Annotated[Actor, Depends(require("import.write", step_up=True))]
 Text = Annotated[str, Form(max_length=registry.MOST_TEXT)]
+ALONE = {"yes": True, "no": False}
+"""What a form may say of whether somebody lives alone; anything else is that nobody has said."""
 
 
 @router.post("/recipients")
@@ -41,6 +43,7 @@ async def add(
     priority: Annotated[int, Form(ge=1, le=5)] = 3,
     district: Text = "",
     protected: Annotated[str, Form()] = "",
+    lives_alone: Annotated[str, Form()] = "",
 ) -> Response:
     """A new recipient, and to its page; back to the list where the reference is none, or known."""
     town = chosen_municipality(municipality)
@@ -51,7 +54,7 @@ async def add(
             number = await registry.add_recipient(
                 connection, municipality=town, reference=reference, priority=priority,
                 district=district.replace("\0", "").strip(), actor=actor.name, at=datetime.now(UTC),
-                protected=protected == "1",
+                protected=protected == "1", lives_alone=ALONE.get(lives_alone),
             )  # fmt: skip
     except (ValueError, psycopg.errors.UniqueViolation):
         return RedirectResponse("/recipients?refused=1", status_code=303)
@@ -67,8 +70,9 @@ async def change(
     priority: Annotated[int, Form(ge=1, le=5)],
     district: Text = "",
     protected: Annotated[str, Form()] = "",
+    lives_alone: Annotated[str, Form()] = "",
 ) -> Response:
-    """Priority, district and protection, where nobody has changed them since ``seen``."""
+    """Priority, district, protection and who lives alone, where nobody has changed them since ``seen``."""
     number = page_position(recipient) or 0
     async with answering(), as_actor(Web.of(request).pool, actor) as connection:
         await connection.execute(SQL["lock"], {"recipient_id": number})
@@ -79,14 +83,14 @@ async def change(
             return RedirectResponse(f"/recipients/{number}?changed=meanwhile", status_code=303)
         await registry.change_recipient(
             connection, number, priority=priority, district=district.replace("\0", "").strip()[:80],
-            protected=protected == "1", actor=actor.name, at=datetime.now(UTC),
+            protected=protected == "1", lives_alone=ALONE.get(lives_alone), actor=actor.name, at=datetime.now(UTC),
         )  # fmt: skip
     return RedirectResponse(f"/recipients/{number}?changed=done", status_code=303)
 
 
 def state_of(row: Mapping[str, Any]) -> str:
     """What a form was made from: sent back with it, so that nobody overwrites what somebody else has changed."""
-    return etag_of([row["priority"], row["district"], bool(row["protected"])])
+    return etag_of([row["priority"], row["district"], bool(row["protected"]), row["lives_alone"]])
 
 
 @router.post("/recipients/{recipient}/person")

@@ -31,8 +31,8 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """Everything else. ``pressed``: kind and time by unit; ``ages``: what a press was told to be old when it came;
-    ``visits_at``: seconds after which the visit list was looked at; ``tenth``: seconds after which ten were overdue."""
+    """Everything else. ``pressed``: kind and time by unit; ``ages``: what a press was told to be old when it came.
+    Seconds after which the visit list was looked at (``visits_at``) and enough units were overdue (``shown``)."""
 
     begins: float
     ends: float
@@ -46,7 +46,7 @@ class Night:
     peak: float
     usual: float
     visits_at: float
-    tenth: float
+    shown: float
 
 
 def judge(night: Night, seen: Seen) -> list[Check]:
@@ -57,13 +57,13 @@ def judge(night: Night, seen: Seen) -> list[Check]:
 def _incident(night: Night) -> list[Check]:
     first = night.incidents[0] if night.incidents else None
     after = None if first is None else round(first["opened_at"] - night.begins, 1)
-    limit = round(max(DETECTED_S, night.tenth), 1)
+    limit = round(max(DETECTED_S, night.shown), 1)
     scope = "none" if first is None else " + ".join(f"{s['kind']} {s['name']}" for s in first["report"]["scope"])
     alone = f"{night.hit} = {night.hit * TICKET_MIN / 60:.0f} operator-hours"
     return [
         Check("incidents", len(night.incidents), 1, len(night.incidents) == 1),
         Check(
-            "said after (s); at the latest when ten units are overdue",
+            "said after (s); 60, where so few are hit when enough are overdue",
             after,
             limit,
             after is not None and 0 <= after <= limit,

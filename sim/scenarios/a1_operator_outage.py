@@ -151,8 +151,9 @@ async def _play(night: _Night, stack: contextlib.ExitStack) -> Seen:
     world.fine = [(at - 5, at + 40) for _, at in night.pressed.values()] + [(night.ends - 2, night.ends + 60)]
     calm = night.begins + max(900.0, 2.0 * night.crowd.interval_s), night.ends - 5
     fleet.calm = [(0.0, night.begins - 60), calm, (night.ends + night.crowd.interval_s + 60, night.ends + SETTLE_S)]
+    visits_at = night.story.visits_at(night.crowd)
     seen = Seen()
-    for at, act in sorted([*acts, (night.story.visits_at, None)], key=lambda one: one[0]):
+    for at, act in sorted([*acts, (visits_at, None)], key=lambda one: one[0]):
         await fleet.forward(at)
         if act is None:
             await _look(night, seen)
@@ -203,7 +204,8 @@ async def run(options: Options) -> list[Check]:
                 ages={row["unit_id"]: row["age_s"] for row in fleet.rows("SELECT unit_id, age_s FROM presses")},
                 peak=peak_per_s(night.crowd.rate, night.ends, night.ends + SETTLE_S),
                 usual=peak_per_s(night.crowd.rate, 300, night.begins - 1),
-                visits_at=night.story.visits_at - night.begins, tenth=night.story.tenth_overdue(night.crowd),
+                visits_at=night.story.visits_at(night.crowd) - night.begins,
+                shown=night.story.shown_after(night.crowd),
             )  # fmt: skip
             await fleet.close()
     factor = round(world.clock.now() / spent, 1)

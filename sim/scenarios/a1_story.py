@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from fleet.supervision.decide import grace_s
@@ -18,12 +18,13 @@ PROFILE: Final = ("DP2", 1800, 90_000)
 """What heartbeats every five minutes can keep: a fault is known within half an hour."""
 LEAST: Final = 20
 VISITS_AT_S: Final = 120.0
-SMALL_GROUP: Final = 20
-SMALL: Final = 60
-"""Of fewer units too few have a heartbeat due within two minutes: the list is looked at when every one has had one."""
-SETTLED_S: Final = 20.0
-TENTH: Final = 10
+AREA_SHOWS: Final = 3
+"""So many units that are overdue show that a cell area is out, when others of the operator are."""
+SHOWS: Final = 10
+"""So many show that something is; of one cohort ``SHOWS_ALONE`` do."""
+SHOWS_ALONE: Final = 8
 LOOK_S: Final = 10.0
+"""How often an open incident is looked at again."""
 
 
 class Story:
@@ -69,19 +70,23 @@ class Story:
             return True
         return way.issuer == "issuer A" if self.by_issuer else way.tac < HIT_AREAS
 
-    @property
-    def small(self) -> bool:
-        """Whether too few are hit, in all or in an area, for two minutes of heartbeats to show who."""
-        return self.hit < SMALL or (self.by_area and self.hit // HIT_AREAS < SMALL_GROUP)
+    def shown_after(self, crowd: Crowd) -> float:
+        """Seconds from the beginning until enough units that are hit are overdue and somebody has looked: nobody can
+        know of an outage from fewer."""
+        wanted = SHOWS if self.by_area else SHOWS_ALONE
+        return self._overdue(crowd, range(1, self.hit + 1), wanted) + LOOK_S
 
-    @property
-    def visits_at(self) -> float:
-        """When the visit list is held against the truth."""
-        wait = self.interval_s + grace_s(self.interval_s) + SETTLED_S if self.small else VISITS_AT_S
-        return self.begins + wait
+    def visits_at(self, crowd: Crowd) -> float:
+        """When the visit list is held against the truth: after two minutes, or when enough units are overdue, in each
+        area that is out, for two looks."""
+        if self.by_area:
+            areas = [[unit for unit in range(1, self.hit + 1) if unit % HIT_AREAS == area] for area in range(HIT_AREAS)]
+            shown = max(self._overdue(crowd, units, AREA_SHOWS) for units in areas) + 2 * LOOK_S
+        else:
+            shown = self._overdue(crowd, range(1, self.hit + 1), SHOWS) + LOOK_S
+        return self.begins + max(VISITS_AT_S, shown)
 
-    def tenth_overdue(self, crowd: Crowd) -> float:
-        """Seconds from the beginning until ten units that are hit are overdue and somebody has looked: nobody can know
-        of an outage from fewer."""
-        late = crowd.overdue(self.begins, range(1, self.hit + 1), grace_s(self.interval_s))
-        return late[TENTH - 1] - self.begins + LOOK_S
+    def _overdue(self, crowd: Crowd, units: Sequence[int], wanted: int) -> float:
+        """Seconds from the beginning until so many of these are overdue, or all of them."""
+        late = crowd.overdue(self.begins, units, grace_s(self.interval_s))
+        return late[min(wanted, len(late)) - 1] - self.begins

@@ -41,19 +41,20 @@ def rows_of(count: int, seed: int = 1) -> str:
     """A CSV as a municipality would send it."""
     dice = random.Random(seed)
     lines = [
-        "kind,unit,municipality,type,life,life_until,board,inputs,sims,recipient,reference,priority,district,protected"
+        "kind,unit,municipality,type,life,life_until,board,inputs,sims,recipient,reference,priority,district,protected,lives_alone"
     ]
     for number in range(1, count + 1):
         place = 1480 if number % 10 else 1280
         lines.append(
             f"recipient,,{place},,,,,,,,REF-{number},{dice.randint(1, 5)},"
-            f"{dice.choice(['Hisingen', '=SUM(1)', 'Norr'])},{dice.choice(['yes', 'no', ''])}"
+            f"{dice.choice(['Hisingen', '=SUM(1)', 'Norr'])},"
+            f"{dice.choice(['yes', 'no', ''])},{dice.choice(['yes', 'no', ''])}"
         )
         life = dice.choice(["active"] * 8 + ["assigned", "absent"])
         until = "2027-01-01T00:00:00+01:00" if life == "absent" else ""
         lines.append(
             f"unit,{number:08x},{place},social,{life},{until},esp32-hub,0:own 1:pendant:P%20{number},"
-            f"1:{8946000000000000000 + number} 2:{8946100000000000000 + number}:Tele2,REF-{number},,,,"
+            f"1:{8946000000000000000 + number} 2:{8946100000000000000 + number}:Tele2,REF-{number},,,,,"
         )
     return "\r\n".join(lines) + "\r\n"
 

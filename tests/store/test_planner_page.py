@@ -68,6 +68,48 @@ def test_a_plan_is_the_command_s_own_and_two_are_shown_side_by_side(scene: Scene
     ask(scene, talk)
 
 
+def test_a_date_is_moved_for_good_by_the_installation_s_owner_and_by_nobody_else(scene: Scene) -> None:
+    doomed(scene)
+    owner = scene.town.person("agare", ("fleet_owner", 0))
+    town, technician = scene.town.person("ettan", ("fleet_owner", 1)), scene.town.person("tekniker", ("technician", 0))
+    form = {"operator": "Telia", "technology": "gsm", "last_day": "2029-06-30", "source": "the operator's letter"}
+
+    async def talk(asking: Asking) -> None:
+        headers = {**ENGLISH, "Origin": asking.base}
+        for person in (town, technician):
+            async with await asking.signed_in(person) as client:
+                assert 'action="/planner/calendar"' not in (await client.get("/planner", headers=ENGLISH)).text
+                refused = await client.post("/planner/calendar", data=form, headers=headers)
+                assert refused.status_code == 403 or "fault=installation" in refused.headers["location"]
+                body = {**form, "operator": "telia"}
+                assert (await client.post("/api/v1/sunset/calendar", json=body)).status_code == 403
+        assert scene.sql("SELECT count(*) FROM sunset_changes") == [(0,)]
+        async with await asking.signed_in(owner) as client:
+            assert 'action="/planner/calendar"' in (await client.get("/planner", headers=ENGLISH)).text
+            moved = await client.post("/planner/calendar", data=form, headers=headers)
+            assert moved.headers["location"] == "/planner?moved=1"
+            page = (await client.get("/planner?moved=1", headers=ENGLISH)).text
+            assert "The date is moved." in page and "2029-06-30" in page and "the operator&#39;s letter" in page
+            body = {**form, "operator": "telia", "last_day": "2027-06-30"}
+            made = await client.post("/api/v1/sunset/calendar", json=body)
+            assert made.status_code == 201 and made.json()["last_day"] == "2027-06-30"
+            rows = (await client.get("/api/v1/sunset/calendar")).json()
+            held = {(row["operator"], row["technology"]): row["last_day"] for row in rows["items"]}
+            assert held["telia", "gsm"] == "2027-06-30"
+            for wrong in ({"last_day": "x"}, {"operator": "no operator"}, {"technology": "6g"}, {"source": " "}):
+                refused = await client.post("/planner/calendar", data={**form, **wrong}, headers=headers)
+                assert "fault=" in refused.headers["location"], wrong
+                if "last_day" not in wrong:
+                    assert (await client.post("/api/v1/sunset/calendar", json={**body, **wrong})).status_code == 422
+
+    ask(scene, talk)
+    assert scene.sql("SELECT last_day::text, actor FROM sunset_changes ORDER BY change_id") == [
+        ("2029-06-30", f"person:{owner}"), ("2027-06-30", f"person:{owner}"),
+    ]  # fmt: skip
+    recorded = scene.sql("SELECT actor, subject FROM audit_records WHERE action = 'sunset.date_moved'")
+    assert recorded == [(f"person:{owner}", "sunset:telia:gsm:SE")] * 2
+
+
 def test_a_plan_over_two_municipalities_is_not_there_for_who_sees_one(scene: Scene, in_this_process: None) -> None:
     doomed(scene)
     owner = scene.town.person("agare", ("fleet_owner", 1), ("fleet_owner", 2))

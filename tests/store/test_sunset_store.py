@@ -7,8 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 import psycopg
 import pytest
 
-from fleet.connectivity import classify, sunset_store
+from fleet.connectivity import classify, inventory, sunset_store
 from fleet.connectivity.calendar import Row
+from fleet.connectivity.decide import SimError
+from fleet.registry import recipients
 from fleet.store.pool import Connection
 from fleet.technicians import store as technicians
 from tests.database import FreshDatabase
@@ -148,3 +150,42 @@ def test_each_person_whose_unit_has_lost_its_networks_gets_one_visit(database: F
     assert do(database, visits, "registry") == [1]
     assert do(database, visits, "registry") == [1]
     assert do(database, tasks, "registry") == [(1, "network closed")]
+
+
+def test_who_lives_alone_and_what_a_plan_allows_reach_the_judgement(database: FreshDatabase) -> None:
+    """Two units on a network that closes, with modems that could do more: the plan of the second one's SIM cannot."""
+    cards = "8946012345678901233", "8946012345678901241"
+    with psycopg.connect(database.owner_url) as connection:
+        for unit, card in ((1, cards[0]), (2, cards[1])):
+            connection.execute(
+                "INSERT INTO unit_sims (unit_id, slot, municipality_id, iccid) VALUES (%s, 1, 1, %s)", (unit, card)
+            )
+
+    async def say(connection: Connection) -> None:
+        for unit, card, allows in ((1, cards[0], ("gsm", "lte_m")), (2, cards[1], ("gsm",))):
+            await inventory.put_sim(
+                connection, 1, inventory.Sim(card, technologies=allows), actor="console:test", at=AT
+            )
+            await sunset_store.keep_answer(connection, unit, {"gsm", "lte_m"}, "person:1", AT)
+            recipient = await recipients.add_recipient(
+                connection, municipality=1, reference=f"R-{unit}", priority=2, district="", lives_alone=unit == 2,
+                actor="console:test", at=AT,
+            )  # fmt: skip
+            await connection.execute(
+                "INSERT INTO unit_recipients (unit_id, recipient_id, municipality_id, unit_type, role, since)"
+                " VALUES (%s, %s, 1, 'social', 'responsible', %s)", (unit, recipient, AT),
+            )  # fmt: skip
+
+    heard(database, 1, 1, SIM1, TELIA, GSM)
+    heard(database, 2, 1, SIM1, TELIA, GSM)
+    do(database, say, "registry")
+    assert [verdict(database, unit, AT.date()) for unit in (1, 2)] == ["over_the_air", "sim_swap"]
+    for duty in ("registry", "supervise"):
+        found = do(database, lambda c: sunset_store.units(c, AT), duty)
+        assert [unit.lives_alone for unit in found if unit.number in (1, 2)] == [False, True], duty
+
+    async def wrong(connection: Connection) -> None:
+        await inventory.put_sim(connection, 1, inventory.Sim(cards[0], technologies=("6g",)), actor="a", at=AT)
+
+    with pytest.raises(SimError, match="a plan allows"):
+        do(database, wrong, "registry")

@@ -27,6 +27,7 @@ from fleet.web.api.shapes import (
     Key,
     Limit,
     Refused,
+    Sentence,
     Word,
     cursor_values,
     listed,
@@ -34,11 +35,12 @@ from fleet.web.api.shapes import (
     number_of,
 )
 from fleet.web.pages import Web
-from fleet.web.planner import move_of
+from fleet.web.planner import LONGEST_SOURCE, closing, move_of
 
 router = APIRouter(tags=["sunset"])
 Reads = Annotated[Actor, Depends(require("tasks.read"))]
 Makes = Annotated[Actor, Depends(require("units.write"))]
+Moves = Annotated[Actor, Depends(require("sunset.write"))]
 
 
 def _within(day: date) -> date:
@@ -57,6 +59,12 @@ class Moved(Body):
     technology: Word
     region: Word = "SE"
     last_day: Day
+
+
+class NewDate(Moved):
+    """A network that closes on another day than the calendar says, for good."""
+
+    source: Sentence = Field(max_length=LONGEST_SOURCE, description="Who says so: a letter, a page, a person.")
 
 
 class Asked(Body):
@@ -79,6 +87,25 @@ async def calendar(request: Request, actor: Reads) -> Response:
     rows = [_row(row) for row in dates.rows.values()]
     changes = [{**_row(one.row), "at": one.at, "actor": one.actor} for one in dates.changes]
     return answer({"items": rows, "changes": changes, "next": None})
+
+
+@router.post("/sunset/calendar", status_code=201, summary="Move a date for good")
+async def move_date(request: Request, actor: Moves, body: NewDate, key: IdempotencyKey = None) -> Response:
+    """For everybody, and recorded; plans that were made keep their days. 403 for whoever does not own the fleet of the
+    whole installation."""
+    if INSTALLATION not in actor.municipalities:
+        raise Refused(403, "a date is everybody's: who owns the fleet of the whole installation moves it")
+    try:
+        row = closing(body.operator, body.technology, body.region, body.last_day, body.source)
+    except ValueError as error:
+        wrong = {"source": "say who says so: a letter, a page, a person"}
+        raise Refused(422, wrong.get(str(error), "that is no network: see GET /sunset/calendar for names")) from None
+
+    async def work(connection: Connection) -> Any:
+        await sunset_store.move_date(connection, row, actor.name, datetime.now(UTC))
+        return _row(row)
+
+    return await write(request, actor, work, key=key, status=201)
 
 
 @router.get("/sunset/plans", summary="Plans, newest first, without their documents")

@@ -52,6 +52,11 @@ Reference = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]([A-Z0-9-]{0,30}
 District = Annotated[str, StringConstraints(max_length=80, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 
 
+LivesAlone = Annotated[
+    bool | None, Field(description="Lives alone: visited before others; null where nobody has said.")
+]
+
+
 class NewRecipient(Body):
     """A recipient as the care system refers to it."""
 
@@ -60,14 +65,16 @@ class NewRecipient(Body):
     priority: int = Field(ge=1, le=5, description="Care priority, 1 is the most urgent.")
     district: District = ""
     protected: bool = Field(False, description="Protected identity: opened for named staff and an open case only.")
+    lives_alone: LivesAlone = None
 
 
 class ChangedRecipient(Body):
-    """What may be changed of a recipient: all three are set."""
+    """What may be changed of a recipient: the first three are set, and `lives_alone` where it is given."""
 
     priority: int = Field(ge=1, le=5)
     district: District
     protected: bool
+    lives_alone: LivesAlone = None
 
 
 class Opening(Body):
@@ -137,7 +144,8 @@ async def add_recipient(request: Request, actor: Writes, body: NewRecipient, key
         try:
             number = await registry.add_recipient(
                 connection, municipality=body.municipality, reference=body.reference, priority=body.priority,
-                district=body.district, protected=body.protected, actor=actor.name, at=datetime.now(UTC),
+                district=body.district, protected=body.protected, lives_alone=body.lives_alone, actor=actor.name,
+                at=datetime.now(UTC),
             )  # fmt: skip
         except psycopg.errors.UniqueViolation:
             raise Refused(409, "the municipality has a recipient with this reference already") from None
@@ -153,7 +161,7 @@ async def get_recipient(request: Request, actor: Reads, recipient: Key) -> Respo
         return answer(await _recipient(connection, recipient))
 
 
-@router.patch("/recipients/{recipient}", summary="Change priority, district or protection")
+@router.patch("/recipients/{recipient}", summary="Change priority, district, protection, or who lives alone")
 async def change_recipient(
     request: Request, actor: Writes, recipient: Key, body: ChangedRecipient, if_match: IfMatch = None
 ) -> Response:
@@ -161,10 +169,12 @@ async def change_recipient(
 
     async def work(connection: Connection) -> Any:
         await connection.execute(SQL["lock"], {"recipient_id": recipient})
-        matches(if_match, await _recipient(connection, recipient))
+        found = await _recipient(connection, recipient)
+        matches(if_match, found)
+        alone = body.lives_alone if "lives_alone" in body.model_fields_set else found["lives_alone"]
         await registry.change_recipient(
             connection, recipient, priority=body.priority, district=body.district, protected=body.protected,
-            actor=actor.name, at=datetime.now(UTC),
+            lives_alone=alone, actor=actor.name, at=datetime.now(UTC),
         )  # fmt: skip
         return await _recipient(connection, recipient)
 

@@ -1,5 +1,6 @@
 -- name: recipients
-SELECT r.recipient_id AS id, r.municipality_id, r.reference, r.priority, r.district, r.protected, r.made_at, r.ended_at
+SELECT r.recipient_id AS id, r.municipality_id, r.reference, r.priority, r.district, r.protected, r.lives_alone,
+       r.made_at, r.ended_at
 FROM care_recipients r
 WHERE r.recipient_id > %(after)s
   AND (%(municipality)s::int IS NULL OR r.municipality_id = %(municipality)s::int)

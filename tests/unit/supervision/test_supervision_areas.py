@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.outages import Outage
+from bench.outages import START_MS, Outage
 from fleet.supervision import areas
+from fleet.supervision.cohorts import Kind
+from fleet.supervision.model import Heard, Place, Profile, Spare, UnitInfo
+from sim.scenarios.a1_story import PROFILE
 
 NUMBERS = {
     "minutes": 60.0,
@@ -38,6 +41,35 @@ def test_areas_alone_are_too_small_to_be_seen(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(areas, "together", lambda of: 0.0)
     found = [Outage(200, seed, {**NUMBERS, "part": 0.1}).judge(whole=False) for seed in (1, 2, 3)]
     assert not any(one["ok"] for one in found)
+
+
+def test_who_has_the_same_issuer_on_another_operator_is_not_presumed_out() -> None:
+    """Four SIMs of the issuer are on an operator that is well. They are too few to show it; none of them was missed."""
+    made = Outage(300, 1, {**NUMBERS, "part": 0.3, "by_issuer": 1.0})
+    elsewhere = [UnitInfo(10_000 + number, Profile(*PROFILE), Place("24009", "issuer A", "24009", f"24009 {number}"),
+                          Spare.NONE, seen_ms=START_MS + round(made.story.begins * 1000), interval_s=300)
+                 for number in range(4)]  # fmt: skip
+    made.forward(made.story.begins)
+    for unit in elsewhere:
+        made.watch.add(unit, START_MS + round(made.at * 1000))
+    made.forward(made.story.visits_at(made.crowd))
+    incident = next(iter(made.watch.detector.open.values()))
+    assert incident.scopes == [(Kind.ISSUER, "issuer A")], "it explains as much as issuer and operator together"
+    listed = {visit.unit for visit in incident.visits(START_MS + round(made.at * 1000))}
+    assert listed and listed.isdisjoint(unit.unit for unit in elsewhere)
+
+
+def test_one_unit_that_is_heard_later_does_not_let_its_area_go() -> None:
+    """Ten minutes later nobody silent is missed again: two heartbeats alone would stand against nothing."""
+    made = Outage(300, 1, {**NUMBERS, "part": 0.3})
+    made.forward(made.story.begins + 500)
+    incident = next(iter(made.watch.detector.open.values()))
+    assert len(incident.scopes) == 4
+    one = next(visit.unit for visit in incident.visits(START_MS + round(made.at * 1000)))
+    for number in (1, 2):
+        made.watch.heard(Heard(one, START_MS + round(made.at * 1000), 10**6 + number, 300, None, 1))
+        made.forward(made.at + 200)
+    assert len(incident.scopes) == 4 and not made.told
 
 
 @pytest.mark.proof
