@@ -1,6 +1,6 @@
 """What whole units take of their heap while their code is executed in place, as from flash.
 
-    python -m bench.heap
+    python -m bench.heap [--hours 6] [--json]
 
 Lock step: start, registration, heartbeats with full status for some hours, a press. Of the greatest use of the heap the
 simulated board's own share is taken away. Words are those of this machine: a board's are half as long, so that the same
@@ -9,6 +9,8 @@ objects take about half of it there; TLS lives outside this heap on both.
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -17,6 +19,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import options
 from protocols.wire import messages
 from provisioning.ca import CertificateAuthority
 from provisioning.identity import make_identity, write_flash
@@ -143,17 +146,33 @@ def _provision(folder: Path, books: Books, kind: Kind, port: int, made: Scenario
     )  # fmt: skip
 
 
-def main() -> None:
-    """Print them."""
-    sys.stdout.write(f"{'bytes':>8} {'words of 4':>10} {'left':>7} {'free here':>9} resets  unit\n")
+def main() -> int:
+    """Print them; 0 if each leaves enough and none has reset."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hours", type=options.real(0.1, 8766), default=HOURS_S / 3600)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    rows = []
+    if not arguments.json:
+        sys.stdout.write(f"{'bytes':>8} {'words of 4':>10} {'left':>7} {'free here':>9} resets  unit\n")
     for kind in KINDS:
-        found = measure(kind)
+        found = measure(kind, int(arguments.hours * 3600))
         left = BOARD_KB * 1024 - found.on_a_board
-        sys.stdout.write(
-            f"{found.used:8} {found.on_a_board:10} {left:7} {found.free:9} {found.resets:6}  {kind.name}\n"
-        )
-        sys.stdout.flush()
+        rows.append(
+            {
+                "unit": kind.name, "bytes": found.used, "words_of_4": found.on_a_board, "left": left,
+                "free": found.free, "resets": found.resets, "passed": found.free > LEAST_FREE and not found.resets,
+            }
+        )  # fmt: skip
+        if not arguments.json:
+            sys.stdout.write(
+                f"{found.used:8} {found.on_a_board:10} {left:7} {found.free:9} {found.resets:6}  {kind.name}\n"
+            )
+            sys.stdout.flush()
+    if arguments.json:
+        sys.stdout.write(json.dumps(rows, indent=1) + "\n")
+    return 0 if all(row["passed"] for row in rows) else 1
 
 
 if __name__ == "__main__":
-    main()
+    options.run(main)

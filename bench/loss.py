@@ -25,6 +25,7 @@ from typing import Any
 
 import psycopg
 
+from bench import options
 from livlina.demo_score import compare, quantiles
 from sim.house import House, Ports, free_port
 from sim.units import UnitError
@@ -173,11 +174,12 @@ def measure(units: int, presses: int, loss: float, seed: int = 1, sabotage: str 
 def main() -> int:
     """0 if no press was lost and none doubled."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--units", type=int, default=1250)
-    parser.add_argument("--presses", type=int, default=8, help="of each unit")
-    parser.add_argument("--loss", type=float, default=0.2, help="of datagrams, each way")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--units", type=options.whole(1, 5000), default=1250)
+    parser.add_argument("--presses", type=options.whole(1, 10_000), default=8, help="of each unit")
+    parser.add_argument("--loss", type=options.real(0, 0.9), default=0.2, help="of datagrams, each way")
+    parser.add_argument("--seed", type=options.SEED, default=1)
     parser.add_argument("--sabotage", choices=sorted(SABOTAGES))
+    options.json_in_any_case(parser)
     arguments = parser.parse_args()
     verdict = measure(arguments.units, arguments.presses, arguments.loss, arguments.seed, arguments.sabotage)
     sys.stdout.write(json.dumps({**asdict(verdict), "passed": verdict.passed}, indent=1) + "\n")
@@ -185,4 +187,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    options.run(main)

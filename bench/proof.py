@@ -22,7 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import heap, loss, stored, stored_real, year
+from bench import heap, loss, options, stored, stored_real, year
 from sim.firmware_build import build_firmware, interpreter, shipped_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -278,4 +278,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    options.run(main)

@@ -1,6 +1,6 @@
 """Press to stored, in every condition that the firmware promises for: real firmware, an emulated modem, lock step.
 
-    python -m bench.stored --presses 200 [--dialect bg95] [--slowest] [CONDITION ...]
+    python -m bench.stored --presses 200 [--dialect bg95] [--seed 1] [--slowest] [CONDITION ...]
 
 Times are of the lock-step clock: what the modem, the networks and the firmware's own pauses take, and nothing of this
 machine. The fleet's end is sim.sealed_receiver, whose commit takes 5 ms; `bench.stored_real` has the real one. What the
@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -21,6 +23,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench import options
 from protocols.wire import messages
 from provisioning.ca import CertificateAuthority
 from provisioning.identity import make_identity, write_flash
@@ -222,10 +225,13 @@ CONDITIONS: dict[str, tuple[int, Act, Act, Act]] = {
 }
 
 
-def measure(condition: str, presses: int, dialect: str = "bg95", seed: int = 1, slowest: bool = False) -> Row:
-    """So many presses in one condition, in a folder of its own. Raises RuntimeError where the unit does not recover."""
+def measure(
+    condition: str, presses: int, dialect: str = "bg95", seed: int = 1, slowest: bool = False, place: str | None = None
+) -> Row:
+    """So many presses in one condition, in a folder of its own, in `place`. Raises RuntimeError where the unit does not
+    recover."""
     profile, before, fault, mend = CONDITIONS[condition]
-    folder = Path(tempfile.mkdtemp(prefix="livlina-stored-"))
+    folder = Path(tempfile.mkdtemp(prefix="livlina-stored-", dir=place))
     took: list[float] = []
     keys: set[Key] = set()
     try:
@@ -257,28 +263,44 @@ def measure(condition: str, presses: int, dialect: str = "bg95", seed: int = 1, 
 
 
 def measure_all(
-    conditions: list[str], presses: int, dialect: str = "bg95", workers: int = 2, slowest: bool = False
+    conditions: list[str], presses: int, dialect: str = "bg95", workers: int = 2, slowest: bool = False, seed: int = 1
 ) -> list[Row]:
     """Several conditions, side by side; `slowest`: by a modem that takes the longest that was logged."""
-    with ProcessPoolExecutor(workers) as pool:
-        every = [pool.submit(measure, condition, presses, dialect, slowest=slowest) for condition in conditions]
-        return [one.result() for one in every]
+    with (
+        tempfile.TemporaryDirectory(prefix="livlina-stored-") as place,
+        ProcessPoolExecutor(workers, initializer=_leaves_a_ctrl_c_alone) as pool,
+    ):
+        every = [pool.submit(measure, condition, presses, dialect, seed, slowest, place) for condition in conditions]
+        try:
+            return [one.result() for one in every]
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            raise
+
+
+def _leaves_a_ctrl_c_alone() -> None:
+    """Who has started a worker hears it too, and ends the worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def main() -> int:
     """0 if nothing was lost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("conditions", nargs="*", metavar="CONDITION", help=f"of: {', '.join(CONDITIONS)}; default all")
-    parser.add_argument("--presses", type=int, default=200)
+    parser.add_argument("--presses", type=options.whole(1, 100_000), default=200)
     parser.add_argument("--dialect", default="bg95", choices=("bg95", "sim7080g", "gm02s"))
+    parser.add_argument("--seed", type=options.SEED, default=1)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--slowest", action="store_true", help="modem times as slow as ever logged with a warm cell")
     arguments = parser.parse_args()
     if unknown := set(arguments.conditions) - set(CONDITIONS):
         parser.error(f"there is no condition {', '.join(sorted(unknown))}")
     rows = measure_all(
-        arguments.conditions or list(CONDITIONS), arguments.presses, arguments.dialect, slowest=arguments.slowest
-    )
+        arguments.conditions or list(CONDITIONS), arguments.presses, arguments.dialect,
+        slowest=arguments.slowest, seed=arguments.seed,
+    )  # fmt: skip
     if arguments.json:
         sys.stdout.write(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
     else:
@@ -291,4 +313,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    options.run(main)

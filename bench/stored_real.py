@@ -22,6 +22,7 @@ from pathlib import Path
 
 import psycopg
 
+from bench import options
 from livlina.demo_score import compare, quantiles
 from sim.house import LOGIN, House, Ports
 from sim.modem.scenario import Scenario
@@ -142,11 +143,12 @@ def measure(presses: int) -> Result:
 def main() -> int:
     """0 if nothing was lost and nothing doubled."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--presses", type=int, default=200)
+    parser.add_argument("--presses", type=options.whole(1, 100_000), default=200)
+    options.json_in_any_case(parser)
     result = measure(parser.parse_args().presses)
     sys.stdout.write(json.dumps(asdict(result), indent=1) + "\n")
     return 1 if result.lost or result.doubled else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    options.run(main)

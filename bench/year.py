@@ -21,6 +21,7 @@ from heapq import nlargest
 from itertools import pairwise
 from pathlib import Path
 
+from bench import options
 from protocols.wire import messages
 from provisioning.ca import CertificateAuthority
 from provisioning.identity import make_identity, write_flash
@@ -221,10 +222,11 @@ def measure(days: float, kind: str = "mains", dialect: str = "bg95", seed: int =
 def main() -> int:
     """0 if nothing stalled and nothing leaked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--days", type=float, default=365.25)
+    parser.add_argument("--days", type=options.real(0.1, 3653), default=365.25)
     parser.add_argument("--kind", choices=sorted(PROFILE), default="mains")
     parser.add_argument("--dialect", default="bg95", choices=("bg95", "sim7080g", "gm02s"))
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=options.SEED, default=1)
+    options.json_in_any_case(parser)
     arguments = parser.parse_args()
     year = measure(arguments.days, arguments.kind, arguments.dialect, arguments.seed)
     sys.stdout.write(json.dumps({**asdict(year), "passed": year.passed}, indent=1) + "\n")
@@ -232,4 +234,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    options.run(main)

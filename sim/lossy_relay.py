@@ -8,6 +8,7 @@ Prints "listening" when it does; counts what it carried and lost on standard out
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import select
@@ -111,4 +112,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Who has started it hears a Ctrl-C too, and ends it.
+    with contextlib.suppress(KeyboardInterrupt):
+        main()
