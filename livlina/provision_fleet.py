@@ -69,7 +69,7 @@ class RegistryFleet:
         try:
             station = self._issuers.check(certificate, datetime.now(UTC))
         except AuthorityError as error:
-            raise RunError(str(error), "station") from error
+            raise RunError("{words}", "station", words=error) from error
 
         async def work(connection: Connection) -> None:
             if await registry.unit_of_certificate(connection, certificate.fingerprint_sha256) is not None:
@@ -96,14 +96,15 @@ class RegistryFleet:
             self._in_registry(work)
         except psycopg.errors.UniqueViolation:
             raise RunError(
-                f"unit {unit:08x} is known with another identity: this station's numbers belong to another one; "
+                "unit {unit} is known with another identity: this station's numbers belong to another one; "
                 "give it a range of its own",
-                "station",
-            ) from None
+                "station", unit=f"{unit:08x}",
+            ) from None  # fmt: skip
         except psycopg.errors.ForeignKeyViolation:
             raise RunError(
-                f"municipality {order.municipality} is unknown: add it with `livlina municipality add`", "fleet"
-            ) from None
+                "municipality {municipality} is unknown: add it with `livlina municipality add`", "fleet",
+                municipality=order.municipality,
+            ) from None  # fmt: skip
 
     def withdraw(self, unit: int) -> None:
         """See provisioning.run.Fleet: keys and certificate are revoked and the doors told."""
@@ -115,7 +116,7 @@ class RegistryFleet:
         try:
             self._in_registry(work)
         except units.LifeError as error:
-            raise RunError(f"unit {unit:08x} cannot end now: {error}") from error
+            raise RunError("unit {unit} cannot end now: {words}", unit=f"{unit:08x}", words=error) from error
 
     def heard(self, unit: int, patience_s: float = PATIENCE_S) -> dict[str, object] | None:
         """The unit's first heartbeat as the server has stored it; None if none comes in time."""
@@ -174,12 +175,15 @@ class RegistryFleet:
 
             if not proven():
                 if not _within(patience_s * (1 + kind.sims), taken):
-                    raise RunError(f"unit {unit:08x} has not taken the order for its self-test: run again", "unheard")
+                    raise RunError(
+                        "unit {unit} has not taken the order for its self-test: run again", "unheard", unit=f"{unit:08x}"
+                    )
                 press()
                 if not _within(patience_s, proven):
                     raise RunError(
-                        f"no press of unit {unit:08x} came through: press again after another run, or repair", "button"
-                    )
+                        "no press of unit {unit} came through: press again after another run, or repair", "button",
+                        unit=f"{unit:08x}",
+                    )  # fmt: skip
             _within(patience_s, told)
             said = connection.execute(_SAID, [unit]).fetchone() or {}
         shown = judged(unit, said, kind)

@@ -19,9 +19,12 @@ def checked_label(unit: int, words: tuple[str, str], size: str, folder: Path) ->
         pdf = label_pdf(qr_of(unit), label_of(unit), words, size)
         said = unit_of(read_back(pdf))
     except (LabelSizeError, LabelUnreadableError) as error:
-        raise RunError(f"the label of unit {unit:08x}: {error}", "label") from error
+        raise RunError("the label of unit {unit}: {words}", "label", unit=f"{unit:08x}", words=error) from error
     if said != unit:
-        raise RunError(f"the label of unit {unit:08x} is read as {said:08x}: do not print it", "label")
+        raise RunError(
+            "the label of unit {unit} is read as {said}: do not print it", "label",
+            unit=f"{unit:08x}", said=f"{said:08x}",
+        )  # fmt: skip
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace(folder / f"{label_of(unit)}.pdf", pdf, mode=0o644)
     return pdf

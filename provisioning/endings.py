@@ -39,19 +39,21 @@ def repaired(ledger: Ledger, port: Port, why: str, clock: Callable[[], datetime]
     _check(why)
     verdict = verify(port, ledger)
     if not verdict.passes or verdict.unit is None:
-        raise RunError(f"this board does not pass: {'; '.join(verdict.faults)}. Return it and provision it anew")
+        raise RunError(
+            "this board does not pass: {faults}. Return it and provision it anew", faults="; ".join(verdict.faults)
+        )
     return ledger.append("repaired", verdict.unit, verdict.mac, {"why": why}, clock())
 
 
 def _in_use(ledger: Ledger, mac: str) -> Row:
     row = ledger.last_of_board(mac)
     if row is None:
-        raise RunError(f"the ledger knows no board {mac}: it was never finished at this station")
+        raise RunError("the ledger knows no board {mac}: it was never finished at this station", mac=mac)
     if row.kind in ENDS:
-        raise RunError(f"the ledger says that board {mac} was {row.kind} already")
+        raise RunError("the ledger says that board {mac} was {kind} already", mac=mac, kind=row.kind)
     return row
 
 
 def _check(why: str) -> None:
     if not why.strip() or len(why) > LONGEST_WHY:
-        raise RunError(f"say why, in at most {LONGEST_WHY} characters")
+        raise RunError("say why, in at most {most} characters", most=LONGEST_WHY)

@@ -41,12 +41,14 @@ MAIN = b"import firmware.main\n\nfirmware.main.run()\n"
 class RunError(Exception):
     """The board cannot go on; the message says what the person at the bench does. Nothing half-done will pass.
 
-    `fault` is the kind of trouble, as the bench's page names it (fleet/web/bench_words.py).
+    `fault` is the kind of trouble and `words` the message with {names} in the place of `values`: the bench's page has
+    both in its own languages (fleet/web/bench_words.py, bench_reasons.py).
     """
 
-    def __init__(self, words: str, fault: str = "other") -> None:
-        super().__init__(words)
-        self.fault = fault
+    def __init__(self, words: str, fault: str = "other", **values: object) -> None:
+        self.values = {name: str(value) for name, value in values.items()}
+        super().__init__(words.format(**self.values) if values else words)
+        self.words, self.fault = words, fault
 
 
 class Fleet(Protocol):
@@ -101,8 +103,9 @@ def run(bench: Bench, port: Port, order: Order, kind: BoardKind, facts: ChipFact
     facts = facts or port.facts()
     if facts.flash_bytes < kind.flash_bytes:
         raise RunError(
-            f"this board has {facts.flash_bytes >> 20} MiB of flash: it is no {kind.name}; lay it aside", "kind"
-        )
+            "this board has {flash} MiB of flash: it is no {kind}; lay it aside", "kind",
+            flash=facts.flash_bytes >> 20, kind=kind.name,
+        )  # fmt: skip
     mac = facts.mac
     last = bench.ledger.last_of_board(mac)
     unit = bench.station.number_of(mac)
@@ -114,8 +117,9 @@ def run(bench: Bench, port: Port, order: Order, kind: BoardKind, facts: ChipFact
             _finish(bench.office, mac, last.unit)
             return last
         raise RunError(
-            f"this board is unit {last.unit:08x} already: return or scrap it first, or take it to verify", "already"
-        )
+            "this board is unit {unit} already: return or scrap it first, or take it to verify", "already",
+            unit=f"{last.unit:08x}",
+        )  # fmt: skip
     journal = bench.station.journal(mac)
     try:
         _check_same_order(journal, order)
@@ -175,7 +179,9 @@ def _finish(office: Office, mac: str, unit: int) -> None:
 def _check_same_order(journal: Journal, order: Order) -> None:
     begun = journal.facts("connect").get("order")
     if begun is not None and begun != order.number:
-        raise RunError(f"this board was begun for order {begun}: finish it there, or take it back", "elsewhere")
+        raise RunError(
+            "this board was begun for order {order}: finish it there, or take it back", "elsewhere", order=begun
+        )
 
 
 class _Run:
@@ -249,10 +255,9 @@ class _Run:
         has |= self._bench.station.begun_for(number)
         if len(has - {self._mac}) >= self._order.quantity:
             raise RunError(
-                f"order {number} is of {self._order.quantity} boards, and they are made or under work: take this one "
-                "off, or order more",
-                "full",
-            )
+                "order {order} is of {boards} boards, and they are made or under work: take this one off, or order more",
+                "full", order=number, boards=self._order.quantity,
+            )  # fmt: skip
 
     def _images(self) -> dict[str, object]:
         parts, order = self._parts, self._order
@@ -285,7 +290,10 @@ class _Run:
         romfs, part = self._bench.romfs, named(self._parts, "romfs")
         if not self._order.production:
             if len(romfs) > part.size:
-                raise RunError(f"the firmware is {len(romfs)} bytes, and its partition {part.size}", "station")
+                raise RunError(
+                    "the firmware is {bytes} bytes, and its partition {size}", "station",
+                    bytes=len(romfs), size=part.size,
+                )  # fmt: skip
             return {part.offset: romfs}
         if not holds(self._bench.firmware, romfs, self._parts):
             raise RunError("the signed image does not hold this firmware: seal it into the image first", "station")

@@ -24,21 +24,27 @@ def cards_of(said: Mapping[str, Any]) -> list[str]:
 def judged(unit: int, said: Mapping[str, Any], kind: BoardKind) -> dict[str, Any]:
     """What goes into the ledger of it. `said` is the fleet's row of the unit: battery, signal, imei, iccid1, iccid2.
     Raises RunError."""
-    cards = cards_of(said)
+    cards, number = cards_of(said), f"{unit:08x}"
     if kind.sims and not said.get("imei"):
-        raise RunError(f"unit {unit:08x} has told no IMEI: look at the modem's plug and supply, and run again", "modem")
+        raise RunError(
+            "unit {unit} has told no IMEI: look at the modem's plug and supply, and run again", "modem", unit=number
+        )
     if len(cards) < kind.sims:
-        told = f"unit {unit:08x} has told {len(cards)} of {kind.sims} SIM cards"
         missing = [str(slot) for slot in range(1, kind.sims + 1) if not said.get(f"iccid{slot}")]
-        raise RunError(f"{told}: look at the card in slot {' and '.join(missing)}, and run again", "sims")
+        raise RunError(
+            "unit {unit} has told {told} of {slots} SIM cards: look at the card in slot {missing}, and run again",
+            "sims", unit=number, told=len(cards), slots=kind.sims, missing=" + ".join(missing),
+        )  # fmt: skip
     if len(set(cards)) < len(cards):
-        raise RunError(f"unit {unit:08x} tells the same card in both slots: its slots are wired to one holder", "sims")
+        raise RunError(
+            "unit {unit} tells the same card in both slots: its slots are wired to one holder", "sims", unit=number
+        )
     battery = said.get("battery")
     if kind.battery and battery is None:
-        raise RunError(f"unit {unit:08x} has told no battery: plug it in, and run again", "battery")
+        raise RunError("unit {unit} has told no battery: plug it in, and run again", "battery", unit=number)
     if kind.battery and battery is not None and battery < LEAST_BATTERY:
         raise RunError(
-            f"the battery of unit {unit:08x} is at {battery} %: charge it to {LEAST_BATTERY} % or more, and run again",
-            "battery",
-        )
+            "the battery of unit {unit} is at {battery} %: charge it to {least} % or more, and run again",
+            "battery", unit=number, battery=battery, least=LEAST_BATTERY,
+        )  # fmt: skip
     return {**{name: said[name] for name in ("battery", "signal", "imei") if name in said}, "iccids": cards}
