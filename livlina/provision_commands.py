@@ -84,15 +84,26 @@ def demo_command(
     app_bytes: Annotated[
         int, typer.Option(min=1000, max=1_900_000, help="Of MicroPython's stand-in; MicroPython has some 1.6 million.")
     ] = 1_600_000,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="2:sim1: the second board lacks a part until it has failed once. May be given again."),
+    ] = None,
+    page: Annotated[bool, typer.Option("--page", help="You work at the bench's page, whose link is shown.")] = False,
     as_json: Json = False,
 ) -> None:
     """Virtual boards made units by the real tools, several at once, each until an operator has taken its press."""
     from livlina.checkout import enter_checkout
-    from livlina.cli import one_sentence, show
+    from livlina.cli import fail, one_sentence, show
 
     with one_sentence():
         enter_checkout()
-    from livlina.provision_demo import run_demo
+    from livlina.provision_demo import AT_ONCE, Wishes, run_demo
+    from livlina.provision_hand import MissingPartError, missing_parts
+
+    if page and boards > AT_ONCE:
+        fail(f"a page has room for {AT_ONCE} boards here: name so many or fewer")
+    with one_sentence(MissingPartError):
+        wishes = Wishes(boards, app_bytes, missing_parts(without or [], boards), page)
 
     def say(text: str) -> None:
         typer.echo(text, err=True)
@@ -103,7 +114,7 @@ def demo_command(
         folder = Path(name)
         folder.chmod(0o755)  # PostgreSQL's own user must be able to enter it
         try:
-            document = run_demo(boards, folder, say, app_bytes)
+            document = run_demo(wishes, folder, say)
         finally:
             EmbeddedPostgres(folder / "house").destroy()
     if as_json:

@@ -1,5 +1,5 @@
 """``livlina provision demo``: virtual boards made units by the real tools, several at once, each until an operator has
-taken its first press.
+taken its first press; by a hand of the sim, or by a person at the bench's page.
 
 The boards stand on a bench of their own; the fleet is a real server on PostgreSQL with an alarm centre and an operator
 behind it (sim.house). MicroPython's image is a stand-in, named so in the result, and real MicroPython runs in its place
@@ -13,17 +13,19 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fleet.registry.label import LabelError, label_of, unit_of
 from livlina.installation import open_secret_box
 from livlina.provision_fleet import RegistryFleet
-from livlina.provision_label import DEFAULT_SIZE, checked_label
+from livlina.provision_hand import Hand
+from livlina.provision_label import DEFAULT_SIZE
+from livlina.provision_page import PageScreen, bench_of, run_at_page, served
+from livlina.provision_run import SEEN, Materials, make_one
 from provisioning.boot_key import FileBootKey
 from provisioning.ca import CertificateAuthority
 from provisioning.firmware_image import FirmwareImage, load, signed
@@ -33,14 +35,11 @@ from provisioning.label_reading import LabelUnreadableError, read_back
 from provisioning.ledger import Ledger, Row, verified
 from provisioning.pace import LEAST_AN_HOUR, boards_an_hour
 from provisioning.partition_table import layout
-from provisioning.plan import BoardKind, Order
+from provisioning.plan import BoardKind, Order, plan
 from provisioning.romfs import image
-from provisioning.run import Bench, RunError, run
 from provisioning.seal import sealed
 from provisioning.secure_espsecure import make_signing_key
 from provisioning.station import Station
-from provisioning.tool import ToolError
-from provisioning.verify import verify
 from sim.board_rom.bench import VirtualBench
 from sim.board_rom.board import make_board
 from sim.board_rom.chip import CHIPS
@@ -52,7 +51,7 @@ from sim.house import LOGIN, MUNICIPALITY, House, Ports, centre_references
 from sim.modem.scenario import load as load_scenario
 from sim.operator import Operator
 
-KIND = BoardKind("virtual board", "esp32s3", 4 << 20, 0, True, 2, True)
+KIND = BoardKind("virtual board", "esp32s3", 4 << 20, 0, True, 2, battery=True, speaker=True, vibration=True)
 MODEM = load_scenario("sweden")
 AT_ONCE = 6
 """Boards under work at the same time."""
@@ -65,27 +64,22 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class _Shop:
-    """What all boards of the demo share."""
+class Wishes:
+    """What is shown: how many boards, `app_bytes` of the stand-in's application, which parts are missing on which
+    board, by its index, until it has failed (sim.board_rom.power.PARTS); whether a person works at the bench's page."""
 
-    station: Station
-    ledger: Ledger
-    fleet: RegistryFleet
-    firmware: FirmwareImage
-    romfs: bytes
-    order: Order
-    bench: VirtualBench
-    labels: Path
-    say: Say
+    boards: int
+    app_bytes: int = APP_BYTES
+    missing: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    page: bool = False
 
 
-def run_demo(boards: int, folder: Path, say: Say, app_bytes: int = APP_BYTES) -> dict[str, Any]:
-    """Everything, below `folder`. The document of ``--json``; `passed` only if every board passes every check.
-    `app_bytes`: of the stand-in's application."""
-    return asyncio.run(_in_a_house(boards, folder, say, app_bytes))
+def run_demo(wishes: Wishes, folder: Path, say: Say) -> dict[str, Any]:
+    """Everything, below `folder`. The document of ``--json``; `passed` only if every board passes every check."""
+    return asyncio.run(_in_a_house(wishes, folder, say))
 
 
-async def _in_a_house(boards: int, folder: Path, say: Say, app_bytes: int) -> dict[str, Any]:
+async def _in_a_house(wishes: Wishes, folder: Path, say: Say) -> dict[str, Any]:
     house = House(folder / "house", 0, Ports.free())
     house.folder.mkdir(mode=0o755)
     began = time.monotonic()
@@ -94,21 +88,21 @@ async def _in_a_house(boards: int, folder: Path, say: Say, app_bytes: int) -> di
         # depth mismatch"), and the firmware's build parses all of it.
         build = build_firmware(ROOT / "build/firmware")
         # The rest is makers' tools and files, beside the house's start.
-        making = asyncio.create_task(asyncio.to_thread(_materials, build, boards, folder, app_bytes))
+        making = asyncio.create_task(asyncio.to_thread(_parts_of, build, wishes, folder))
         try:
             await house.start()
         finally:
             await asyncio.wait([making])
-        materials = making.result()
+        parts = making.result()
         operator = Operator(house.url, LOGIN, house.password(), take_after=0.0, close_after=1.0)
         working = asyncio.create_task(operator.run())
         say(f"a fleet server, an alarm centre and an operator are there after {time.monotonic() - began:.1f} s")
         try:
-            results, ledger, fleet = await asyncio.to_thread(_work, materials, folder, house, say)
+            results, ledger, fleet = await asyncio.to_thread(_work, parts, wishes, folder, house, say)
         finally:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
-        checks = await asyncio.to_thread(_checks, boards, results, ledger, fleet, house, folder / LABELS)
+        checks = await asyncio.to_thread(_checks, wishes.boards, results, ledger, fleet, house, folder / LABELS)
     finally:
         await house.stop()
     return {
@@ -122,7 +116,7 @@ async def _in_a_house(boards: int, folder: Path, say: Say, app_bytes: int) -> di
 
 
 @dataclass(frozen=True)
-class _Materials:
+class _Parts:
     """What needs no house."""
 
     build: Path
@@ -131,49 +125,102 @@ class _Materials:
     romfs: bytes
 
 
-def _materials(build: Path, boards: int, folder: Path, app_bytes: int) -> _Materials:
+def _parts_of(build: Path, wishes: Wishes, folder: Path) -> _Parts:
     made = [
-        make_board(folder / f"board{n}", KIND.chip, b"\x02\0\0\0" + n.to_bytes(2, "big")) for n in range(1, boards + 1)
+        make_board(folder / f"board{n}", KIND.chip, b"\x02\0\0\0" + n.to_bytes(2, "big"))
+        for n in range(1, wishes.boards + 1)
     ]
     romfs = firmware_rom(build, folder / "firmware")
-    return _Materials(build, made, _stand_in(folder, app_bytes, romfs), romfs)
+    return _Parts(build, made, _stand_in(folder, wishes.app_bytes, romfs), romfs)
 
 
 def _work(
-    materials: _Materials, folder: Path, house: House, say: Say
+    parts: _Parts, wishes: Wishes, folder: Path, house: House, say: Say
 ) -> tuple[list[dict[str, Any]], Ledger, RegistryFleet]:
-    boards = len(materials.boards)
-    processor = Processor(materials.build / "shims", heap(materials.build, 100))
-    with VirtualBench(materials.boards, processor, MODEM) as bench:
-        shop = _Shop(
-            Station(folder / "station", CertificateAuthority.open(house.settings.authority_folder)),
-            Ledger(folder / "ledger"),
-            RegistryFleet(
-                house.postgres.app_url,
-                open_secret_box(house.settings),
-                KIND.name,
-                production=True,
-                issuers=IssuerBook(house.settings.authority_folder),
-            ),
-            materials.firmware,
-            materials.romfs,
-            Order(
-                "DEMO",
-                boards,
-                MUNICIPALITY,
-                "social",
-                True,
-                HEARTBEAT_S,
-                ("coap",),
-                (("127.0.0.1", house.ports.coap),),
-                modem=(MODEM.dialect, ACCESS_POINT),
-            ),
-            bench,
-            folder / LABELS,
-            say,
-        )
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            return list(pool.map(lambda number: _one(shop, number), range(boards))), shop.ledger, shop.fleet
+    fleet = RegistryFleet(
+        house.postgres.app_url, open_secret_box(house.settings), KIND.name, production=True,
+        issuers=IssuerBook(house.settings.authority_folder),
+    )  # fmt: skip
+    station = Station(folder / "station", CertificateAuthority.open(house.settings.authority_folder))
+    materials = Materials(
+        folder, station, Ledger(folder / "ledger"), fleet, parts.firmware, parts.romfs, parts.firmware.signed_by,
+        DEFAULT_SIZE,
+    )  # fmt: skip
+    order = Order(
+        "DEMO", wishes.boards, MUNICIPALITY, "social", True, HEARTBEAT_S, ("coap",),
+        (("127.0.0.1", house.ports.coap),), modem=(MODEM.dialect, ACCESS_POINT),
+    )  # fmt: skip
+    processor = Processor(parts.build / "shims", heap(parts.build, 100))
+    with VirtualBench(parts.boards, processor, MODEM) as bench:
+        work = _at_the_page if wishes.page else _side_by_side
+        return work(_Shop(materials, order, bench, wishes.missing, say)), materials.ledger, fleet
+
+
+@dataclass(frozen=True)
+class _Shop:
+    """What all boards of the demo share."""
+
+    materials: Materials
+    order: Order
+    bench: VirtualBench
+    missing: Mapping[int, Sequence[str]]
+    say: Say
+
+    @property
+    def ports(self) -> list[Port]:
+        """One a board."""
+        return [Port(url, KIND.chip) for url in self.bench.addresses]
+
+
+def _side_by_side(shop: _Shop) -> list[dict[str, Any]]:
+    """All boards, so many at once. One that lacks a part is tried again when it has got it."""
+    hand = Hand(shop.bench, shop.say, shop.missing)
+
+    def one(number: int) -> dict[str, Any]:
+        port, began, again = shop.ports[number], time.monotonic(), hand.lacks(number)
+        result = make_one(shop.materials, shop.order, KIND, port, hand)
+        if again and not result["passed"]:
+            result = make_one(shop.materials, shop.order, KIND, port, hand)
+        return _used(shop, number, result, hand) | {"seconds": round(time.monotonic() - began, 1)}
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(one, range(len(shop.ports))))
+
+
+def _at_the_page(shop: _Shop) -> list[dict[str, Any]]:
+    """One place a board, each begun, looked at and tried again by whoever has the page open, until the work ends."""
+    steps = plan(shop.order, KIND)
+    log = bench_of(shop.materials, shop.order, shop.ports)
+    page = PageScreen(log, shop.bench.addresses, steps)
+    hand = Hand(shop.bench, shop.say, shop.missing, page)
+    with served(log, shop.materials.folder / LABELS, shop.say):
+        done = run_at_page(shop.materials, shop.order, KIND, shop.ports, steps, log, hand)
+    made = {one["port"]: one for one in done["boards"]}
+    never = {"passed": False, "reason": "nobody has begun this board"}
+    return [_used(shop, number, made.get(url, never), hand) for number, url in enumerate(shop.bench.addresses)]
+
+
+def _used(shop: _Shop, number: int, result: Mapping[str, Any], hand: Hand) -> dict[str, Any]:
+    """A board that was made is taken off its cable, starts, and its first press goes to an operator. Its part of the
+    document."""
+    powered = shop.bench.powered[number]
+    said = {"board": number + 1, **{name: value for name, value in result.items() if name not in ("said", "port")}}
+    said |= {"failed_before": hand.failures.get(number, [])}
+    if not result["passed"]:
+        return said
+    spent = shop.bench.boards[number].spent_s
+    try:
+        shop.bench.wait_started(number, TAKEN_S)
+        shop.bench.press(number)
+        shop.bench.wait_lamp(number, "taken", TAKEN_S)
+    except PowerError as error:
+        shop.say(str(error))
+        return said | {"passed": False, "reason": str(error)}
+    shop.say(f"{result['mac']}  pressed, and taken by the operator")
+    row = shop.materials.ledger.last_of_board(result["mac"])
+    heard = (row.facts["said"] or {}).get("heard") if row is not None else None
+    return said | {"board_seconds": round(spent, 1), "heard": heard, "lamp": powered.seen,
+                   "interpreter": powered.interpreter}  # fmt: skip
 
 
 def firmware_rom(build: Path, folder: Path, board: str | None = None) -> bytes:
@@ -194,51 +241,6 @@ def firmware_rom(build: Path, folder: Path, board: str | None = None) -> bytes:
     return image(folder)
 
 
-def _one(shop: _Shop, number: int) -> dict[str, Any]:
-    """One board, from bare to taken. Its part of the document."""
-    port = Port(shop.bench.addresses[number], KIND.chip)
-    began, since = time.monotonic(), datetime.now(UTC)
-
-    def start(mac: str, unit: int) -> dict[str, object]:
-        shop.fleet.order_test(unit, since, KIND.sims)
-        said = shop.fleet.heard(unit)
-        if said is None:
-            raise RunError(f"the fleet has not heard unit {unit:08x}: {shop.bench.powered[number].words()}")
-        return said
-
-    def test(mac: str, unit: int) -> dict[str, object]:
-        shown = shop.fleet.tested(unit, KIND, lambda: shop.bench.press(number), since)
-        shop.bench.wait_lamp(number, "stored", TAKEN_S)
-        return {**shown, "lamp": "seen"}
-
-    work = Bench(
-        shop.station, shop.ledger, shop.fleet, shop.firmware, shop.romfs, start,
-        label=lambda unit: checked_label(unit, (shop.order.profile, shop.order.number), DEFAULT_SIZE, shop.labels),
-        clock=lambda: datetime.now(UTC),
-        boot_digest=shop.firmware.signed_by,
-        test=test,
-        progress=lambda mac, step, state: shop.say(f"{mac}  {step}") if state == "begin" else None,
-    )  # fmt: skip
-    try:
-        facts = port.facts()
-        row = run(work, port, shop.order, KIND, facts)
-        shop.bench.powered[number].seen.clear()  # What the self-test has shown.
-        shop.bench.press(number)
-        shop.bench.wait_lamp(number, "taken", TAKEN_S)
-        shop.say(f"{row.mac}  pressed, and taken by the operator")
-        verdict = verify(port, shop.ledger, facts)
-        spent = shop.bench.boards[number].spent_s
-    except (RunError, ToolError, PowerError) as error:
-        shop.say(str(error))
-        return {"board": number + 1, "passed": False, "reason": str(error)}
-    return {
-        "board": number + 1, "mac": row.mac, "unit": f"{row.unit:08x}", "label": label_of(row.unit),
-        "passed": verdict.passes, "reason": "; ".join(verdict.faults), "board_seconds": round(spent, 1),
-        "seconds": round(time.monotonic() - began, 1), "heard": row.facts["said"]["heard"],
-        "lamp": shop.bench.powered[number].seen, "interpreter": shop.bench.powered[number].interpreter,
-    }  # fmt: skip
-
-
 def _checks(
     boards: int, results: list[dict[str, Any]], ledger: Ledger, fleet: RegistryFleet, house: House, labels: Path
 ) -> list[dict[str, Any]]:
@@ -251,6 +253,7 @@ def _checks(
         ("boards that pass", len(good), boards),
         ("units whose first heartbeat the fleet has", sum(fleet.heard(unit, 0) is not None for unit in units), boards),
         ("buttons that the self-test has proven", sum(_tested(row) for row in rows), boards),
+        ("boards whose lamp was seen, motor felt and speaker heard", sum(_looked_at(row) for row in rows), boards),
         ("cards that the boards have read by their modems", sum(len(_cards(row)) for row in rows), boards * KIND.sims),
         ("units whose press the alarm centre has", len(centre & units), boards),
         ("labels read back by a QR decoder", sum(_label_says(labels, unit) for unit in units), boards),
@@ -263,6 +266,11 @@ def _checks(
 
 def _tested(row: Row) -> bool:
     return (row.facts.get("tested") or {}).get("button") == "proven"
+
+
+def _looked_at(row: Row) -> bool:
+    tested = row.facts.get("tested") or {}
+    return all(tested.get(part) == word for part, word in SEEN.items())
 
 
 def _cards(row: Row) -> set[str]:

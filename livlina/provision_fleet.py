@@ -34,6 +34,8 @@ Result = TypeVar("Result")
 PATIENCE_S = 120.0
 """For a board's first heartbeat: a modem that looks for its network included."""
 _LOOK_S = 0.25
+LAST_WORD_S = 30.0
+"""From a unit's last answer until its status must be there."""
 ORDER_LASTS = timedelta(minutes=30)
 DRILL_WINDOW = timedelta(minutes=2)
 """Of a unit that has taken the order (docs/wire.md)."""
@@ -41,7 +43,11 @@ _LAST_DRILL = (
     "SELECT answered_at, result, expires_at FROM unit_commands WHERE unit_id = %s AND kind = %s "
     "ORDER BY number DESC LIMIT 1"
 )
-_PROOF = "SELECT 1 FROM button_proofs WHERE unit_id = %s AND input = 0"
+_PROOFS = "SELECT boot, seq FROM button_proofs WHERE unit_id = %s AND input = 0"
+_UNANSWERED = (
+    "SELECT 1 FROM unit_commands WHERE unit_id = %s AND kind = %s AND answered_at IS NULL "
+    "AND (expires_at IS NULL OR expires_at > now()) LIMIT 1"
+)
 _SAID = "SELECT battery, signal, imei, iccid1, iccid2 FROM unit_states WHERE unit_id = %s"
 _HEARD = "SELECT boot, seq, transport FROM readings WHERE unit_id = %s ORDER BY received_at LIMIT 1"
 
@@ -157,7 +163,8 @@ class RegistryFleet:
     ) -> dict[str, Any]:
         """What the self-test has shown: the button's press came through as a test, and what the unit says of itself.
 
-        `press` is called when somebody is to press. Raises RunError where a part is silent (provisioning.selftest).
+        `press` is called when somebody is to press, at every try anew: what a press moves is looked at. Raises RunError
+        where a part is silent (provisioning.selftest).
         """
         self.order_test(unit, since, kind.sims)
         with psycopg.connect(self._app_url, autocommit=True, row_factory=dict_row) as connection:
@@ -167,24 +174,29 @@ class RegistryFleet:
                 row = connection.execute(_LAST_DRILL, [unit, COMMAND_DRILL]).fetchone()
                 return row is not None and row["answered_at"] is not None and _under_way(row, since, datetime.now(UTC))
 
-            def proven() -> bool:
-                return connection.execute(_PROOF, [unit]).fetchone() is not None
+            def proofs() -> set[tuple[int, int]]:
+                return {(row["boot"], row["seq"]) for row in connection.execute(_PROOFS, [unit])}
+
+            def answered() -> bool:
+                return connection.execute(_UNANSWERED, [unit, COMMAND_STATUS]).fetchone() is None
 
             def told() -> bool:
                 return len(cards_of(connection.execute(_SAID, [unit]).fetchone() or {})) >= kind.sims
 
-            if not proven():
-                if not _within(patience_s * (1 + kind.sims), taken):
-                    raise RunError(
-                        "unit {unit} has not taken the order for its self-test: run again", "unheard", unit=f"{unit:08x}"
-                    )
-                press()
-                if not _within(patience_s, proven):
-                    raise RunError(
-                        "no press of unit {unit} came through: press again after another run, or repair", "button",
-                        unit=f"{unit:08x}",
-                    )  # fmt: skip
-            _within(patience_s, told)
+            if not _within(patience_s * (1 + kind.sims), taken):
+                raise RunError(
+                    "unit {unit} has not taken the order for its self-test: run again", "unheard", unit=f"{unit:08x}"
+                )
+            before = proofs()
+            press()
+            if not _within(patience_s, lambda: proofs() > before):
+                raise RunError(
+                    "no press of unit {unit} came through: press again after another run, or repair", "button",
+                    unit=f"{unit:08x}",
+                )  # fmt: skip
+            # A unit that has answered everything tells no more of a card that is not there.
+            _within(patience_s, lambda: told() or answered())
+            _within(min(patience_s, LAST_WORD_S), told)
             said = connection.execute(_SAID, [unit]).fetchone() or {}
         shown = judged(unit, said, kind)
         self._describe(unit, shown["iccids"])

@@ -23,9 +23,12 @@ bootloader = 0x0
 secure_boot = true
 sims = 1
 battery = true
+speaker = true
+vibration = true
 ```
 
-`modem` and `access_point` (then also `sims`), `battery`, `sms_number`, `coap`, `mqtt` and `mqtt_name` may be left out.
+`modem` and `access_point` (then also `sims`), `battery`, `speaker`, `vibration`, `sms_number`, `coap`, `mqtt` and
+`mqtt_name` may be left out.
 """
 
 from __future__ import annotations
@@ -50,8 +53,21 @@ _BOARD = {
     "secure_boot": bool,
     "sims": int,
     "battery": bool,
+    "speaker": bool,
+    "vibration": bool,
 }
-_OPTIONAL = ("coap", "mqtt", "mqtt_name", "modem", "access_point", "sms_number", "sims", "battery")
+_OPTIONAL = (
+    "coap",
+    "mqtt",
+    "mqtt_name",
+    "modem",
+    "access_point",
+    "sms_number",
+    "sims",
+    "battery",
+    "speaker",
+    "vibration",
+)
 
 
 class OrderError(ValueError):
@@ -81,7 +97,7 @@ def read_order(path: Path) -> tuple[Order, BoardKind]:
     )  # fmt: skip
     kind = BoardKind(
         board["name"], board["chip"], board["flash_mib"] << 20, board["bootloader"], board["secure_boot"],
-        board.get("sims", 0), board.get("battery", False),
+        board.get("sims", 0), board.get("battery", False), board.get("speaker", False), board.get("vibration", False),
     )  # fmt: skip
     return order, kind
 

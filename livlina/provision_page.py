@@ -14,19 +14,26 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 
 from fleet.web.bench import make_bench_app
-from fleet.web.bench_log import END, REST, BenchLog, Place
-from livlina.provision_run import Materials, document_of, made_of, make_one
+from fleet.web.bench_log import END, NOTHING_SAID, REST, BenchLog, Place
+from livlina.provision_run import Materials, Screen, document_of, made_of, make_one
 from provisioning.flash_esptool import Port
 from provisioning.plan import BoardKind, Order, Step
 
 GOODBYE_S = 2.0
 """How long pages may take to hear that the work has ended."""
 _LEAVE = ("connect", "flash", "verify", "efuses", "start")
+
+
+class BeginningScreen(Screen, Protocol):
+    """A screen at which a person begins each board."""
+
+    def begin(self, port: str) -> None:
+        """A board on this port is begun."""
 
 
 class PageScreen:
@@ -40,7 +47,7 @@ class PageScreen:
     def begin(self, port: str) -> None:
         """A board on this port is begun."""
         self._log.tell(self._numbers[port], state="working", hands="leave", steps=self._steps, mac="", unit="",
-                       fault="", reason="", label="")  # fmt: skip
+                       fault="", reason="", said=NOTHING_SAID, label="")  # fmt: skip
 
     def step(self, port: str, mac: str, name: str, state: str) -> None:
         """See Screen."""
@@ -50,9 +57,9 @@ class PageScreen:
         """See Screen."""
         self._log.tell(self._numbers[port], hands="press")
 
-    def lamp(self, port: str) -> bool | None:
+    def look(self, port: str, part: str) -> bool | None:
         """See Screen."""
-        answer = self._log.ask(self._numbers[port], "lamp", ("yes", "no"), hands="lamp")
+        answer = self._log.ask(self._numbers[port], part, ("yes", "no"), hands=part)
         return None if answer == END else answer == "yes"
 
     def end(self, port: str, result: Mapping[str, Any]) -> None:
@@ -60,6 +67,7 @@ class PageScreen:
         number = self._numbers[port]
         place = self._log.places[number - 1]
         known: dict[str, Any] = {name: result.get(name) or "" for name in ("mac", "unit", "fault", "reason", "label")}
+        known["said"] = result.get("said") or NOTHING_SAID
         if result["passed"]:
             steps = tuple((name, state or "kept") for name, state in place.steps)
             self._log.tell(number, state="passed", hands="stick", steps=steps, passed=place.passed + 1, **known)
@@ -77,11 +85,12 @@ def bench_of(materials: Materials, order: Order, ports: Sequence[Port]) -> Bench
 
 
 def run_at_page(
-    materials: Materials, order: Order, kind: BoardKind, ports: Sequence[Port], steps: Sequence[Step], log: BenchLog
-) -> dict[str, Any]:
+    materials: Materials, order: Order, kind: BoardKind, ports: Sequence[Port], steps: Sequence[Step], log: BenchLog,
+    screen: BeginningScreen | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Board after board on each port, each when a person says so, until the work is ended. The document of ``--json``:
     `passed` only if the last try of every board has."""
-    screen = PageScreen(log, [port.url for port in ports], steps)
+    screen = screen or PageScreen(log, [port.url for port in ports], steps)
     results: dict[tuple[str, str], dict[str, Any]] = {}
 
     def work(number: int, port: Port) -> None:

@@ -30,14 +30,29 @@ from provisioning.journal import JournalError
 from provisioning.ledger import ENDS, Ledger, LedgerError, Row
 from provisioning.pace import boards_an_hour, machine_seconds
 from provisioning.partition_table import files_of_the_unit, layout, named
-from provisioning.plan import BoardKind, Order, Step
+from provisioning.plan import BoardKind, Order, Step, asked_about
 from provisioning.run import Bench, Fleet, RunError, run
 from provisioning.station import Station
 from provisioning.tool import ToolError
 from provisioning.verify import verify
 
 PRESS = "Press the board's button now."
-LAMP = "Does the lamp shine?"
+QUESTIONS = {"lamp": "Does the lamp shine?", "vibration": "Did it shake?", "speaker": "Did it sound?"}
+DEAD = {
+    "lamp": "the lamp of unit {unit} is dark: look at the lamp, and run again",
+    "vibration": "unit {unit} does not shake: look at the motor, and run again",
+    "speaker": "unit {unit} does not sound: look at the speaker, and run again",
+}
+UNSEEN = {
+    "lamp": "nobody has looked at the lamp of unit {unit}: run with --page, or from a terminal, and look",
+    "vibration": "nobody has felt unit {unit} shake: run with --page, or from a terminal, and hold it",
+    "speaker": "nobody has heard unit {unit} sound: run with --page, or from a terminal, and listen",
+}
+SEEN = {"lamp": "seen", "vibration": "felt", "speaker": "heard"}
+"""What the ledger says of each part that a person is asked about."""
+TOOL_ENDED = "{program} ended with {status}: {words}"
+_BAD_FLASH = "does not match data in flash"
+"""esptool's words for a flash that does not keep what it is given."""
 BOARD_FAULTS = (RunError, ToolError, LedgerError, EfuseConflict, JournalError, AuthorityError)
 
 
@@ -80,8 +95,8 @@ class Screen(Protocol):
     def press(self, port: str) -> None:
         """The person presses the button now."""
 
-    def lamp(self, port: str) -> bool | None:
-        """Whether the lamp shines; None where nobody is there to look."""
+    def look(self, port: str, part: str) -> bool | None:
+        """Whether this part (of QUESTIONS) did what it should at the press; None where nobody is there to say so."""
 
     def end(self, port: str, result: Mapping[str, Any]) -> None:
         """The board on this port has passed, or the reason why not: its part of the document."""
@@ -121,12 +136,12 @@ class TerminalScreen:
         """See Screen."""
         self._say(port, PRESS, loud=True)
 
-    def lamp(self, port: str) -> bool | None:
+    def look(self, port: str, part: str) -> bool | None:
         """See Screen: asked where somebody sits at the terminal."""
         if self._progress is None or not sys.stdin.isatty():
             return None
         with self._asking:
-            self._say(port, f"{LAMP} y or n", loud=True)
+            self._say(port, f"{QUESTIONS[part]} y or n", loud=True)
             return sys.stdin.readline().strip().lower().startswith("y")
 
     def end(self, port: str, result: Mapping[str, Any]) -> None:
@@ -207,7 +222,7 @@ def make_one(materials: Materials, order: Order, kind: BoardKind, port: Port, sc
         row = _made_before(materials, order, facts.mac) or run(bench, port, order, kind, facts)
         verdict = verify(port, materials.ledger, facts)
     except BOARD_FAULTS as error:
-        result |= {"reason": str(error), "fault": fault_of(error)}
+        result |= {"reason": str(error), "fault": fault_of(error), "said": said_of(error)}
     else:
         result |= {"mac": row.mac, "unit": f"{row.unit:08x}", "label": label_of(row.unit), "passed": verdict.passes,
                    "reason": "; ".join(verdict.faults), "fault": "" if verdict.passes else "flash"}  # fmt: skip
@@ -215,10 +230,22 @@ def make_one(materials: Materials, order: Order, kind: BoardKind, port: Port, sc
     return result
 
 
+def said_of(error: Exception) -> tuple[str, dict[str, str]]:
+    """The reason as a sentence that the bench's page knows in its languages, and its values; what the makers' tools say
+    stays in theirs."""
+    if isinstance(error, RunError):
+        return error.words, error.values
+    if isinstance(error, ToolError):
+        return TOOL_ENDED, {"program": error.program, "status": str(error.status), "words": error.words}
+    return "", {}
+
+
 def fault_of(error: Exception) -> str:
     """The kind of trouble, as the bench's page names it (fleet/web/bench_words.py)."""
     if isinstance(error, RunError):
         return error.fault
+    if isinstance(error, ToolError) and _BAD_FLASH in error.words:
+        return "flash"
     if isinstance(error, ToolError):
         return "cable" if is_silence(error) or error.status < 0 or "Could not open" in error.words else "tool"
     return "fuses" if isinstance(error, EfuseConflict) else "station"
@@ -227,16 +254,16 @@ def fault_of(error: Exception) -> str:
 def _self_test(
     materials: Materials, order: Order, kind: BoardKind, port: str, unit: int, since: datetime, screen: Screen
 ) -> dict[str, Any]:
-    """What unit and person have shown. Raises RunError; a production board's lamp must have been looked at."""
+    """What unit and person have shown. Raises RunError; of a production board each part must have been looked at."""
     shown = materials.fleet.tested(unit, kind, lambda: screen.press(port), since, materials.patience_s)
-    lamp = screen.lamp(port)
-    if lamp is False:
-        raise RunError(f"the lamp of unit {unit:08x} is dark: look at the lamp, and run again", "lamp")
-    if lamp is None and order.production:
-        raise RunError(
-            f"nobody has looked at the lamp of unit {unit:08x}: run with --page, or from a terminal, and look", "lamp"
-        )
-    return {**shown, "lamp": "seen" if lamp else "not looked at"}
+    for part in asked_about(order, kind):
+        seen = screen.look(port, part)
+        if seen is False:
+            raise RunError(DEAD[part], part, unit=f"{unit:08x}")
+        if seen is None and order.production:
+            raise RunError(UNSEEN[part], part, unit=f"{unit:08x}")
+        shown[part] = SEEN[part] if seen else "not looked at"
+    return shown
 
 
 def _made_before(materials: Materials, order: Order, mac: str) -> Row | None:
@@ -259,8 +286,8 @@ def _heard(materials: Materials, unit: int, since: datetime, sims: int) -> Mappi
     said = materials.fleet.heard(unit, materials.patience_s)
     if said is None:
         raise RunError(
-            f"the fleet has not heard unit {unit:08x} in {materials.patience_s:.0f} s: look at antenna, SIM and power, "
-            "and at the server's addresses in the order; then run again, or take the board back",
-            "unheard",
-        )
+            "the fleet has not heard unit {unit} in {seconds} s: look at antenna, SIM and power, and at the server's "
+            "addresses in the order; then run again, or take the board back",
+            "unheard", unit=f"{unit:08x}", seconds=f"{materials.patience_s:.0f}",
+        )  # fmt: skip
     return said

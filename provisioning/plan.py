@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from provisioning.identity import DIALECTS
 
 PROFILES = {"social": 1, "personal": 2, "tracker": 3, "camera": 4, "technical": 5}
+SOUNDING = ("social", "tracker", "technical")
+"""Whose units sound when a press is stored (firmware/core/stages.py); the others' speakers are silent at a test."""
 SECURE_BOOT_CHIPS = ("esp32s3",)
 """Whose key blocks and secure boot (version 2) are those that a bench burns."""
 _ORDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
@@ -28,7 +30,7 @@ class BoardKind:
     """A kind of board. `chip` as esptool names it; `bootloader` is where its first image lies (bytes).
 
     `secure_boot` is whether its chip takes the secure boot digest by the steps that are here; `sims` its SIM slots;
-    `battery` whether its self-test must show one.
+    `battery`, `speaker` and `vibration` whether its self-test must show one.
     """
 
     name: str
@@ -38,6 +40,8 @@ class BoardKind:
     secure_boot: bool
     sims: int = 0
     battery: bool = False
+    speaker: bool = False
+    vibration: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,16 @@ class Step:
     hands: str = ""
     for_good: bool = False
     facts: dict[str, object] = field(default_factory=dict, compare=False)
+
+
+def asked_about(order: Order, kind: BoardKind) -> tuple[str, ...]:
+    """What a person is asked behind the self-test's press: the lamp, and what else of this board a press moves."""
+    asked = ["lamp"]
+    if kind.vibration:
+        asked.append("vibration")
+    if kind.speaker and order.profile in SOUNDING:
+        asked.append("speaker")
+    return tuple(asked)
 
 
 def plan(order: Order, kind: BoardKind) -> tuple[Step, ...]:
@@ -108,7 +122,9 @@ def plan(order: Order, kind: BoardKind) -> tuple[Step, ...]:
     steps += [
         Step("start", "Write the partition table and wait for the first heartbeat", "Leave the cable alone."),
         Step(
-            "selftest", "See that the button works and what the unit says of itself", "Press the button when told to."
+            "selftest",
+            f"See that the button works, what the unit says of itself, and its {', '.join(asked_about(order, kind))}",
+            "Press the button when told to.",
         ),
         Step("label", "Make the label", "Put the label on the board."),
         Step("ledger", "Write the board into the ledger", "Take the board off."),

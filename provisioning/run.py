@@ -45,7 +45,7 @@ class RunError(Exception):
     both in its own languages (fleet/web/bench_words.py, bench_reasons.py).
     """
 
-    def __init__(self, words: str, fault: str = "other", **values: object) -> None:
+    def __init__(self, words: str, fault: str = "other", /, **values: object) -> None:
         self.values = {name: str(value) for name, value in values.items()}
         super().__init__(words.format(**self.values) if values else words)
         self.words, self.fault = words, fault
@@ -255,7 +255,8 @@ class _Run:
         has |= self._bench.station.begun_for(number)
         if len(has - {self._mac}) >= self._order.quantity:
             raise RunError(
-                "order {order} is of {boards} boards, and they are made or under work: take this one off, or order more",
+                "order {order} is of {boards} boards, and they are made or under work: take this one off, or order "
+                "more",
                 "full", order=number, boards=self._order.quantity,
             )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """What a board must have shown of itself before it passes: judged from what its unit has told the fleet. Pure.
 
-Each fault is a RunError of its own kind, whose words name the part and say what to do. Button and lamp are not judged
-here: the one is proven by a press that the alarm centre has, the other is looked at.
+Each fault is a RunError of its own kind, whose words name the part and say what to do. Button, lamp, speaker and motor
+are not judged here: the first is proven by a press that the alarm centre has, of the others a person says so.
 """
 
 from __future__ import annotations
@@ -39,10 +39,13 @@ def judged(unit: int, said: Mapping[str, Any], kind: BoardKind) -> dict[str, Any
         raise RunError(
             "unit {unit} tells the same card in both slots: its slots are wired to one holder", "sims", unit=number
         )
-    battery = said.get("battery")
-    if kind.battery and battery is None:
-        raise RunError("unit {unit} has told no battery: plug it in, and run again", "battery", unit=number)
-    if kind.battery and battery is not None and battery < LEAST_BATTERY:
+    battery = said.get("battery") or 0
+    if kind.battery and not battery:
+        raise RunError(
+            "unit {unit} tells no battery, or a dead one: plug it in, or charge it, and run again", "battery",
+            unit=number,
+        )  # fmt: skip
+    if kind.battery and battery < LEAST_BATTERY:
         raise RunError(
             "the battery of unit {unit} is at {battery} %: charge it to {least} % or more, and run again",
             "battery", unit=number, battery=battery, least=LEAST_BATTERY,

@@ -12,7 +12,7 @@ import json
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import UTC, datetime
 from functools import partial
 from importlib import resources
@@ -28,7 +28,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fleet.loops import end
 from fleet.web import bench_words
-from fleet.web.bench_log import BenchLog
+from fleet.web.bench_log import BenchLog, Place
 from fleet.web.cookies import set_cookie
 from fleet.web.decide import is_loopback, page_position
 from fleet.web.edge import Edge
@@ -186,12 +186,12 @@ async def _send(websocket: WebSocket, log: BenchLog, changed: asyncio.Event, lim
             news = None if cursor is None else log.since(cursor)
             if cursor is None or news is None:
                 cursor, places = log.snapshot()
-                boards = [asdict(place) for place in places]
+                boards = [_shown(place) for place in places]
                 await _say(websocket, limits, type="snapshot", cursor=cursor, scope=log.scope, boards=boards,
                            made=log.made)  # fmt: skip
             for change in news or ():
                 cursor = change.position
-                await _say(websocket, limits, type="change", position=cursor, board=asdict(change.place), made=log.made)
+                await _say(websocket, limits, type="change", position=cursor, board=_shown(change.place), made=log.made)
             if log.over() and log.since(cursor) == []:
                 await websocket.close()
                 return
@@ -201,6 +201,13 @@ async def _send(websocket: WebSocket, log: BenchLog, changed: asyncio.Event, lim
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(next_beat):
                     await changed.wait()
+
+
+def _shown(place: Place) -> dict[str, object]:
+    """A place as the page's script takes it."""
+    return {field.name: getattr(place, field.name) for field in fields(place)} | {
+        "said": [place.said[0], dict(place.said[1])]
+    }
 
 
 async def _say(websocket: WebSocket, limits: Timings, **frame: object) -> None:

@@ -11,12 +11,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 KEPT_CHANGES = 1000
 """A page that is further behind gets a snapshot."""
 END = "end"
 """What every question is answered with once the work has ended."""
+NOTHING_SAID: tuple[str, Mapping[str, str]] = ("", MappingProxyType({}))
 REST = "rest"
 """What a place's hands do from then on."""
 
@@ -24,7 +26,8 @@ REST = "rest"
 @dataclass(frozen=True, slots=True)
 class Place:
     """One cable. `steps` are (name, begin, done, kept or failed) in the order of the plan; `hands`, `fault` and `asks`
-    are codes of `bench_words`; `reason` is what the station said, in English; `label` a file that can be printed."""
+    are codes of `bench_words`; `reason` is what the station said, in English, and `said` the same as a sentence of
+    `bench_reasons` and its values, where it is one; `label` a file that can be printed."""
 
     number: int
     port: str
@@ -35,6 +38,7 @@ class Place:
     hands: str = ""
     fault: str = ""
     reason: str = ""
+    said: tuple[str, Mapping[str, str]] = NOTHING_SAID
     label: str = ""
     asks: str = ""
     passed: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fleet.web.bench_reasons import REASONS
 from fleet.web.texts import N_, Table, Words
 
 STEPS: Table = {
@@ -31,6 +32,8 @@ HANDS: Table = {
     "wait": N_("Nothing to do. Wait."),
     "press": N_("Press the board's button now."),
     "lamp": N_("Press was heard. Does the lamp shine?"),
+    "vibration": N_("Did the board shake when you pressed?"),
+    "speaker": N_("Did the board sound when you pressed?"),
     "stick": N_("Put the label on the board. Take the board off."),
     "rest": N_("The work has ended here."),
 }
@@ -47,6 +50,8 @@ FAULTS: Table = {
     "unheard": N_("The fleet does not hear the board. Look at antenna, SIM card and power, then try again."),
     "button": N_("The button does not come through. Try again; if it stays so, repair the button."),
     "lamp": N_("The lamp does not shine. Look at the lamp and its solder joints, then try again."),
+    "vibration": N_("The board does not shake. Look at the motor and its solder joints, then try again."),
+    "speaker": N_("The board does not sound. Look at the speaker and its solder joints, then try again."),
     "modem": N_("The modem says nothing. Look at its plug and its supply, then try again."),
     "sims": N_("A SIM card is missing. Push both cards in until they click, then try again."),
     "battery": N_("The battery is missing or empty. Plug it in or charge it, then try again."),
@@ -59,8 +64,12 @@ SAY: Table = {
     "place": N_("Place {n}"),
     "start": N_("Start"),
     "again": N_("Try again"),
-    "yes": N_("Yes, it shines"),
-    "no": N_("No, it is dark"),
+    "lamp_yes": N_("Yes, it shines"),
+    "lamp_no": N_("No, it is dark"),
+    "vibration_yes": N_("Yes, I felt it"),
+    "vibration_no": N_("No, it is still"),
+    "speaker_yes": N_("Yes, I heard it"),
+    "speaker_no": N_("No, it is silent"),
     "print": N_("Print the label"),
     "passed": N_("passed"),
     "failed": N_("failed"),
@@ -74,7 +83,10 @@ SAY: Table = {
 
 def for_scripts(words: Words) -> dict[str, object]:
     """All words that the bench's script uses, as plain JSON."""
-    tables = {"step": STEPS, "step_state": STEP_STATES, "hands": HANDS, "fault": FAULTS, "say": SAY}
+    tables: dict[str, Table] = {
+        "step": STEPS, "step_state": STEP_STATES, "hands": HANDS, "fault": FAULTS, "say": SAY,
+        "reason": {text: text for text in REASONS},
+    }  # fmt: skip
     # An empty message would be the catalogue's own header.
     return {
         **words.for_scripts(),

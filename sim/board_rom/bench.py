@@ -59,6 +59,23 @@ class VirtualBench:
         """Until its lamp has shown this stage. Raises PowerError."""
         self._do(self.powered[board].wait_lamp(stage, timeout_s))
 
+    def wait_started(self, board: int, timeout_s: float) -> None:
+        """Until it runs its firmware. Raises PowerError."""
+        self._do(self.powered[board].wait_started(timeout_s))
+
+    def wait_moved(self, board: int, part: str, timeout_s: float) -> None:
+        """Until motor or speaker has moved. Raises PowerError."""
+        self._do(self.powered[board].wait_moved(part, timeout_s))
+
+    def fit(self, board: int, part: str, *, there: bool) -> None:
+        """Take a part (sim.board_rom.power.PARTS) from a board, or put it back; while no tool is on its cable."""
+
+        async def fit() -> None:
+            powered = self.powered[board]
+            (powered.give if there else powered.take)(part)
+
+        self._do(fit())
+
     def _do(self, work: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 

@@ -20,11 +20,12 @@ class FlashError(Exception):
 
 
 class Flash:
-    """`busy_s` grows by what a real part would have needed."""
+    """`busy_s` grows by what a real part would have needed. `worn`: bits, by address, that read as 0 for ever."""
 
     def __init__(self, path: Path, size: int) -> None:
         self.size = size
         self.busy_s = 0.0
+        self.worn: dict[int, int] = {}
         if not path.exists():
             path.write_bytes(b"\xff" * size)
         if path.stat().st_size != size:
@@ -40,7 +41,12 @@ class Flash:
         """Bytes; raises FlashError outside."""
         self._check(offset, length)
         self._file.seek(offset)
-        return self._file.read(length)
+        content = self._file.read(length)
+        for at, bits in self.worn.items():
+            if offset <= at < offset + length:
+                place = at - offset
+                content = content[:place] + bytes([content[place] & ~bits]) + content[place + 1 :]
+        return content
 
     def erase(self, offset: int, length: int) -> None:
         """Every sector that the range touches."""

@@ -15,7 +15,8 @@ import socket
 import struct
 import subprocess
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from firmware.core import stages
@@ -26,12 +27,19 @@ from sim.board_rom.interpreter import MAIN, command, environment
 from sim.lamp import LampReader
 from sim.modem.rig import Rig
 from sim.modem.scenario import Scenario
+from sim.shims.board import PINS
 
 EXIT_RESET = 75
 """sim/shims/machine.py: the firmware has reset its board."""
 FINGER_S = 0.05
 BATTERY_MV = 3950
 EDGE_S = 20.0
+PARTS = ("modem", "sim1", "sim2", "battery", "charge", "lamp", "vibration", "speaker", "button", "flash")
+"""What can be missing on a board, or broken: `charge` is a battery that is nearly empty, `flash` two worn bytes."""
+_EMPTY_MV = 3350
+_WORN_AT = 0x12345
+"""In the middle of MicroPython's image."""
+_OUTPUTS = {"lamp": ("led_red", "led_green", "led_blue"), "vibration": ("vibration",), "speaker": ("speaker",)}
 _LOOK_S = 0.2
 _LONGEST = 4096
 
@@ -62,10 +70,32 @@ class PoweredBoard:
         self._state = Board(number, board.folder)
         self._state.raw[channel("battery")] = raw_of("battery", BATTERY_MV)
         self._rig = None if modem is None else Rig(modem)
+        self._cards = () if modem is None else modem.cards
         self._process: subprocess.Popen[bytes] | None = None
         self._look: asyncio.TimerHandle | None = None
         self._waiting: list[tuple[str, asyncio.Future[None]]] = []
         self._console = board.folder / "console.log"
+        self._missing: set[str] = set()
+
+    def take(self, part: str) -> None:
+        """This part (PARTS) is not there, or does not work, from the board's next start on."""
+        self._missing.add(part)
+        self._fit()
+
+    def give(self, part: str) -> None:
+        """The opposite of `take`."""
+        self._missing.discard(part)
+        self._fit()
+
+    def _fit(self) -> None:
+        missing = self._missing
+        millivolts = 0 if "battery" in missing else _EMPTY_MV if "charge" in missing else BATTERY_MV
+        self._state.raw[channel("battery")] = raw_of("battery", millivolts)
+        self._board.flash.worn = {_WORN_AT: 0xFF, _WORN_AT + 1: 0xFF} if "flash" in missing else {}
+        if self._rig is not None:
+            device = self._rig.device
+            cards = [replace(card, present=f"sim{slot}" not in missing) for slot, card in enumerate(self._cards, 1)]
+            device.scenario = replace(device.scenario, cards=tuple(cards))
 
     def open(self) -> None:
         """Lay the wires, on the running loop."""
@@ -95,6 +125,7 @@ class PoweredBoard:
             self.reason = str(error)
             return
         self.reason = ""
+        self.seen.clear()
         self.starts += 1
         path = self._board.folder / "flash.bin"
         wires = {"LIVLINA_BOARD": self._address, "LIVLINA_UNIT": str(self._state.unit)}
@@ -135,6 +166,26 @@ class PoweredBoard:
         await asyncio.sleep(FINGER_S)
         await self._edge(1)
 
+    async def wait_started(self, timeout_s: float) -> None:
+        """Until its processor runs the firmware. Raises PowerError."""
+        await self._until(lambda: self._state.address is not None, timeout_s, "did not start")
+
+    async def wait_moved(self, part: str, timeout_s: float) -> None:
+        """Until motor or speaker (`vibration`, `speaker`) has moved since the start of the board. Raises PowerError."""
+
+        def moved() -> bool:
+            lamp = self._state.lamp
+            return lamp is not None and bool(lamp.shakes if part == "vibration" else lamp.tones)
+
+        await self._until(moved, timeout_s, f"has not moved its {part}")
+
+    async def _until(self, holds: Callable[[], bool], timeout_s: float, what: str) -> None:
+        until = self._loop.time() + timeout_s
+        while not holds():
+            if self._loop.time() >= until:
+                raise PowerError(f"the board {what}: {self.words()}")
+            await asyncio.sleep(_LOOK_S)
+
     async def wait_lamp(self, stage: str, timeout_s: float) -> None:
         """Until the lamp has shown this stage since the start of the board. Raises PowerError."""
         if stage in self.seen:
@@ -155,6 +206,8 @@ class PoweredBoard:
 
     async def _edge(self, level: int) -> None:
         state = self._state
+        if "button" in self._missing:
+            return
         if state.address is None:
             raise PowerError(f"the board does not run: {self.words()}")
         state.put(BUTTON, level)
@@ -206,9 +259,10 @@ class PoweredBoard:
         whole = struct.unpack(">I", rest)[0] if kind == b"O" else state.levels & ~0xFF | levels
         state.levels = whole
         if self._rig is not None:
-            self._rig.set_levels(whole)
+            self._rig.set_levels(0 if "modem" in self._missing else whole)
         if state.lamp is not None:
-            state.lamp.levels(whole, time.monotonic())
+            dead = sum(1 << PINS[pin] for part in self._missing for pin in _OUTPUTS.get(part, ()))
+            state.lamp.levels(whole & ~dead, time.monotonic())
 
     def _shown(self, stage: str, _at: float) -> None:
         if stage != stages.NAMES[stages.OFF]:

@@ -7,7 +7,7 @@ const page = JSON.parse($("page").textContent);
 const words = new Words(page);
 const places = new Map();
 // Which answers each question offers: the first is the one that the keyboard finds.
-const ANSWERS = { board: ["start"], again: ["again"], lamp: ["yes", "no"] };
+const ANSWERS = { board: ["start"], again: ["again"], lamp: ["yes", "no"], vibration: ["yes", "no"], speaker: ["yes", "no"] };
 
 function say(code, values = {}) {
   let found = words.of("say", code);
@@ -52,7 +52,7 @@ class Place {
     const ended = board.state === "passed" || board.state === "failed";
     const unit = board.unit ? say("unit", { id: board.unit }) : "";
     put(this.verdict, ended ? [unit, say(board.state)].filter(Boolean).join(" ") : unit);
-    put(this.reason, board.reason ? `${say("reason")}: ${board.reason}` : "");
+    this.#drawReason(board);
     const done = board.steps.filter(([, state]) => state === "done" || state === "kept").length;
     this.bar.max = Math.max(1, board.steps.length);
     this.bar.value = done;
@@ -61,6 +61,18 @@ class Place {
     put(this.count, board.passed ? say("many", { n: board.passed }) : "");
     if (board.state === "failed" && this.shown !== "failed") put($("shout"), `${say("place", { n: this.number })}: ${this.hands.textContent}`);
     this.shown = board.state;
+  }
+
+  // What the station said, in the page's language where it is one of its own sentences, else in English.
+  #drawReason(board) {
+    const [sentence, values] = board.said;
+    const known = page.texts.reason[sentence];
+    this.reason.firstChild ?? this.reason.append(make("span"), make("span"));
+    const [lead, text] = this.reason.children;
+    put(lead, board.reason ? `${say("reason")}: ` : "");
+    put(text, known ? known.replace(/{(\w+)}/g, (whole, name) => values[name] ?? whole) : board.reason);
+    if (known) text.removeAttribute("lang");
+    else text.lang = "en";
   }
 
   #drawSteps(steps) {
@@ -88,7 +100,7 @@ class Place {
     this.keys.replaceChildren();
     for (const [index, answer] of (ANSWERS[board.asks] ?? []).entries()) {
       const button = make("button", index ? "" : "main", this.keys);
-      button.textContent = say(answer);
+      button.textContent = say(answer === "yes" || answer === "no" ? `${board.asks}_${answer}` : answer);
       button.addEventListener("click", () => send(`/places/${this.number}/answer`, { question: board.asks, answer }));
     }
     if (board.label) {

@@ -26,7 +26,7 @@ def test_a_whole_board_passes_and_the_ledger_has_what_it_said() -> None:
     [
         ({"imei": None}, "modem", "modem's plug"),
         ({"iccid2": None}, "sims", "1 of 2 SIM cards: look at the card in slot 2"),
-        ({"iccid1": None, "iccid2": ""}, "sims", "slot 1 and 2"),
+        ({"iccid1": None, "iccid2": ""}, "sims", r"slot 1 \+ 2"),
         ({"iccid2": "89461"}, "sims", "same card in both"),
         ({"battery": None}, "battery", "plug it in"),
         ({"battery": 19}, "battery", "at 19 %: charge it"),
