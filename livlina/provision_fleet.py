@@ -82,10 +82,10 @@ class RegistryFleet:
                 return
             if await registry.take_order(connection, order.number) >= order.quantity:
                 raise RunError(
-                    f"order {order.number} is of {order.quantity} boards, and the fleet has as many, "
-                    "of this station or of another: take this one off, or order more",
-                    "full",
-                )
+                    "order {order} is of {boards} boards, and the fleet has as many, of this station or of another: take "
+                    "this one off, or order more",
+                    "full", order=order.number, boards=order.quantity,
+                )  # fmt: skip
             await registry.add_unit(
                 connection, self._box,
                 unit=unit, municipality=order.municipality, unit_type=order.profile, generation=identity.generation,

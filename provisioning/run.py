@@ -233,11 +233,15 @@ class _Run:
         if held is None:
             return
         if not self._order.production:
-            words = "secure boot is on in this board, so it starts nothing unsigned: order production boards of its key"
-            raise RunError(words, "fuses")
+            raise RunError(
+                "secure boot is on in this board, so it starts nothing unsigned: order production boards of its key",
+                "fuses",
+            )
         if held != self._bench.boot_digest:
-            words = "this board starts only what another key has signed: take it to its owner, or where that key is"
-            raise RunError(words, "fuses")
+            raise RunError(
+                "this board starts only what another key has signed: take it to its owner, or where that key is",
+                "fuses",
+            )
 
     def _identity(self) -> dict[str, object]:
         station = self._bench.station

@@ -14,6 +14,10 @@ REASONS: tuple[str, ...] = (
     N_("this board is unit {unit} already: return or scrap it first, or take it to verify"),
     N_("this board was begun for order {order}: finish it there, or take it back"),
     N_("order {order} is of {boards} boards, and they are made or under work: take this one off, or order more"),
+    N_(
+        "order {order} is of {boards} boards, and the fleet has as many, of this station or of another: take this one "
+        "off, or order more"
+    ),
     N_("a production board takes an image that the secure boot key has signed: name key and image"),
     N_("the firmware is {bytes} bytes, and its partition {size}"),
     N_("the signed image does not hold this firmware: seal it into the image first"),
@@ -21,6 +25,8 @@ REASONS: tuple[str, ...] = (
     N_("this board may have started with its identity: take it back and begin anew"),
     N_("the flash does not hold what was written: try another cable; if it stays so, scrap the board"),
     N_("a production board needs the secure boot key's digest: name the key"),
+    N_("secure boot is on in this board, so it starts nothing unsigned: order production boards of its key"),
+    N_("this board starts only what another key has signed: take it to its owner, or where that key is"),
     N_("unit {unit} has told no IMEI: look at the modem's plug and supply, and run again"),
     N_("unit {unit} has told {told} of {slots} SIM cards: look at the card in slot {missing}, and run again"),
     N_("unit {unit} tells the same card in both slots: its slots are wired to one holder"),

@@ -11,7 +11,7 @@ import pytest
 
 SMALL = ("--app-bytes", "20000", "--json")
 MISSING = {
-    "modem": "unheard", "sim1": "sims", "sim2": "sims", "battery": "battery", "charge": "battery", "lamp": "lamp",
+    "modem": "unheard", "sim1": "unheard", "sim2": "sims", "battery": "battery", "charge": "battery", "lamp": "lamp",
     "vibration": "vibration", "speaker": "speaker", "button": "button", "flash": "flash",
 }  # fmt: skip
 
