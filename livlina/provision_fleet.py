@@ -82,8 +82,8 @@ class RegistryFleet:
                 return
             if await registry.take_order(connection, order.number) >= order.quantity:
                 raise RunError(
-                    "order {order} is of {boards} boards, and the fleet has as many, of this station or of another: take "
-                    "this one off, or order more",
+                    "order {order} is of {boards} boards, and the fleet has as many, of this station or of another: "
+                    "take this one off, or order more",
                     "full", order=order.number, boards=order.quantity,
                 )  # fmt: skip
             await registry.add_unit(
