@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Protocol
 
 AGAIN_S = 10.0
@@ -29,6 +29,23 @@ async def end(tasks: Iterable[asyncio.Task[Any]], again_s: float = AGAIN_S) -> N
         for task in ended:
             # Looked at, so that asyncio does not complain that nobody has.
             _ = task.cancelled() or task.exception()
+
+
+async def again_and_again(write: Callable[[], Coroutine[Any, Any, None]], every_s: float) -> None:
+    """Calls `write` for ever, with pauses between. A cancellation takes effect behind a call that has begun, which
+    must end in bounded time: what it has taken out of memory is written then, or owed again, and never half of both.
+    """
+    while True:
+        await asyncio.sleep(every_s)
+        writing, cancelled = asyncio.create_task(write()), False
+        while not writing.done():
+            try:
+                await asyncio.wait([writing])
+            except asyncio.CancelledError:
+                cancelled = True
+        writing.result()
+        if cancelled:
+            raise asyncio.CancelledError
 
 
 class Loops:

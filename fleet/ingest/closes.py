@@ -6,7 +6,6 @@ could not be written yet is written later, and a unit that is back by then is to
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime
@@ -14,6 +13,7 @@ from typing import Final
 
 import psycopg
 
+from fleet.loops import again_and_again
 from fleet.store.borrow import AWAY, borrow
 from fleet.store.pool import Pool
 from fleet.store.sql_file import read_statements
@@ -48,9 +48,7 @@ class Closes:
 
     async def run(self) -> None:
         """Writes for ever; cancel it to stop, then call `flush` once more."""
-        while True:
-            await asyncio.sleep(FLUSH_S)
-            await self.flush()
+        await again_and_again(self.flush, FLUSH_S)
 
     async def flush(self) -> None:
         """Writes what is owed. A database that is away leaves it owed; what has happened since goes before it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
+from fleet.loops import again_and_again
 from fleet.store.borrow import AWAY, borrow
 from fleet.store.pool import Pool
 from fleet.store.sql_file import read_statements
@@ -45,9 +45,7 @@ class Drops:
 
     async def run(self) -> None:
         """Writes for ever; cancel it to stop, then call `flush` once more."""
-        while True:
-            await asyncio.sleep(FLUSH_S)
-            await self.flush()
+        await again_and_again(self.flush, FLUSH_S)
 
     async def flush(self) -> None:
         """Writes what is owed. A database that is away leaves it owed."""

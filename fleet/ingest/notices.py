@@ -7,7 +7,6 @@ nothing about an alarm.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Final
 
 import psycopg
 
+from fleet.loops import again_and_again
 from fleet.store.borrow import AWAY, borrow
 from fleet.store.pool import Pool
 from fleet.store.sql_file import read_statements
@@ -52,9 +52,7 @@ class Notices:
 
     async def run(self) -> None:
         """Writes for ever."""
-        while True:
-            await asyncio.sleep(EVERY_S)
-            await self.flush()
+        await again_and_again(self.flush, EVERY_S)
 
     async def flush(self) -> None:
         """Writes what is owed; few repetitions are kept in memory until they are many or the hour is over."""

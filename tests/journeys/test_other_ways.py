@@ -167,8 +167,10 @@ class Messenger:
         await asyncio.gather(*self._tasks)
 
 
+@pytest.mark.proof
 def test_without_the_way_by_sms_the_same_press_is_stored_nowhere(data_folder: Path) -> None:
-    """The negative control: the same house and the same loss, and a unit that knows no number of the fleet."""
+    """The negative control: the same house and the same loss, and a unit that knows no number of the fleet. Every run
+    has it without a house, where time costs nothing (tests/unit/sim/test_sms_alone.py)."""
 
     async def journey() -> None:
         house = House(

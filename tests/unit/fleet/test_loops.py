@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import pytest
 
-from fleet.loops import Loops, Part, end
+from fleet.loops import Loops, Part, again_and_again, end
 
 
 async def forever(swallows: int, begun: asyncio.Event) -> None:
@@ -51,6 +51,33 @@ def test_negative_control_one_cancellation_is_not_enough() -> None:
         await end([task])
 
     asyncio.run(steps())
+
+
+def test_what_has_begun_is_written_whole_before_its_loop_ends() -> None:
+    """A task that is cancelled in the middle would lose what it has taken out of memory: the control."""
+    written: list[str] = []
+
+    async def steps(loop: Callable[[Callable[[], Coroutine[Any, Any, None]]], Coroutine[Any, Any, None]]) -> None:
+        begun, may = asyncio.Event(), asyncio.Event()
+
+        async def write() -> None:
+            begun.set()
+            await may.wait()
+            written.append("whole")
+
+        task = asyncio.create_task(loop(write))
+        await begun.wait()
+        for _ in range(2):
+            task.cancel()
+            await asyncio.sleep(0)
+        may.set()
+        await end([task])
+        assert task.cancelled()
+
+    asyncio.run(steps(lambda write: write()))
+    assert not written
+    asyncio.run(steps(lambda write: again_and_again(write, 0)))
+    assert written == ["whole"]
 
 
 def test_what_a_task_raised_is_not_raised_to_who_ends_it() -> None:
