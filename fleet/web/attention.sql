@@ -23,6 +23,11 @@ FROM (
 ) p JOIN municipalities m USING (municipality_id) LEFT JOIN unit_states s USING (unit_id)
 ORDER BY p.rank, p.unit_id;
 
+-- name: references
+-- Whom units in use are for, as a list of visits names them.
+SELECT a.unit_id, c.reference, c.priority FROM unit_recipients a JOIN care_recipients c USING (recipient_id)
+WHERE a.role = 'responsible' AND a.unit_id = ANY (%(units)s::bigint[]);
+
 -- name: filters
 -- Whoever asks sees his own (row level security), each with how many units it holds now.
 SELECT f.filter_id, f.name, f.concern, f.municipality, f.unit_type, f.made_at,

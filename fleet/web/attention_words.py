@@ -54,12 +54,12 @@ def said(words: Words, concern: str, detail: Mapping[str, Any]) -> str:
     if concern == "silent":
         state, cause = words.word(STATES, detail.get("state")), words.word(CAUSES, detail.get("cause"))
         incident = detail.get("incident")
-        about = "" if incident is None else words.fill(N_("incident {n}"), n=incident)
-        return ", ".join(one for one in (state, cause, about) if one)
+        about = cause if incident is None else words.fill(N_("incident {n}"), n=incident)
+        return ", ".join(one for one in (state, about) if one)
     if concern == "low_battery":
         return words.fill(
             N_("{days} days left ({least} to {most})"),
-            days=detail.get("days"), least=detail.get("least"), most=detail.get("most"),
+            **{name: words.number(detail.get(name)) for name in ("days", "least", "most")},
         )  # fmt: skip
     if concern == "single_path":
         network = detail.get("network")
@@ -70,8 +70,9 @@ def said(words: Words, concern: str, detail: Mapping[str, Any]) -> str:
         return ", ".join(shown) or words.fill(N_("no button is known"))
     if concern == "doomed":
         return _doomed(words, detail)
-    whys = detail.get("why")
-    return ", ".join(words.word(WHY_UNPROTECTED, why) for why in whys) if isinstance(whys, list) else ""
+    whys, priority = detail.get("why"), detail.get("priority")
+    parts = [words.word(WHY_UNPROTECTED, why) for why in whys] if isinstance(whys, list) else []
+    return ", ".join([*parts, *([words.fill(N_("care priority {n}"), n=priority)] if priority is not None else [])])
 
 
 def _doomed(words: Words, detail: Mapping[str, Any]) -> str:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 WIDTH: Final = 600.0
-HEIGHT: Final = 120.0
-LEFT: Final = 44.0
-BOTTOM: Final = 18.0
-TOP: Final = 8.0
+HEIGHT: Final = 132.0
+LEFT: Final = 56.0
+BOTTOM: Final = 22.0
+TOP: Final = 16.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,10 @@ FAULTS: Table = {
     "time": N_("Write times as HH:MM."),
     "person": N_("Messages go to persons: sign in as one."),
 }
+OUTCOMES: Table = {
+    "no answer": N_("the gateway does not answer"), "refused": N_("the gateway refuses it"),
+    "no gateway": N_("this installation has no such gateway"),
+}  # fmt: skip
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{7,14}")
 _MAIL: Final = re.compile(r"[^@\s,;:<>\"'()\[\]\\?&%]{1,64}@[A-Za-z0-9.-]{3,120}")
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
@@ -62,6 +66,7 @@ async def notifications_page(request: Request, actor: Who, fault: str = "", done
     return page(
         request, "notifications.html", own=own, quiet=quiet, messages=shown, topics=TOPICS, urgent=CANNOT_WAIT,
         topic_words=TOPIC_WORDS, groups=GROUPS, channels=CHANNELS, faults=FAULTS, fault=fault, done=done,
+        outcomes=OUTCOMES,
     )  # fmt: skip
 
 

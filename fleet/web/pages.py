@@ -35,6 +35,8 @@ from fleet.web.sessions import Sessions, actor_of_session
 from fleet.web.stream import Stream
 from fleet.web.texts import LANGUAGE_COOKIE, LANGUAGES, Words, language_of, translations
 
+LOOKS_AGAIN = "x-livlina-look"
+"""A page that looks again by itself (`static/fresh.js`) says so: nobody stays signed in by leaving it open."""
 _ANSWER_PATIENCE_S = 8.0
 
 
@@ -119,7 +121,8 @@ async def session_of(request: Request) -> Session:
     """Whose cookie it is; kept in ``request.state.session``. Raises NotLoggedIn, Away."""
     token, own = session_token(request.cookies, request.url.scheme)
     async with answering():
-        session = await Web.of(request).sessions.find(token, own_cookie=own)
+        used = request.headers.get(LOOKS_AGAIN) is None
+        session = await Web.of(request).sessions.find(token, own_cookie=own, used=used)
     if session is None:
         raise NotLoggedIn
     request.state.session = session

@@ -43,8 +43,8 @@ class Sessions:
             )  # fmt: skip
         return token
 
-    async def find(self, token: str | None, *, own_cookie: bool = True) -> Session | None:
-        """The session of a cookie if it is still good; finding it counts as use.
+    async def find(self, token: str | None, *, own_cookie: bool = True, used: bool = True) -> Session | None:
+        """The session of a cookie if it is still good; finding it counts as use, unless a page only looks again.
 
         ``own_cookie`` False: the cookie had the name of the release before, so only a session of that release counts.
         """
@@ -57,7 +57,7 @@ class Sessions:
                 return None
             row = rows[0]
             held = (await self._held(connection, rows, at))[0]
-            if row["stale"]:
+            if used and row["stale"]:
                 await connection.execute(SQL["use_session"], {"token_hash": row["token_hash"]})
         return Session(
             token_hash=bytes(row["token_hash"]), user=row["user_id"], login=row["login"],

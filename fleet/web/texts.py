@@ -6,6 +6,7 @@ The message ids are English. A code without a word of its own is shown as the co
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import cache
@@ -18,6 +19,7 @@ from babel import negotiate_locale
 from babel.dates import format_datetime
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
 from starlette.requests import Request
 
 LANGUAGES = ("sv", "en")
@@ -91,7 +93,12 @@ ACTORS: Table = {
     "forwarding": N_("the server"),
     "notices": N_("the server"),
     "freshness": N_("the server"),
+    "supervision": N_("the server"),
+    "machine:attention": N_("the server"),
+    "console:local": N_("the command line"),
 }
+NUMBERED: Table = {"person": N_("staff member {n}"), "token": N_("program {n}"), "import": N_("import {n}")}
+"""Who is known by a number here."""
 # Roles that routines name; an installation may add its own, which are shown as they are.
 ROLES: Table = {
     "primary_centre": N_("first centre"),
@@ -249,6 +256,9 @@ class Words:
         before, _, unit = name.partition("unit ")
         if not before and unit:
             return self._(PAGE["unit"]).replace("{id}", unit)
+        who, _, number = name.partition(":")
+        if number.isdecimal() and who in NUMBERED:
+            return self.fill(NUMBERED[who], n=number)
         return name.removeprefix("centre ") if name.startswith("centre ") else self.word(ACTORS, name)
 
     def word(self, table: Table, code: int | str | None) -> str:
@@ -263,6 +273,12 @@ class Words:
             return ""
         pattern = "yyyy-MM-dd HH:mm:ss" if date else "HH:mm:ss"
         return str(format_datetime(datetime.fromisoformat(iso), pattern, tzinfo=self.zone, locale=self.language))
+
+    def number(self, value: object) -> str:
+        """A figure with one decimal place, as the language writes it; empty for None, and anything else as it is."""
+        if isinstance(value, int | float) and math.isfinite(value):
+            return str(format_decimal(value, "0.0", locale=self.language))
+        return "" if value is None else str(value)
 
     def names(self, whom: Iterable[str]) -> str:
         """Several roles or names in one line."""

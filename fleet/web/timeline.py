@@ -20,14 +20,16 @@ from fleet.store.sql_file import read_statements
 from fleet.web import timeline_words
 from fleet.web.access import as_actor, require
 from fleet.web.chart import Chart, line_chart
-from fleet.web.pages import Web, answering, page
+from fleet.web.pages import Web, answering, page, times_as_text
 
 router = APIRouter()
 SQL = read_statements("fleet.web", "timeline.sql")
 Who = Annotated[Actor, Depends(require("units.read"))]
 
 DAYS: Final = 14
+RECENT_DAYS: Final = 7
 _PAGE: Final = 30
+_RECENT: Final = 12
 _STEP_S: Final = 21600
 _LONGEST_KEY: Final = 60
 Place = tuple[datetime, str, str]
@@ -49,21 +51,32 @@ async def timeline_page(request: Request, actor: Who, unit_id: str, after: str =
     if len(entries) > _PAGE:
         last = entries[_PAGE - 1]
         older = urlencode({"after": f"{last['at'].isoformat()},{last['source']},{last['key']}"})
-    shown = [{**entry, "at": entry["at"].isoformat()} for entry in entries[:_PAGE]]
     template = "timeline_rows.html" if request.headers.get("hx-request") == "true" else "timeline.html"
     return page(
-        request, template, unit=f"{number:08x}", entries=shown, older=older, first=first, timeline=timeline_words,
-        buckets=[{**bucket, "at": bucket["at"].isoformat()} for bucket in buckets],
-        battery=chart_of(buckets, "battery", 0, 100, at), signal=chart_of(buckets, "signal", -120, -50, at), at=at,
+        request, template, unit=f"{number:08x}", entries=[times_as_text(entry) for entry in entries[:_PAGE]],
+        older=older, first=first, timeline=timeline_words, at=at, **charts_of(buckets, at, DAYS),
     )  # fmt: skip
 
 
+async def recent_of(connection: Connection, unit: int, at: datetime) -> dict[str, Any]:
+    """The last days of a timeline, as the unit's own page shows them: two reads, however much has happened.
+
+    ``more``: whether the days hold entries besides those that are shown.
+    """
+    entries = await entries_of(connection, unit, None, _RECENT + 1, at, since=at - timedelta(days=RECENT_DAYS))
+    buckets = await buckets_of(connection, unit, at, RECENT_DAYS)
+    return {
+        "entries": [times_as_text(entry) for entry in entries[:_RECENT]], "more": len(entries) > _RECENT,
+        "timeline": timeline_words, **charts_of(buckets, at, RECENT_DAYS),
+    }  # fmt: skip
+
+
 async def entries_of(
-    connection: Connection, unit: int, place: Place | None, most: int, at: datetime
+    connection: Connection, unit: int, place: Place | None, most: int, at: datetime, *, since: datetime | None = None
 ) -> list[dict[str, Any]]:
-    """Entries before ``place``, newest first."""
+    """Entries before ``place`` and after ``since``, newest first."""
     before, source, key = place or (at + timedelta(days=1), "", "")
-    values = {"unit_id": unit, "before": before, "source": source, "key": key, "most": most}
+    values = {"unit_id": unit, "before": before, "source": source, "key": key, "most": most, "since": since}
     return [dict(row) for row in await fetch_all(connection, SQL["timeline"], values)]
 
 
@@ -71,6 +84,15 @@ async def buckets_of(connection: Connection, unit: int, at: datetime, days: int 
     """Battery and signal of these days, in steps of six hours; a step in which nothing was heard is not there."""
     values = {"unit_id": unit, "since": at - timedelta(days=days)}
     return [dict(row) for row in await fetch_all(connection, SQL["readings"], values)]
+
+
+def charts_of(buckets: Sequence[Mapping[str, Any]], at: datetime, days: int) -> dict[str, Any]:
+    """Both charts and their figures, as templates take them."""
+    return {
+        "buckets": [times_as_text(bucket) for bucket in buckets], "days": days,
+        "battery": chart_of(buckets, "battery", 0, 100, at, days),
+        "signal": chart_of(buckets, "signal", -120, -50, at, days),
+    }  # fmt: skip
 
 
 def chart_of(

@@ -1,8 +1,9 @@
 -- What has happened to one unit, newest first, out of everything that writes about it. Runs as livlina_web.
 
 -- name: timeline
--- One row an entry, ordered by (at, source, key). The keyset is the last entry of the page before. Changes of the way are
--- looked for in the month before it: that is what readings are kept for at least.
+-- One row an entry, ordered by (at, source, key). The keyset is the last entry of the page before; `since`, where it is
+-- not null, is where it ends. Changes of the way are looked for in the month before it: that is what readings are kept
+-- for at least.
 SELECT e.at, e.source, e.key, e.detail FROM (
     SELECT received_at AS at, 'press' AS source, boot || '/' || seq AS key,
            jsonb_build_object('kind', kind, 'input', input, 'bearer', bearer, 'age_s', age_s, 'case', case_id,
@@ -56,12 +57,14 @@ SELECT e.at, e.source, e.key, e.detail FROM (
                  lag(operator) OVER o AS was_operator, lag(radio) OVER o AS was_radio
           FROM readings
           WHERE unit_id = %(unit_id)s AND bearer IS NOT NULL
-            AND day BETWEEN (%(before)s::timestamptz AT TIME ZONE 'UTC')::date - 31
+            AND day BETWEEN coalesce((%(since)s::timestamptz AT TIME ZONE 'UTC')::date - 1,
+                                     (%(before)s::timestamptz AT TIME ZONE 'UTC')::date - 31)
                         AND (%(before)s::timestamptz AT TIME ZONE 'UTC')::date
           WINDOW o AS (ORDER BY received_at, boot, seq)) w
     WHERE w.bearer <> w.was_bearer OR w.operator <> w.was_operator OR w.radio <> w.was_radio
 ) e
 WHERE (e.at, e.source, e.key) < (%(before)s::timestamptz, %(source)s::text, %(key)s::text)
+  AND (%(since)s::timestamptz IS NULL OR e.at > %(since)s)
 ORDER BY e.at DESC, e.source DESC, e.key DESC LIMIT %(most)s;
 
 -- name: readings

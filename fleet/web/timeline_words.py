@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fleet.web import attention_words, life_words, vocabulary
+from fleet.web.incident_words import KINDS as INCIDENTS
 from fleet.web.texts import BEARERS, N_, Table, Words
 
 SOURCES: Table = {
@@ -34,7 +35,6 @@ FATES: Table = {
     "presumed": N_("presumed without a path"), "on battery": N_("on battery"), "down": N_("without a path"),
     "other path": N_("on its other path"), "back": N_("back"),
 }  # fmt: skip
-KINDS: Table = {"outage": N_("outage"), "power": N_("power cut")}
 
 
 def said(words: Words, source: str, detail: Mapping[str, Any]) -> str:
@@ -67,7 +67,7 @@ def _step(words: Words, of: Mapping[str, Any]) -> str:
 
 def _incident(words: Words, of: Mapping[str, Any]) -> str:
     over = words.fill(N_("it is over")) if of.get("closed") else ""
-    what = f"{words.word(KINDS, of.get('kind'))} {of.get('incident')}: {words.word(FATES, of.get('fate'))}"
+    what = f"{words.word(INCIDENTS, of.get('kind'))} {of.get('incident')}: {words.word(FATES, of.get('fate'))}"
     return f"{what}, {over}" if over else what
 
 
@@ -79,11 +79,12 @@ def _life(words: Words, of: Mapping[str, Any]) -> str:
 def _task(words: Words, of: Mapping[str, Any]) -> str:
     part = of.get("part")
     about = "" if part is None else ", " + vocabulary.part(words, str(of.get("kind")), part)
-    return f"{of.get('task')} {words.word(vocabulary.TASKS, of.get('kind'))}{about}"
+    number = words.fill(N_("task {n}"), n=of.get("task"))
+    return f"{words.word(vocabulary.TASKS, of.get('kind'))}{about} ({number})"
 
 
 def _task_closed(words: Words, of: Mapping[str, Any]) -> str:
-    return f"{_task(words, of)} ({words.actor(str(of.get('actor', '')))})"
+    return f"{_task(words, of)}: {words.actor(str(of.get('actor', '')))}"
 
 
 def _way(words: Words, of: Mapping[str, Any]) -> str:

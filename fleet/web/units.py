@@ -22,9 +22,11 @@ from fleet.registry.reference import normal
 from fleet.store.pool import fetch_all
 from fleet.store.sql_file import read_statements
 from fleet.technicians.store import conditions, tasks
+from fleet.web import attention_words
 from fleet.web.access import as_actor, narrowed, require
 from fleet.web.pages import NotAllowed, Web, answering, page, times_as_text
 from fleet.web.technicians import chosen_municipality, municipalities
+from fleet.web.timeline import recent_of
 from fleet.web.unit_life import life_of
 
 router = APIRouter()
@@ -87,9 +89,12 @@ async def unit_page(request: Request, actor: Who, unit_id: str, refused: str = "
         orders = [times_as_text(row) for row in await fetch_all(connection, SQL["orders"], place)]
         proofs = [times_as_text(row) for row in await fetch_all(connection, SQL["proofs"], place)]
         life = await life_of(connection, rows[0])
+        at = datetime.now(UTC)
+        recent = await recent_of(connection, rows[0]["unit_id"], at)
     return page(
         request, "unit.html", unit=_unit(rows[0]), conditions=active, tasks=todo, orders=orders,
-        proofs=proofs, life=life, refused=refused == "1", at=datetime.now(UTC),
+        proofs=proofs, life=life, refused=refused == "1", older=None, attention_words=attention_words, at=at,
+        **recent,
     )  # fmt: skip
 
 

@@ -25,8 +25,10 @@ ORDER BY p.unit_id;
 SELECT u.unit_id, u.unit_type, u.state AS registered, u.made_at, u.life, u.life_until, u.grounds, u.board, u.owner, m.name AS municipality, s.seen_at, s.due_at, s.transport,
        s.bearer, s.operator, s.radio, s.battery, s.signal, s.flags, s.attempts, s.open_presses, s.refused, s.status_at,
        s.version, s.reboot, s.uptime, s.heap_low, s.temperature, s.battery_mv, s.supply_mv, s.cell, s.tac, s.last_cause,
-       s.psm_active, s.psm_tau, s.edrx, s.modem
+       s.psm_active, s.psm_tau, s.edrx, s.modem, v.state AS supervision, v.cause, v.since AS supervised_since,
+       v.incident_id, f.at AS forecast_at, f.days AS days_left, f.least AS days_least, f.most AS days_most
 FROM units u JOIN municipalities m USING (municipality_id) LEFT JOIN unit_states s USING (unit_id)
+LEFT JOIN unit_supervision v USING (unit_id) LEFT JOIN battery_forecasts f USING (unit_id)
 WHERE u.unit_id = %(unit_id)s;
 
 -- name: orders

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from fleet.web import attention_words
 from fleet.web.texts import BEARERS, N_, PAGE, Table, Words
 
 TASKS: Table = {
@@ -36,6 +37,10 @@ CONDITIONS: Table = {
 }
 _SLOTTED = ("SIM moved", "SIM not proven", "technology closing")
 RADIOS: Table = {1: "GSM", 2: "UMTS", 3: "LTE", 4: "LTE-M", 5: "NB-IoT", 6: "Wi-Fi", 7: "Ethernet"}
+OPERATORS: Table = {
+    24001: "Telia", 24002: "Tre", 24007: "Tele2", 24008: "Telenor", 24024: "Net4Mobility", 24201: "Telenor (NO)",
+    24202: "Telia (NO)", 24405: "Elisa", 24412: "DNA", 24491: "Telia (FI)",
+}  # fmt: skip
 STUCK_WHY: Table = {"closed": N_("stays closed"), "chatters": N_("chatters")}
 SIM_REASONS: Table = {
     "no receipt": N_("no receipt"),
@@ -134,16 +139,28 @@ def detail(words: Words, said: Mapping[str, Any]) -> str:
 
 
 def _said(words: Words, name: str, value: Any) -> str:
+    if name == "last_day" and isinstance(value, str):
+        return words.fill(N_("last day {day}"), day=value)
+    if name == "what_helps" and isinstance(value, str):
+        return words.fill(N_("helps: {what}"), what=words.word(attention_words.HELPS, value))
     if isinstance(value, str):
         return words.word(_TEXTS.get(name, {}), value)
     if name == "operators" and isinstance(value, list):
-        return words.fill(N_("operator {n}"), n=", ".join(str(one) for one in value))
+        return ", ".join(operator(words, one) for one in value)
     if isinstance(value, int) and name in _NUMBERS:
         return _NUMBERS[name](words, value)
     return f"{name}: {value}"
 
 
-_TEXTS: Mapping[str, Table] = {"why": STUCK_WHY, "reason": SIM_REASONS}
+def operator(words: Words, code: int | str) -> str:
+    """A network by its name, where its number on the air (MCC and MNC) has one here."""
+    number = int(code) if str(code).isdecimal() else 0
+    return words.word(OPERATORS, number) if number in OPERATORS else words.fill(N_("operator {n}"), n=code)
+
+
+_TEXTS: Mapping[str, Table] = {
+    "why": STUCK_WHY, "reason": SIM_REASONS, "state": attention_words.STATES, "cause": attention_words.CAUSES,
+}  # fmt: skip
 _NUMBERS: Mapping[str, Callable[[Words, int], str]] = {
     "silent_s": lambda words, n: words.fill(N_("silent for {age}"), age=words.age(n)),
     "percent": lambda words, n: f"{n} %",
@@ -151,7 +168,7 @@ _NUMBERS: Mapping[str, Callable[[Words, int], str]] = {
     "count": lambda words, n: words.fill(N_("{n} times"), n=n),
     "slot": lambda words, n: f"SIM {n + 1}",
     "radio": lambda words, n: words.word(RADIOS, n),
-    "operator": lambda words, n: words.fill(N_("operator {n}"), n=n),
+    "operator": operator,
     "unix_s": lambda words, n: words.fill(N_("closes {day}"), day=_day(n)),
 }
 
@@ -165,9 +182,9 @@ def reboot(words: Words, code: int | None) -> str:
     return "" if code is None else words.word(REBOOTS, code) if code in REBOOTS else f"0x{code:04x}"
 
 
-def way(words: Words, bearer: int | None, operator: int | None, radio: int | None) -> str:
-    """How a unit was last heard: bearer, operator's code and radio technology."""
-    network = words.fill(N_("operator {n}"), n=operator) if operator is not None else ""
+def way(words: Words, bearer: int | None, code: int | None, radio: int | None) -> str:
+    """How a unit was last heard: bearer, operator and radio technology."""
+    network = operator(words, code) if code is not None else ""
     technology = words.word(RADIOS, radio) if radio is not None else ""
     said = words.word(BEARERS, bearer)
     return ", ".join(one for one in (said, network, technology if technology != said else "") if one)

@@ -11,12 +11,15 @@ from starlette.responses import Response
 
 from fleet.attention.weekend import weekend
 from fleet.people.model import Actor
+from fleet.store.pool import fetch_all
+from fleet.store.sql_file import read_statements
 from fleet.web.access import as_actor, require
 from fleet.web.decide import page_position
 from fleet.web.pages import Web, answering, page
 from fleet.web.technicians import chosen_municipality, municipalities
 
 router = APIRouter()
+SQL = read_statements("fleet.web", "attention.sql")
 Who = Annotated[Actor, Depends(require("tasks.read"))]
 MOST_STOPS: Final = 10_000
 
@@ -30,7 +33,8 @@ async def weekend_page(request: Request, actor: Who, municipality: str = "", sto
     async with answering(), as_actor(Web.of(request).pool, actor) as connection:
         found = await weekend(connection, at, Web.of(request).zone, municipality=chosen, stops=fits)
         towns = await municipalities(connection)
+        rows = await fetch_all(connection, SQL["references"], {"units": [stop.unit for stop in found.stops]})
     return page(
         request, "weekend.html", found=found, until=found.until.isoformat(), towns=towns, stops=fits or "",
-        municipality="" if chosen is None else str(chosen), at=at,
+        municipality="" if chosen is None else str(chosen), whom={row["unit_id"]: row for row in rows}, at=at,
     )  # fmt: skip

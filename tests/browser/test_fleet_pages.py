@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Open
+from tests.browser.conftest import PATIENCE_MS, Open
 from tests.browser.test_accessibility import violations
+from tests.looks import LOOKS
 from tests.store.test_fleet_page import trouble
+from tests.store.test_incident_pages import without_a_path
 from tests.store.test_planner_page import doomed
 from tests.store.test_unit_timeline import lived
 from tests.web_server import Scene, WebServer
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def shoot(page: Page, name: str) -> None:
@@ -21,59 +26,80 @@ def shoot(page: Page, name: str) -> None:
         page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
-@pytest.mark.parametrize(("scheme", "locale"), [("light", "sv-SE"), ("dark", "en-GB")])
-def test_the_fleet_and_a_filter_by_the_keyboard(
+def look(page: Page, name: str) -> None:
+    """Readable for everybody, wide and narrow, and nothing runs out of sight."""
+    for width in (1366, 360):
+        page.set_viewport_size({"width": width, "height": 820})
+        assert violations(page) == [], (name, width)
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, (name, width)
+        shoot(page, f"{name}-{width}")
+
+
+@pytest.mark.parametrize(("locale", "scheme"), LOOKS)
+def test_the_fleet_its_units_and_an_incident_by_the_keyboard(
     scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str
 ) -> None:
+    """One evening over all of them: what needs attention, a list, a unit, its timeline, an outage, its paper."""
     trouble(scene)
+    lived(scene)
+    without_a_path(scene, datetime.now(UTC))
+    scene.sql(
+        "INSERT INTO battery_forecasts (unit_id, municipality_id, at, days, least, most, sigma, share, percent) "
+        "VALUES (2, 1, now(), 0.4, 0.1, 0.8, 0.2, 0.02, 9)"
+    )
     page = open_page(server, "anna", "/fleet", color_scheme=scheme, locale=locale)
     elsewhere: list[str] = []
     page.on("request", lambda asked: None if asked.url.startswith(server.base) else elsewhere.append(asked.url))
     page.reload()
-    for width in (1366, 360):
-        page.set_viewport_size({"width": width, "height": 820})
-        assert violations(page) == [], width
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, width
-        shoot(page, f"fleet-{scheme}-{width}")
+    look(page, f"fleet-{scheme}")
     assert page.locator("figure.map path:not(.other)").count() == 2
     page.focus('li[data-concern="silent"] a')
     page.keyboard.press("Enter")
     page.wait_for_url("**/fleet/units?concern=silent**")
-    for width in (1366, 360):
-        page.set_viewport_size({"width": width, "height": 820})
-        assert violations(page) == [], width
-        shoot(page, f"fleet-units-{scheme}-{width}")
+    look(page, f"fleet-units-{scheme}")
     page.focus('input[name="name"]')
     page.keyboard.type("Tysta")
     page.keyboard.press("Enter")
     page.wait_for_url("**saved=yes")
     page.goto(server.base + "/fleet")
     assert page.locator("h2#filters + ul li").inner_text().startswith("3 Tysta")
-    scene.sql(
-        "INSERT INTO battery_forecasts (unit_id, municipality_id, at, days, least, most, sigma, share, percent) "
-        "VALUES (2, 1, now(), 0.4, 0.1, 0.8, 0.2, 0.02, 9)"
-    )
     page.goto(server.base + "/fleet/weekend")
-    assert page.locator("tr[data-stop]").count() == 1 and violations(page) == []
-    shoot(page, f"weekend-{scheme}")
+    assert page.locator("tr[data-stop]").count() == 1
+    look(page, f"weekend-{scheme}")
+    for path in ("/units/00000001", "/units/00000001/timeline"):
+        page.goto(server.base + path)
+        page.locator("details summary").last.focus()
+        page.keyboard.press("Enter")
+        assert page.locator("details table").is_visible() and page.locator("svg .line").count() == 2
+        look(page, f"{path.strip('/').replace('/', '-')}-{scheme}")
+    for path in ("/incidents", "/incidents/7"):
+        page.goto(server.base + path)
+        look(page, f"{path.strip('/').replace('/', '-')}-{scheme}")
+    page.emulate_media(media="print")
+    assert page.locator("tr[data-visit]").count() == 3
+    assert not page.locator("header.top").is_visible()
+    page.emulate_media(media="screen")
+    _stays_up_to_date_and_says_when_it_does_not(scene, server, page)
     assert elsewhere == []
 
 
-@pytest.mark.parametrize(("scheme", "locale"), [("light", "en-GB"), ("dark", "sv-SE")])
-def test_a_units_timeline(scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str) -> None:
-    lived(scene)
-    page = open_page(server, "anna", "/units/00000001/timeline", color_scheme=scheme, locale=locale)
-    page.locator("details summary").focus()
-    page.keyboard.press("Enter")
-    for width in (1366, 360):
-        page.set_viewport_size({"width": width, "height": 820})
-        assert violations(page) == [], width
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, width
-        shoot(page, f"timeline-{scheme}-{width}")
-    assert page.locator("details table").is_visible()
+def _stays_up_to_date_and_says_when_it_does_not(scene: Scene, server: WebServer, page: Page) -> None:
+    page.clock.install()
+    page.reload()
+    page.focus('tr[data-visit="00000003"] a')
+    scene.sql("UPDATE incident_units SET fate = 'back' WHERE unit_id = 2")
+    page.clock.fast_forward(10_500)
+    expect(page.locator('tr[data-visit="00000002"]')).to_have_count(0)
+    expect(page.locator('tr[data-visit="00000003"] a')).to_be_focused()
+    expect(page.locator("#news")).not_to_be_empty()
+    expect(page.locator("#stale")).to_be_hidden()
+    server.stop()
+    page.clock.fast_forward(30_000)
+    expect(page.locator("#stale")).to_be_visible()
+    assert violations(page) == []
 
 
-@pytest.mark.parametrize(("scheme", "locale"), [("light", "sv-SE"), ("dark", "en-GB")])
+@pytest.mark.parametrize(("locale", "scheme"), LOOKS)
 def test_a_plan_is_made_compared_and_printed(
     scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str
 ) -> None:
@@ -95,17 +121,13 @@ def test_a_plan_is_made_compared_and_printed(
     assert page.locator("figure.chart path.second").count() == 1
     for path in ("/planner", "/planner/2", "/planner/2/work?day=1"):
         page.goto(server.base + path)
-        for width in (1366, 360):
-            page.set_viewport_size({"width": width, "height": 820})
-            assert violations(page) == [], (path, width)
-            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, (path, width)
-            shoot(page, f"{path.strip('/').replace('/', '-').partition('?')[0]}-{scheme}-{width}")
+        look(page, f"{path.strip('/').replace('/', '-').partition('?')[0]}-{scheme}")
     page.emulate_media(media="print")
     assert page.locator("tr[data-visit]").count() == 1
     assert not page.locator("header.top").is_visible() and not page.locator("form.filters").is_visible()
 
 
-@pytest.mark.parametrize(("scheme", "locale"), [("light", "en-GB"), ("dark", "sv-SE")])
+@pytest.mark.parametrize(("locale", "scheme"), LOOKS)
 def test_somebody_says_what_he_wants_to_be_told(
     scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str
 ) -> None:
@@ -121,9 +143,5 @@ def test_somebody_says_what_he_wants_to_be_told(
         "VALUES (%s, now(), 3, true, 2, now(), 'no answer')", person,
     )  # fmt: skip
     page.goto(server.base + "/notifications")
-    for width in (1366, 360):
-        page.set_viewport_size({"width": width, "height": 820})
-        assert violations(page) == [], width
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, width
-        shoot(page, f"notifications-{scheme}-{width}")
+    look(page, f"notifications-{scheme}")
     assert not page.locator('input[value="sim"]').is_checked() and page.locator('input[value="fault"]').is_checked()

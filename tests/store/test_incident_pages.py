@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from psycopg.types.json import Jsonb
 
 from tests import web_night
+from tests.asking import Asking, ask
 from tests.store.test_web_pages import HTML, shown
 from tests.web_server import Scene, postgres, scene
 
@@ -25,14 +26,25 @@ def outage(scene: Scene, *, closed: bool = False) -> None:
         " VALUES (7, 'outage', '[[1, \"24001\"]]', %s, %s, %s, %s) RETURNING 1",
         began, began + timedelta(seconds=30), NOW if closed else None, Jsonb(REPORT),
     )  # fmt: skip
-    for unit, municipality, priority, single in ((1, 1, 3, True), (2, 1, 1, True), (3, 2, 1, True)):
+    without_a_path(scene, began)
+
+
+def without_a_path(scene: Scene, since: datetime) -> None:
+    """The members of incident 7."""
+    for unit, municipality, priority in ((1, 1, 3), (2, 1, 1), (3, 2, 1)):
         scene.sql(
             "INSERT INTO incident_units (incident_id, unit_id, municipality_id, fate, fate_at, since, single,"
             " switch_by, was_down, priority, district, reference)"
-            " VALUES (7, %s, %s, 'down', %s, %s, %s, %s, true, %s, 'Norr', %s)"
-            " RETURNING 1",
-            unit, municipality, began, began, single, began, priority, f"REF{unit}",
+            " VALUES (7, %s, %s, 'down', %s, %s, true, %s, true, %s, 'Norr', %s)"
+            " ON CONFLICT (incident_id, unit_id) DO UPDATE SET fate = excluded.fate, reference = excluded.reference",
+            unit, municipality, since, since, since, priority, f"REF{unit}",
         )  # fmt: skip
+
+
+def figures(page: str) -> dict[str, int]:
+    """What an incident's page counts."""
+    found = re.findall(r'class="number">(\d+)</span> <span class="name">([^<]+)<', page)
+    return {name: int(number) for number, name in found}
 
 
 def test_a_visit_list_is_in_order_and_holds_the_session_s_municipalities_only(scene: Scene) -> None:
@@ -41,11 +53,13 @@ def test_a_visit_list_is_in_order_and_holds_the_session_s_municipalities_only(sc
     client = scene.client(scene.server(), "bo")
     listed = shown(client, "/incidents")
     assert re.findall(r'data-incident="(\d+)"', listed) == ["7"]
-    assert "operator 24001" in listed
+    assert "operator Telia" in listed
     page = shown(client, "/incidents/7")
     assert re.findall(r'data-visit="([0-9a-f]+)"', page) == ["00000002", "00000001"]
     assert "REF3" not in page
-    assert "2 in all: 2 down" in page
+    assert figures(page) == {
+        "units touched": 2, "without any path": 2, "down": 2, "on another path": 0, "back": 0, "presses came late": 0,
+    }  # fmt: skip
 
 
 def test_a_closed_incident_has_no_visits(scene: Scene) -> None:
@@ -73,3 +87,24 @@ def test_silent_units_are_counted(scene: Scene) -> None:
               NOW, NOW)  # fmt: skip
     page = shown(scene.client(scene.server(), "bo"), "/incidents")
     assert "<strong>1</strong> silent" in page
+
+
+def test_a_page_that_looks_again_by_itself_keeps_nobody_signed_in(scene: Scene) -> None:
+    """The control: a look by hand counts as use."""
+    outage(scene)
+    person = scene.town.person("agare", ("fleet_owner", 1))
+    old = "UPDATE web_sessions SET used_at = now() - interval '5 minutes' RETURNING used_at"
+    used = "SELECT used_at FROM web_sessions"
+
+    async def work(asking: Asking) -> None:
+        async with await asking.signed_in(person) as client:
+            before = scene.sql(old)
+            again = await client.get("/incidents/7", headers={**HTML, "X-Livlina-Look": "again"})
+            assert again.status_code == 200 and scene.sql(used) == before
+            await client.get("/incidents/7", headers=HTML)
+            assert scene.sql(used) != before
+            scene.sql("UPDATE web_sessions SET used_at = now() - interval '1 hour'")
+            ended = await client.get("/incidents/7", headers={**HTML, "X-Livlina-Look": "again"})
+            assert ended.status_code == 303 and ended.headers["location"].startswith("/login")
+
+    ask(scene, work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -15,7 +16,10 @@ from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Connection, make_pool, tenant_transaction
 from fleet.supervision import store
 from fleet.supervision.run import Look, Supervisor
+from tests.asking import HTML, asking
 from tests.database import FreshDatabase
+from tests.store.test_incident_pages import figures
+from tests.web_server import Scene, Town
 
 T = TypeVar("T")
 START = datetime(2027, 3, 1, 9, tzinfo=UTC)
@@ -133,6 +137,27 @@ def test_one_dead_unit_is_a_task_and_its_return_ends_it(database: FreshDatabase)
     supervised(database, work)
 
 
+def recipients(database: FreshDatabase) -> None:
+    """Five units are for somebody: two of the first priority, and districts and references that order the others."""
+    given = ((10, 1, "Söder"), (20, 1, "Norr"), (30, 2, "Norr"), (40, 2, "Söder"), (50, 2, "Öst"))
+    for unit, priority, district in given:
+        run(
+            database,
+            "WITH made AS (INSERT INTO care_recipients (municipality_id, reference, priority, district, made_at)"
+            " VALUES (1, %s, %s, %s, now()) RETURNING recipient_id)"
+            " INSERT INTO unit_recipients (unit_id, recipient_id, municipality_id, unit_type, role, since)"
+            " SELECT %s, recipient_id, 1, 'social', 'responsible', now() FROM made",
+            f"REF-{unit}", priority, district, unit,
+        )  # fmt: skip
+
+
+async def page_of(scene: Scene, person: int) -> str:
+    """The first incident's page as this person sees it; empty where it is not there."""
+    async with asking(scene) as asked, await asked.signed_in(person) as client:
+        answer = await client.get("/incidents/1", headers={**HTML, "Accept-Language": "en"})
+        return answer.text if answer.status_code == 200 else ""
+
+
 def test_an_outage_is_one_row_with_a_visit_list_and_survives_a_restart(database: FreshDatabase) -> None:
     async def work(connection: Connection, night: Night) -> None:
         look = await begun(connection, second(0))
@@ -146,8 +171,16 @@ def test_an_outage_is_one_row_with_a_visit_list_and_survives_a_restart(database:
         await night.forward(connection, look, 420)
         assert await visits_of(connection) == before
         assert not run(database, "SELECT 1 FROM technician_tasks")
-        night.silent = set()
+        open_page = await page_of(scene, owner)
+        assert re.findall(r'data-visit="([0-9a-f]+)"', open_page) == [f"{unit:08x}" for unit in before]
+        assert before[:5] == [20, 10, 30, 40, 50], "care priority, then district, then reference"
+        assert figures(open_page)["without any path"] == len(before)
+        assert "One, Norr" in open_page and "REF-20" in open_page and "nobody is registered" in open_page
+        assert await page_of(scene, other) == ""
+        night.silent = {60}
         await night.forward(connection, look, 700)
+        scene.town.press(10, 1, received_at=second(690), age_s=480)
+        scene.town.press(11, 1, received_at=second(690), age_s=5)
         assert run(database, "SELECT count(*), count(closed_at) FROM incidents") == [(1, 1)]
         told = "SELECT action, subject FROM audit_records WHERE starts_with(action, 'incident.') ORDER BY record_id"
         number = run(database, "SELECT incident_id FROM incidents")[0][0]
@@ -155,13 +188,20 @@ def test_an_outage_is_one_row_with_a_visit_list_and_survives_a_restart(database:
             ("incident.opened", f"incident:{number}"),
             ("incident.closed", f"incident:{number}"),
         ]
-        assert not run(database, "SELECT 1 FROM technician_tasks")
-        assert set(states(database)) == {"known"}
+        assert [unit for (unit,) in run(database, "SELECT unit_id FROM technician_tasks")] in ([], [60])
+        closed = await page_of(scene, owner)
+        assert re.findall(r'data-late="([0-9a-f]+)"', closed) == ["0000000a"] and "8 min after the press" in closed
+        assert re.findall(r'data-left="([0-9a-f]+)"', closed) == ["0000003c"]
+        assert figures(closed)["back"] == len(re.findall("data-back=", closed)) == figures(closed)["units touched"] - 1
+        assert "data-visit" not in closed and "the longest waited 8 min" in closed
 
     async def visits_of(connection: Connection) -> list[int]:
         async with connection.transaction():
             return [visit.unit for visit in await store.visits(connection, 1, second(10_000))]
 
+    scene = Scene(database, Town(database.app_url))
+    owner, other = (scene.town.person(login, ("fleet_owner", place)) for login, place in (("one", 1), ("two", 2)))
+    recipients(database)
     supervised(database, work)
     seen = asyncio.run(_as_web(database, [1])), asyncio.run(_as_web(database, [2]))
     assert seen == (1, 0), "an incident is seen by whoever has a unit in it, and by nobody else"

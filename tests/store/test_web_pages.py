@@ -96,7 +96,7 @@ def test_units_and_one_unit_in_words(scene: Scene) -> None:
     assert client.get("/units?find=00000001", headers=HTML).headers["location"] == "/units/00000001"
     page = shown(client, "/units/00000001")
     for words in (
-        "hardware watchdog", "SIM 2, network 24008, LTE-M", "No mains", "9 %", "21.5 °C", "1.4.2", "not now",
+        "hardware watchdog", "SIM 2, Telenor, LTE-M", "No mains", "9 %", "21.5 °C", "1.4.2", "not now",
         "no answer yet", "its time is over", "pendant 1", "livlina unit command 00000001 drill",
     ):  # fmt: skip
         assert words in page, words
