@@ -339,6 +339,14 @@ def _first(reply: "Reply", read: "Any") -> "str | None":
     return read(reply.lines[0]) if reply.ok and reply.lines else None
 
 
+def operator(country: str, network: str) -> "int | None":
+    """MCC (three digits) and MNC (two or three) as one number; None if they are none: a line may be garbled, and what
+    a heartbeat says of it must fit the wire."""
+    if len(country) != 3 or len(network) not in (2, 3) or not at_syntax.is_digits(country + network):
+        return None
+    return int(country + network)
+
+
 def socket_event(name: str, values: "list[Any]", at_place: int, first: int = 0) -> "tuple[str, int]":
     """("data" or "closed", socket). Raises AtError "answer" if there is no such socket."""
     found = at_syntax.integer(values, at_place, first, first + MOST_SOCKETS - 1)

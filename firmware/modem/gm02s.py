@@ -10,6 +10,7 @@ from firmware.modem.dialect import (
     Dialect,
     access_point_name,
     length_of,
+    operator,
     peer,
     received,
     scaled,
@@ -75,9 +76,9 @@ class Gm02s(Dialect):
             parts = word.split(":")
             if len(parts) == 2:
                 told[parts[0]] = parts[1]
-        if not at_syntax.is_digits(told.get("Cc", "")) or not at_syntax.is_digits(told.get("Nc", "")):
+        found = {"radio": _LTE_M, "operator": operator(told.get("Cc", ""), told.get("Nc", ""))}
+        if found["operator"] is None:
             return {}
-        found = {"radio": _LTE_M, "operator": int(told["Cc"] + told["Nc"])}
         for name, word, places in (("area", "TAC", 0), ("earfcn", "EARFCN", 0), ("rsrp", "RSRP", 0)):
             value = scaled(told.get(word), places)
             if value is not None:

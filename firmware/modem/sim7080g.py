@@ -10,6 +10,7 @@ from firmware.modem.dialect import (
     Dialect,
     access_point_name,
     length_of,
+    operator,
     peer,
     received,
     scaled,
@@ -64,10 +65,9 @@ class Sim7080g(Dialect):
             return {}
         found: "dict[str, Any]" = {"radio": RADIOS[values[0]]}
         network = str(values[2]).split("-")
-        if len(network) == 2 and at_syntax.is_digits("".join(network)):
-            found["operator"] = int("".join(network))
         area = str(values[3])
         for name, value in (
+            ("operator", operator(network[0], network[-1]) if len(network) == 2 else None),
             ("area", int(area[2:], 16) if area[:2] == "0x" and at_syntax.is_hex(area[2:]) else None),
             ("cell", at_syntax.integer(values, 4, 0)),
             ("earfcn", at_syntax.integer(values, 7, 0, 1 << 18)),

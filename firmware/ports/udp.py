@@ -134,6 +134,8 @@ class DatagramPipe:
                 self._over(action[1])
             elif action[0] == "refused":
                 self.refused += 1
+                # Told as a frame that does not open: garbled, or far too long, it is bad input like one.
+                self._on_frame(self, b"")
 
     def _over(self, token: bytes) -> None:
         for key in [key for key in self._tokens if self._tokens[key] == token]:

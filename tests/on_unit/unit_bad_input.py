@@ -99,6 +99,19 @@ def test_what_is_no_frame_or_too_long_or_cut():
     assert desk.refuses(good) == 0, "the control: a genuine one is no refusal"
 
 
+def test_a_datagram_that_is_no_coap_or_longer_than_any_is_told_too():
+    desk = Desk()
+    for count, datagram in enumerate(
+        (b"", b"\x00", b"hello there", b"\xff" * 60, b"\x60\x45\x00\x01\xff" + bytes(700))
+    ):
+        before = desk.heartbeat().refused
+        desk.pipe._taken(datagram)
+        assert desk.heartbeat().refused == before + 1, count
+    assert desk.pipe.refused == 5
+    desk.pipe._taken(b"\x60\x00\x00\x01")
+    assert desk.heartbeat().refused == 5, "the control: an acknowledgement that nobody waits for is no bad input"
+
+
 def test_a_genuine_frame_that_holds_no_message_of_ours():
     desk = Desk()
     for plain in (b"", b"\xff", cbor.encode({0: 0x24}), cbor.encode({0: 0x14}), cbor.encode({0: 0x14, 3: [[1, 1]]})):

@@ -6,6 +6,7 @@ And the dialects: whatever a modem answers, a procedure ends.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -16,8 +17,10 @@ from firmware.core.at_network import is_registration_read
 from firmware.core.at_syntax import AtError
 from firmware.modem.bg95 import Bg95
 from firmware.modem.engine import Engine
+from firmware.modem.facts import Facts
 from firmware.modem.gm02s import Gm02s
 from firmware.modem.sim7080g import Sim7080g
+from protocols.wire import messages
 
 BG, SIM, GM = Bg95(), Sim7080g(), Gm02s()
 HEADS = BG.heads + SIM.heads + GM.heads
@@ -141,14 +144,12 @@ LINE = st.tuples(NAMES, st.lists(FIELD, max_size=18)).map(
 SAID = st.lists(st.one_of(LINE, st.sampled_from(PIECES)), max_size=6).map(b"".join)
 
 
-@settings(max_examples=600, deadline=None)
-@given(st.sampled_from((BG, SIM, GM)), st.sampled_from(PROCEDURES), st.lists(SAID, max_size=8))
-def test_no_answer_breaks_a_procedure(dialect, procedure, answers: list[bytes]) -> None:  # type: ignore[no-untyped-def]
-    """A modem that answers nonsense makes procedures end, with a value or an AtError, and nothing else."""
+def value_of(dialect: Any, made: Any, answers: list[bytes]) -> Any:
+    """What a procedure gives when the modem says this; None where it ends with an AtError."""
     engine = Engine(dialect)
     answers = list(answers)
     now, turns = 0, 0
-    actions = engine.start(procedure(dialect), now)
+    actions = engine.start(made, now)
     while engine.busy:
         turns += 1
         assert turns < 400
@@ -161,6 +162,39 @@ def test_no_answer_breaks_a_procedure(dialect, procedure, answers: list[bytes]) 
             assert due is not None
             now = max(now, due)
             actions = engine.timeout(now)
+    return next((action[1] for action in actions if action[0] == "finished"), None)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.sampled_from((BG, SIM, GM)), st.sampled_from(PROCEDURES), st.lists(SAID, max_size=8))
+def test_no_answer_breaks_a_procedure(dialect, procedure, answers: list[bytes]) -> None:  # type: ignore[no-untyped-def]
+    """A modem that answers nonsense makes procedures end, with a value or an AtError, and nothing else."""
+    value_of(dialect, procedure(dialect), answers)
+
+
+NUMBER = st.one_of(st.integers(-(10**30), 10**30), st.integers(0, 99999)).map(str)
+CELLS = st.tuples(NUMBER, NUMBER, NUMBER).map(
+    lambda said: (
+        (
+            BG,
+            f'+QENG: "servingcell","NOCONN","eMTC","FDD",{said[0]},{said[1]},{said[2]},1,{said[1]},1,1,1,{said[2]},-90',
+        ),
+        (SIM, f"+CPSI: LTE CAT-M1,Online,{said[0]}-{said[1]},0x{said[2]},{said[1]},1,2,3,4,5,6,{said[2]}"),
+        (GM, f"+SQNMONI: Name Cc:{said[0]} Nc:{said[1]} RSRP:{said[2]} TAC:{said[2]}"),
+    )
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(CELLS, st.lists(SAID, max_size=4))
+def test_no_cell_that_a_modem_tells_makes_a_heartbeat_that_cannot_be_sent(cells, answers: list[bytes]) -> None:  # type: ignore[no-untyped-def]
+    """Digits may be lost or run together on the line: what does not fit is not told, and nothing fails for it."""
+    for dialect, line in cells:
+        facts = Facts()
+        facts.survey(value_of(dialect, dialect.serving_cell(), [f"\r\n{line}\r\n\r\nOK\r\n".encode()]) or {})
+        facts.identity(0, value_of(dialect, dialect.identify(), answers) or {})
+        fields, status = facts.measure()
+        messages.Heartbeat(boot=1, seq=1, next_due=300, status=status, **fields).encode()
 
 
 @settings(max_examples=500, deadline=None)
