@@ -91,7 +91,8 @@ UPDATE database_mark SET mark = greatest(mark, %(known)s::bigint) + 1 RETURNING 
 SELECT mark FROM database_mark FOR UPDATE;
 
 -- name: keep_states
--- The present state of units: what a message does not say stays as it was, what is older changes nothing.
+-- The present state of units: what a message does not say stays as it was, what is older changes nothing. One that
+-- comes by another SIM and names no network is on the one that this SIM was last seen on, never on the other SIM's.
 INSERT INTO unit_states AS s (
     unit_id, municipality_id, seen_at, due_at, boot, seq, transport, address, bearer, battery, signal, flags,
     attempts, open_presses, refused, operator, radio
@@ -116,7 +117,14 @@ ON CONFLICT (unit_id) DO UPDATE SET
     battery = coalesce(excluded.battery, s.battery), signal = coalesce(excluded.signal, s.signal),
     flags = coalesce(excluded.flags, s.flags), attempts = coalesce(excluded.attempts, s.attempts),
     open_presses = coalesce(excluded.open_presses, s.open_presses), refused = coalesce(excluded.refused, s.refused),
-    operator = coalesce(excluded.operator, s.operator), radio = coalesce(excluded.radio, s.radio)
+    (operator, radio) = (SELECT CASE WHEN m.other THEN p.operator ELSE coalesce(excluded.operator, s.operator) END,
+                                CASE WHEN m.other THEN p.radio ELSE coalesce(excluded.radio, s.radio) END
+                         FROM (SELECT excluded.operator IS NULL AND excluded.bearer IN (3, 4)
+                                      AND excluded.bearer <> s.bearer AS other) m
+                         LEFT JOIN LATERAL (
+                             SELECT k.operator, k.radio FROM unit_paths k
+                             WHERE m.other AND k.unit_id = excluded.unit_id AND k.slot = excluded.bearer - 2
+                             ORDER BY k.seen_at DESC, k.operator, k.radio LIMIT 1) p ON true)
 WHERE excluded.seen_at >= s.seen_at;
 
 -- name: keep_notices

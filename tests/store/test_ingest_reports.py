@@ -162,6 +162,24 @@ def test_a_status_is_shown_field_by_field_and_kept_whole(database: FreshDatabase
     run(work())
 
 
+def test_who_comes_by_another_sim_is_not_on_the_first_one_s_network(database: FreshDatabase, tmp_path: Path) -> None:
+    """Else a unit that left an operator that is out would be heard there, and its cell area would look well."""
+
+    async def work() -> None:
+        async with served(database, tmp_path) as scene:
+            door = await CoapUnit.open(scene)
+            said = [
+                ({"bearer": 3, "operator": 24001, "radio": 4}, 24001), ({"bearer": 4}, None), ({"bearer": 4}, None),
+                ({"bearer": 4, "operator": 24002, "radio": 4}, 24002), ({"bearer": 3}, 24001), ({"bearer": 4}, 24002),
+            ]  # fmt: skip
+            for seq, (more, operator) in enumerate(said, 1):
+                await door.ask(scene.unit.seal(heartbeat(seq, **more)))
+                assert (await status(scene))["state"]["operator"] == operator, seq
+            door.close()
+
+    run(work())
+
+
 def test_what_the_alarm_says_of_itself_is_kept_with_the_press(database: FreshDatabase, tmp_path: Path) -> None:
     async def work() -> None:
         async with served(database, tmp_path) as scene:
