@@ -45,6 +45,7 @@ from provisioning.station import Station
 from sim.board_rom.bench import VirtualBench
 from sim.board_rom.board import make_board
 from sim.board_rom.chip import CHIPS
+from sim.board_rom.dump import exposed
 from sim.board_rom.power import PowerError, Processor
 from sim.board_rom.stand_in import APP_BYTES, NAME, stand_in
 from sim.cellular import ACCESS_POINT
@@ -155,7 +156,11 @@ def _work(
     processor = Processor(parts.build / "shims", heap(parts.build, 100))
     with VirtualBench(parts.boards, processor, MODEM) as bench:
         work = _at_the_page if wishes.page else _side_by_side
-        return work(_Shop(materials, order, bench, wishes.missing, say)), materials.ledger, fleet
+        results = work(_Shop(materials, order, bench, wishes.missing, say))
+    for result, board in zip(results, parts.boards, strict=True):
+        if result["passed"]:
+            result["exposed"] = [f"{one.secret} as {one.form} at {one.at:#x}" for one in exposed(board)]
+    return results, materials.ledger, fleet
 
 
 @dataclass(frozen=True)
@@ -270,6 +275,7 @@ def _checks(
         ("labels read back by a QR decoder", sum(_label_says(labels, unit) for unit in units), boards),
         ("rows of the ledger, verified", sum(row.kind == "provisioned" for row in rows), boards),
         ("identities without a board", len(fleet.known() ^ units), 0),
+        ("secrets in the boards' flashes outside of the units' own files", sum(len(one["exposed"]) for one in good), 0),
     ]
     return [*({"name": name, "value": value, "limit": limit, "ok": value == limit} for name, value, limit in counted),
             _throughput(slowest)]  # fmt: skip
