@@ -234,6 +234,29 @@ def repair_command(
     show({"ledger": row.n, "mac": row.mac, "unit": f"{row.unit:08x}", "kind": row.kind}, as_json)
 
 
+def close_command(
+    port: Annotated[str, typer.Option(help="The board's port.")],
+    station: StationFolder,
+    why: Why,
+    for_good: Annotated[bool, typer.Option("--for-good", help="It cannot be undone.")] = False,
+    chip: Chip = "esp32s3",
+    as_json: Json = False,
+) -> None:
+    """A production board that passes takes no cable any more: nobody reads, writes, repairs or takes it back by one."""
+    from livlina.cli import fail, one_sentence, show
+    from provisioning.endings import close
+    from provisioning.flash_esptool import Port
+    from provisioning.ledger import Ledger, LedgerError
+    from provisioning.run import RunError
+    from provisioning.tool import ToolError
+
+    if not for_good:
+        fail("this cannot be undone, and a closed board can only be used or scrapped: say --for-good")
+    with one_sentence(RunError, ToolError, LedgerError):
+        row = close(Ledger(station / "ledger"), Port(port, chip), why, lambda: datetime.now(UTC))
+    show({"ledger": row.n, "mac": row.mac, "unit": f"{row.unit:08x}", "kind": row.kind}, as_json)
+
+
 def ledger_command(
     station: Annotated[Path | None, typer.Option(help="The station's folder.", exists=True, file_okay=False)] = None,
     export: Annotated[Path | None, typer.Option(help="Write the station's ledger to this file.")] = None,
@@ -289,7 +312,7 @@ def register(app: typer.Typer) -> None:
     """Puts the commands onto ``livlina provision``."""
     for name, command in (
         ("run", run_command), ("firmware", firmware_command), ("unfinished", unfinished_command),
-        ("back", back_command), ("ledger", ledger_command), ("repair", repair_command),
+        ("back", back_command), ("ledger", ledger_command), ("repair", repair_command), ("close", close_command),
         ("return", return_command), ("scrap", scrap_command),
     ):  # fmt: skip
         app.command(name)(command)

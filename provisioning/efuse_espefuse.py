@@ -78,6 +78,11 @@ def production_faults(port: Port, digest: bytes) -> list[str]:
     return faults
 
 
+def close_download_mode(port: Port) -> None:
+    """The last thing that a cable says to this chip: it goes into download mode no more. Raises ToolError."""
+    _run(port, "burn-efuse", "DIS_DOWNLOAD_MODE", "1")
+
+
 def secure_boot_digest(port: Port) -> bytes | None:
     """Whose images the chip starts, as the digest of that key; None while it starts any. Of several the first."""
     fields = summary(port)

@@ -1,4 +1,5 @@
-"""What happens to a finished board later: a repair, a return to the workshop, the scrap heap. Each is a ledger row.
+"""What happens to a finished board later: a repair, its closing, a return to the workshop, the scrap heap. Each is a
+ledger row.
 
 A board that ends loses its identity first: the fleet forgets it, then its flash is erased if it is on a cable, then the
 ledger says so. A crash in between leaves a board that does not work; saying it again finishes it.
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from provisioning.efuse_espefuse import close_download_mode
 from provisioning.flash_esptool import Port
 from provisioning.ledger import ENDS, Ledger, Row
 from provisioning.run import Fleet, RunError
@@ -43,6 +45,24 @@ def repaired(ledger: Ledger, port: Port, why: str, clock: Callable[[], datetime]
             "this board does not pass: {faults}. Return it and provision it anew", faults="; ".join(verdict.faults)
         )
     return ledger.append("repaired", verdict.unit, verdict.mac, {"why": why}, clock())
+
+
+def close(ledger: Ledger, port: Port, why: str, clock: Callable[[], datetime]) -> Row:
+    """No cable reads or writes the board on this port from now on: a finished production board that passes. For good.
+
+    The ledger says so first: a crash in between leaves an open board of which that is said, and saying it again closes
+    it. Raises RunError for another board.
+    """
+    _check(why)
+    verdict = verify(port, ledger)
+    if not verdict.passes or verdict.unit is None:
+        raise RunError(f"this board does not pass: {'; '.join(verdict.faults)}. It stays open for repair")
+    made = next(row for row in reversed(ledger.of_unit(verdict.unit)) if row.kind == "provisioned")
+    if made.facts["grade"] != "production" or not made.facts.get("sealed"):
+        raise RunError("only a production board whose image holds its firmware is closed: provision it anew as one")
+    row = ledger.append("closed", verdict.unit, verdict.mac, {"why": why}, clock())
+    close_download_mode(port)
+    return row
 
 
 def _in_use(ledger: Ledger, mac: str) -> Row:

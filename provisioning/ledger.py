@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from provisioning.files import create_private, replace
 
-KINDS = ("provisioned", "abandoned", "repaired", "returned", "scrapped")
+KINDS = ("provisioned", "abandoned", "repaired", "closed", "returned", "scrapped")
 ENDS = ("abandoned", "scrapped", "returned")
 """After these a board does not pass until it is provisioned anew."""
 

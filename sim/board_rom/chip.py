@@ -70,6 +70,8 @@ class Chip:
     read_pointer: int | None = None
     """Where the ROM keeps the address of its routine that reads the flash: with secure boot on, an ESP32-S3's ROM
     starts no code that was loaded into its memory, and tools put their stub's address there (esptool's `run_stub`)."""
+    download_closed: tuple[int, int] | None = None
+    """Word and bit of block 0 that end download mode."""
 
 
 MAGIC_REGISTER = 0x40001000
@@ -116,6 +118,7 @@ ESP32S3 = Chip(
     ),
     registers=(),
     read_pointer=0x3FCEF688,
+    download_closed=(4, 0),
 )
 _ESP32_CLOCK_8M = 128
 ESP32 = Chip(

@@ -62,7 +62,8 @@ class Loader:
     def reset(self) -> None:
         """Power-on in download mode: the ROM answers, RAM is forgotten, the line is as fast as it was at first."""
         self.stub = False
-        self.crashed = False
+        # A chip whose download mode is closed for good says nothing to a tool.
+        self.crashed = self._is_closed()
         self.wants_reset = False
         self.baud = ROM_BAUD
         self._reader = slip.Reader()
@@ -73,6 +74,10 @@ class Loader:
         self._streaming: tuple[int, int, int, int] | None = None
         self._sent = 0
         self._efuses.reset()
+
+    def _is_closed(self) -> bool:
+        place = self._chip.download_closed
+        return place is not None and bool(self._efuses.word(0, place[0]) >> place[1] & 1)
 
     def receive(self, data: bytes) -> bytes:
         """Everything that these bytes are answered with. Never raises."""

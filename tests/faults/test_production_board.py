@@ -13,14 +13,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from provisioning.boot_key import FileBootKey
-from provisioning.endings import end
+from provisioning.endings import close, end
 from provisioning.firmware_image import FirmwareError, signed
 from provisioning.flash_esptool import Port
 from provisioning.ledger import Row
 from provisioning.partition_table import SECTOR, TABLE_OFFSET, layout, named, to_binary
 from provisioning.run import RunError, run
 from provisioning.secure_espsecure import make_signing_key, sign
+from provisioning.tool import ToolError
 from provisioning.verify import verify
+from sim.board_rom import slip
 from sim.board_rom.bench import VirtualBench
 from sim.board_rom.board import VirtualBoard
 from sim.board_rom.boot import BootError, bootable
@@ -98,14 +100,27 @@ def test_a_production_board_starts_what_is_signed_and_nothing_else(tmp_path: Pat
 def is_no_other_owners(shop: Workshop) -> None:
     """Neither another owner's key nor an order of unsigned boards begins with it: nothing is written, nobody known."""
     before = (shop.board / "flash.bin").read_bytes(), (shop.board / "efuse.json").read_bytes()
-    other = Workshop(shop.folder / "other", production=True)
-    unsigned = Workshop(shop.folder / "unsigned")
-    for shop_of, order, words in ((other, PRODUCTION, "another key"), (unsigned, ORDER, "nothing unsigned")):
+    other = Workshop(shop.folder / "other")
+    for key, order, words in ((bytes(32), PRODUCTION, "another key"), (None, ORDER, "nothing unsigned")):
         with shop.on_the_cable(tries=5) as (_, port), pytest.raises(RunError, match=words):
-            run(shop_of.bench(), port, order, PRODUCTION_KIND)
-        bench = shop_of.bench()
-        assert shop_of.fleet.known == {} and bench.ledger.rows() == [] and bench.station.unfinished() == []
+            run(replace(other.bench(), boot_digest=key), port, order, PRODUCTION_KIND)
+        bench = other.bench()
+        assert other.fleet.known == {} and bench.ledger.rows() == [] and bench.station.unfinished() == []
     assert before == ((shop.board / "flash.bin").read_bytes(), (shop.board / "efuse.json").read_bytes())
+
+
+def is_closed_for_good(shop: Workshop, board: VirtualBoard, port: Port) -> None:
+    """A closed board starts what it is, and no tool reaches it, so that its table stays, too."""
+    hello = slip.encode(b"\0\x08\x24\0\0\0\0\0\x07\x07\x12\x20" + b"\x55" * 32)
+    board.loader.reset()
+    assert board.loader.receive(hello) != b""  # The control.
+    ledger = shop.bench().ledger
+    assert close(ledger, port, "goes to a home", lambda: datetime.now(UTC)).kind == "closed"
+    board.loader.reset()
+    assert board.loader.receive(hello) == b""
+    bootable(board)
+    with pytest.raises(ToolError):
+        Port(port.url, "esp32s3", tries=1).facts()
 
 
 def comes_back_and_goes_out_again(shop: Workshop, row: Row) -> None:
@@ -122,9 +137,10 @@ def comes_back_and_goes_out_again(shop: Workshop, row: Row) -> None:
         again = run(shop.bench(), port, PRODUCTION, PRODUCTION_KIND)
         bootable(bench.boards[0])
         assert verify(port, shop.bench().ledger).passes
+        assert (shop.board / "efuse.json").read_bytes() == burnt, "nothing is burnt twice"
+        is_closed_for_good(shop, bench.boards[0], port)
     assert again.unit != row.unit and list(shop.fleet.known) == [again.unit]
-    assert [one.kind for one in shop.bench().ledger.rows()] == ["provisioned", "returned", "provisioned"]
-    assert (shop.board / "efuse.json").read_bytes() == burnt, "nothing is burnt twice"
+    assert [one.kind for one in shop.bench().ledger.rows()] == ["provisioned", "returned", "provisioned", "closed"]
     # Of the unit that it was nothing is left on it; of the unit that it is, the same search finds everything.
     flash = (shop.board / "flash.bin").read_bytes()
     assert clear_secrets(flash, kept) == []
