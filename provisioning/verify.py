@@ -1,6 +1,7 @@
 """Checks a board against the ledger: is it, byte for byte, what the ledger says was made?
 
-Reads the flash and changes nothing. Of the file system, which lives on, only who the unit is is compared.
+Reads the flash and changes nothing. Of the file system, which lives on, only who the unit is is compared, and the code
+in it, which a development board would run.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from provisioning.efuse_espefuse import production_faults
 from provisioning.flash_esptool import ChipFacts, Port
 from provisioning.ledger import ENDS, Ledger
 from provisioning.partition_table import files_of_the_unit, layout
-from provisioning.run import digest
+from provisioning.run import MAIN, digest
+
+CODE = (".py", ".mpy")
 
 
 @dataclass(frozen=True)
@@ -47,17 +50,24 @@ def verify(port: Port, ledger: Ledger, facts: ChipFacts | None = None) -> Verdic
     for place, (_, expected) in sorted(made.facts["pieces"].items()):
         if digest(read[int(place, 16)]) != expected:
             faults.append(f"the flash from {place} is not what was written")
-    faults += _identity_faults(read[files.offset], row.unit)
+    faults += _file_faults(read[files.offset], row.unit, runs_code=not made.facts.get("sealed", False))
     wanted = made.facts["boot_digest"]
     if wanted is not None:
         faults += production_faults(port, bytes.fromhex(wanted))
     return Verdict(facts.mac, row.unit, tuple(faults))
 
 
-def _identity_faults(content: bytes, unit: int) -> list[str]:
+def _file_faults(content: bytes, unit: int, *, runs_code: bool) -> list[str]:
+    """Of the unit's own files: whose they are and, where MicroPython would run code out of them, that it is ours."""
     try:
         files = littlefs_image.read(content)
         held = cbor.decode(files["identity.cbor"])[1]
     except (littlefs_image.ImageError, KeyError, TypeError, cbor.CborError):
         return ["the file system holds no identity"]
-    return [] if held == unit else [f"the file system is that of unit {held:08x}"]
+    faults = [] if held == unit else [f"the file system is that of unit {held:08x}"]
+    if runs_code:
+        ours = {"main.py": MAIN}
+        code = {name: text for name, text in files.items() if name.endswith(CODE)}
+        faults += [f"{name} in the file system is not what was written" for name in sorted(ours.keys() | code.keys())
+                   if code.get(name) != ours.get(name)]  # fmt: skip
+    return faults

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from provisioning.boot_key import FileBootKey
 from provisioning.ca import CertificateAuthority
 from provisioning.firmware_image import load, signed
-from provisioning.flash_esptool import Port
+from provisioning.flash_esptool import ChipFacts, Port
 from provisioning.labels import label_pdf
 from provisioning.ledger import Ledger
 from provisioning.partition_table import layout
@@ -27,10 +27,37 @@ from sim.board_rom.chip import CHIPS
 from sim.board_rom.stand_in import NAME, stand_in
 
 SMALL_APP = 20_000
+MAC = "02:00:00:00:00:07"
 EMPTY_ROM = b"\xd2\xcd\x31\x00"
 KIND = BoardKind("virtual", "esp32s3", 4 << 20, 0, False)
 PRODUCTION_KIND = BoardKind("virtual", "esp32s3", 4 << 20, 0, True)
 ORDER = Order("O-1", 1, 1, "social", False, 300, ("coap",), (("127.0.0.1", 5683),))
+
+
+class MemoryBoard(Port):
+    """A board whose flash is bytes."""
+
+    def __init__(self) -> None:
+        super().__init__("memory", "esp32s3")
+        object.__setattr__(self, "flash", bytearray(b"\xff" * KIND.flash_bytes))
+
+    flash: bytearray
+
+    def facts(self) -> ChipFacts:
+        return ChipFacts("memory", MAC, KIND.flash_bytes)
+
+    def write(self, pieces: Mapping[int, bytes], *, force: bool = False) -> None:
+        for place, content in pieces.items():
+            self.flash[place : place + len(content)] = content
+
+    def matches(self, pieces: Mapping[int, bytes]) -> bool:
+        return all(self.flash[place : place + len(content)] == content for place, content in pieces.items())
+
+    def read(self, offset: int, length: int) -> bytes:
+        return bytes(self.flash[offset : offset + length])
+
+    def erase(self) -> None:
+        self.flash[:] = b"\xff" * len(self.flash)
 
 
 class CountingFleet:
@@ -72,8 +99,8 @@ class Workshop:
             self.firmware = signed(
                 sealed(self.firmware, romfs, parts), FileBootKey(self.boot_key), folder / "signed", parts
             )
-        self.board = make_board(folder / "board", chip, bytes.fromhex("020000000007"))
-        self.mac = "02:00:00:00:00:07"
+        self.board = make_board(folder / "board", chip, bytes.fromhex(MAC.replace(":", "")))
+        self.mac = MAC
 
     def bench(self) -> Bench:
         """A station that has just been switched on."""

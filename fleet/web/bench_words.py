@@ -45,7 +45,7 @@ FAULTS: Table = {
     "already": N_("This board is a unit already. Lay it aside: return it or scrap it first."),
     "elsewhere": N_("This board was begun for another order or with other firmware. Lay it aside: take it back first."),
     "flash": N_("The flash does not hold what was written. Try another cable; if it stays so, scrap the board."),
-    "fuses": N_("The chip was burnt for somebody else. Scrap the board."),
+    "fuses": N_("The chip was burnt for somebody else. Lay the board aside."),
     "fleet": N_("The fleet does not take this board. Call whoever runs the fleet."),
     "unheard": N_("The fleet does not hear the board. Look at antenna, SIM card and power, then try again."),
     "button": N_("The button does not come through. Try again; if it stays so, repair the button."),

@@ -7,50 +7,21 @@ the same with esptool and a virtual board, at fewer places.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from provisioning import nvs_image
-from provisioning.flash_esptool import ChipFacts, Port
 from provisioning.journal import Journal, JournalError, look
 from provisioning.ledger import Ledger, LedgerError
 from provisioning.partition_table import TABLE_OFFSET
 from provisioning.run import RunError, run, take_back
 from provisioning.verify import verify
 from tests.faults.test_provisioning_dies import PowerCut, orphans, secrets_left
-from tests.provision_bench import KIND, ORDER, Workshop
+from tests.provision_bench import KIND, MAC, ORDER, MemoryBoard, Workshop
 
-MAC = "02:00:00:00:00:07"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class MemoryBoard(Port):
-    """A board whose flash is bytes."""
-
-    def __init__(self) -> None:
-        super().__init__("memory", "esp32s3")
-        object.__setattr__(self, "flash", bytearray(b"\xff" * KIND.flash_bytes))
-
-    flash: bytearray
-
-    def facts(self) -> ChipFacts:
-        return ChipFacts("memory", MAC, KIND.flash_bytes)
-
-    def write(self, pieces: Mapping[int, bytes], *, force: bool = False) -> None:
-        for place, content in pieces.items():
-            self.flash[place : place + len(content)] = content
-
-    def matches(self, pieces: Mapping[int, bytes]) -> bool:
-        return all(self.flash[place : place + len(content)] == content for place, content in pieces.items())
-
-    def read(self, offset: int, length: int) -> bytes:
-        return bytes(self.flash[offset : offset + length])
-
-    def erase(self) -> None:
-        self.flash[:] = b"\xff" * len(self.flash)
 
 
 @pytest.fixture(autouse=True)

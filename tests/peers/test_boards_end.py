@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioning.endings import close, end, repaired
+from provisioning.endings import end, repaired
 from provisioning.ledger import Ledger
 from provisioning.run import RunError, run
 from provisioning.verify import verify
@@ -44,11 +44,7 @@ def test_a_repair_is_written_down_and_a_changed_board_is_not_repaired(tmp_path: 
         made = run(bench, port, ORDER, KIND)
         assert repaired(bench.ledger, port, "new battery", now).unit == made.unit
         assert verify(port, bench.ledger).passes
-        with pytest.raises(RunError, match="only a production board"):
-            close(bench.ledger, port, "goes to a home", now)
         port.write({0x200000: b"other firmware"})
-        with pytest.raises(RunError, match="stays open"):
-            close(bench.ledger, port, "goes to a home", now)
         with pytest.raises(RunError, match="does not pass"):
             repaired(bench.ledger, port, "new firmware", now)
     assert [row.kind for row in Ledger(shop.folder / "ledger").rows()] == ["provisioned", "repaired"]
