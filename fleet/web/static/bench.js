@@ -98,17 +98,18 @@ class Place {
     const had = this.keys.contains(document.activeElement);
     this.asked = wanted;
     this.keys.replaceChildren();
-    for (const [index, answer] of (ANSWERS[board.asks] ?? []).entries()) {
-      const button = make("button", index ? "" : "main", this.keys);
-      button.textContent = say(answer === "yes" || answer === "no" ? `${board.asks}_${answer}` : answer);
-      button.addEventListener("click", () => send(`/places/${this.number}/answer`, { question: board.asks, answer }));
-    }
+    // The label is printed and put on before the next board comes.
     if (board.label) {
       const link = make("a", "button", this.keys);
       link.href = `/labels/${board.label}.pdf`;
       link.target = "_blank";
       link.rel = "noopener";
       link.textContent = `${say("print")} ${board.label}`;
+    }
+    for (const [index, answer] of (ANSWERS[board.asks] ?? []).entries()) {
+      const button = make("button", index ? "" : "main", this.keys);
+      button.textContent = say(answer === "yes" || answer === "no" ? `${board.asks}_${answer}` : answer);
+      button.addEventListener("click", () => send(`/places/${this.number}/answer`, { question: board.asks, answer }));
     }
     if (had) this.focus();
   }
