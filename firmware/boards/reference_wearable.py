@@ -1,4 +1,4 @@
-"""Generated from hardware/reference-wearable/board.toml, revision A: edit that, then
+"""Generated from hardware/reference-wearable/board.toml, revision A1: edit that, then
 run `livlina hardware generate`."""
 
 PINS = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from livlina.hardware import pin_rules, supply_rules
+from livlina.hardware import pin_rules, protection_rules, supply_rules
 from livlina.hardware.board import Board
 
 Rule = Callable[[Board], Iterator[tuple[str, str]]]
@@ -25,7 +25,7 @@ class Finding:
     accepted: str | None = None
 
 
-RULES: dict[str, Rule] = {**pin_rules.RULES, **supply_rules.RULES}
+RULES: dict[str, Rule] = {**pin_rules.RULES, **supply_rules.RULES, **protection_rules.RULES}
 
 
 def check(board: Board) -> list[Finding]:

@@ -45,7 +45,7 @@ def unknown_part(board: Board) -> Found:
     """A reference of board.toml that the bill of materials does not have."""
     there = {part.reference for part in board.bom}
     for place, row in _tables(board.data):
-        for key in ("part", "shifter"):
+        for key in ("part", "shifter", "esd", "fuse"):
             if key in row and row[key] not in there:
                 yield row[key], f"{place}: bom.csv has no {row[key]}"
 

@@ -18,7 +18,12 @@ Change = Callable[[dict[str, Any]], object]
 
 @cache
 def _sound() -> Board:
-    return read(ROOT, SOUND)
+    """The reference wearable, but for what it accepts: as if its charger stopped where its cell ends."""
+    board = read(ROOT, SOUND)
+    data = copy.deepcopy(board.data)
+    data["charger"]["charge_max_c"] = data["battery"]["charge_max_c"]
+    del data["accepted"]
+    return dataclasses.replace(board, data=data)
 
 
 def changed(change: Change) -> Board:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from livlina.cli import app
-from livlina.hardware import made, pin_rules
+from livlina.hardware import made, pin_rules, protection_rules
 from livlina.hardware.board import Draw, names, read
 from livlina.hardware.rules import RULES, check, faults
 from livlina.hardware.supply_rules import peaks
@@ -94,6 +94,24 @@ BROKEN: tuple[tuple[str, str, Change], ...] = (
     ("charger-against-battery", "charger", lambda data: data.pop("battery")),
     ("battery-safety", "battery", lambda data: data["battery"].update(protected=False)),
     ("battery-safety", "charger", lambda data: data["charger"].update(temperature_watched=False)),
+    ("bulk-capacitance", "vmodem", lambda data: rail(data, "vmodem").update(capacitance_uf=47)),
+    ("bulk-capacitance", "3v3", lambda data: rail(data, "3v3").update(capacitance_uf=4)),
+    ("static-discharge", "sim 0", lambda data: data["sim"][0].pop("esd")),
+    ("static-discharge", "usb", lambda data: rail(data, "usb").pop("esd")),
+    ("unknown-part", "D99", lambda data: data["sim"][0].update(esd="D99")),
+    ("battery-fuse", "battery", lambda data: data["battery"].pop("fuse")),
+    ("battery-fuse", "battery", lambda data: data["battery"].update(fuse_ma=1200)),
+    ("battery-fuse", "battery", lambda data: data["battery"].update(fuse_ma=5000)),
+    ("charge-temperature", "charger", lambda data: data["charger"].update(charge_max_c=50)),
+    ("charge-temperature", "charger", lambda data: data["charger"].update(charge_min_c=-5)),
+    ("charge-temperature", "charger", lambda data: data["battery"].pop("charge_max_c")),
+    ("input-voltage", "charger", lambda data: rail(data, "usb").update(max_mv=12000)),
+    ("input-voltage", "charger", lambda data: data["charger"].pop("input_max_mv")),
+    ("antenna-room", "lte", lambda data: data["antenna"][0].pop("keepout_mm")),
+    ("bounce", "GPIO4", lambda data: pin(data, "button").update(bounce_ms=30)),
+    ("bounce", "GPIO16", lambda data: pin(data, "man_down").pop("bounce_ms")),
+    ("adc-source", "GPIO1", lambda data: pin(data, "battery").pop("filter_nf")),
+    ("adc-source", "GPIO2", lambda data: (pin(data, "supply").pop("source_ohm"), pin(data, "supply").pop("filter_nf"))),
     (
         "idle-acceptance",
         "GPIO4",
@@ -112,7 +130,33 @@ def test_the_board_that_they_are_made_from_is_in_order() -> None:
 
 
 def test_every_rule_has_a_broken_board() -> None:
-    assert set(RULES) - {rule for rule, _, _ in BROKEN} == {"power-states"}  # its own test is below
+    assert set(RULES) - {rule for rule, _, _ in BROKEN} == {"power-states", "order-number"}  # their own tests are below
+
+
+def test_a_part_that_nobody_can_order_is_found() -> None:
+    board = changed(lambda data: None)
+    nameless = [dataclasses.replace(one, number="") if one.reference == "BT1" else one for one in board.bom]
+    found = [(one.rule, one.subject) for one in faults(dataclasses.replace(board, bom=tuple(nameless)))]
+    assert found == [("order-number", "BT1")]
+
+
+def test_a_board_that_was_bought_is_not_blamed_for_what_nobody_told_us() -> None:
+    board = changed(lambda data: data["board"].update(kind="bought"))
+    silent = changed(
+        lambda data: (data["board"].update(kind="bought"), data["battery"].pop("fuse"), data["sim"][0].pop("esd"))
+    )
+    assert faults(board) == faults(silent) == []
+
+
+def test_a_divider_of_few_ohms_needs_no_capacitor() -> None:
+    board = changed(lambda data: pin(data, "battery").update(source_ohm=5000, filter_nf=0))
+    assert faults(board) == []
+
+
+def test_a_contact_may_bounce_as_long_as_the_firmware_waits() -> None:
+    from firmware.core.press import SETTLE_MS
+
+    assert protection_rules.SETTLE_MS == SETTLE_MS
 
 
 def test_power_csv_must_have_every_state_and_no_other() -> None:
