@@ -20,8 +20,8 @@ SETTLE_MS = 20
 """How long a contact may bounce: what firmware/core/press.py waits for (a test compares)."""
 CONTACTS = ("button", "duress", "cancel", "worn", "man_down")
 LOADING_OHM, FILTER_NF = 10_000, 100
-"""A divider of more ohms than this charges the converter's sampling capacitor too slowly, unless a capacitor of so many nF is
-at the pin."""
+"""A divider of more ohms charges the converter's sampling capacitor too slowly, unless a capacitor of
+so many nF is at the pin."""
 SOLDERED = ("mff2", "integrated")
 
 
