@@ -64,7 +64,7 @@ class House:
         with psycopg.connect(self.database.owner_url) as connection:
             return connection.execute(query.encode(), values).fetchall()
 
-    async def until(self, query: str, expected: object, seconds: float = 60) -> None:
+    async def until(self, query: str, expected: object, seconds: float = 180) -> None:
         ends = time.monotonic() + seconds
         while (found := (await asyncio.to_thread(self.rows, query))[0][0]) != expected:
             assert time.monotonic() < ends, f"{query}: {found!r}, not {expected!r}, after {seconds} s"

@@ -46,8 +46,8 @@ Content-Length: [len]
 ]]>
   </send>
 @challenge@
-  <recv response="200" timeout="10000"/>
-  <pause milliseconds="30000"/>
+  <recv response="200" timeout="60000"/>
+  <pause milliseconds="300000"/>
 </scenario>
 """
 
@@ -171,7 +171,7 @@ Content-Length: [len]
 <mrs><ref>[$ref]</ref><snu>@snu@</snu><mre>1</mre><cre>62</cre><tnu>gsm:+46101234567</tnu></mrs>
 ]]>
   </send>
-  <recv response="200" timeout="10000"/>
+  <recv response="200" timeout="60000"/>
 """
 CENTRE_ENDS = """  <label id="2"/>
 </scenario>

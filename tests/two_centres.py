@@ -35,6 +35,8 @@ from tests.questions import ask
 MONDAY = datetime(2027, 3, 1, 9, 0, tzinfo=UTC)
 """10:00 by Swedish clocks."""
 
+PATIENCE_S = 180.0
+"""The fast clock is as slow as this process: minutes of its own take as long as they take."""
 SOCIAL, PERSONAL = range(1, 10), range(21, 30)
 """Units of municipality 1."""
 
@@ -95,7 +97,7 @@ class Stage:
         found = self.rows(query, *values)
         return found[0][0] if found else None
 
-    async def until(self, query: str, expected: object, seconds: float = 60) -> None:
+    async def until(self, query: str, expected: object, seconds: float = PATIENCE_S) -> None:
         """Waits in real seconds, while the fast clock runs."""
         ends = time.monotonic() + seconds
         while (found := await asyncio.to_thread(self.value, query)) != expected:
@@ -104,7 +106,7 @@ class Stage:
 
     async def has(self, centre: Centre, *references: str) -> None:
         """Waits until the centre has logged all of these."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while not set(references) <= {record.reference for record in centre.records}:
                 await asyncio.sleep(0.01)
 

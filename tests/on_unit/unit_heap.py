@@ -128,9 +128,9 @@ FREE = [0]
 """Bytes free when the button was pressed."""
 
 
-async def scenario(driver, server, heard=None):
+async def scenario(driver, server, heard, turns):
     """The unit runs, its heap is filled, its button pressed, or this advertisement heard; what the heap held is let go
-    when the press is over."""
+    when the press is over. So many turns of 20 ms are the most that it has for a receipt."""
     asyncio.create_task(driver.run())  # noqa: RUF006 - MicroPython keeps its tasks
     pin = driver._pin._pin
     await asyncio.sleep_ms(50)
@@ -150,7 +150,7 @@ async def scenario(driver, server, heard=None):
     CHAIN[0] = None
     gc.collect()
     there = presses_on_flash()
-    for _ in range(250):
+    for _ in range(turns):
         server.look()
         await asyncio.sleep_ms(20)
         if driver._stage == stages.STORED:
@@ -191,7 +191,7 @@ def live(size, emergency=True, heard=None):
     asyncio.get_event_loop().set_exception_handler(failed)
     FREE[0] = -1
     try:
-        there = asyncio.run(scenario(driver, server, heard))
+        there = asyncio.run(scenario(driver, server, heard, 3000 if size else 250))
     except Ended:
         CHAIN[0] = None
         gc.collect()

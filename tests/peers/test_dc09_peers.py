@@ -44,7 +44,7 @@ from protocols.centre.sia_dc09.codes import SENT
 from sim.centre import Centre
 from tests.ports import free_port
 
-LIMIT_S = 30.0
+LIMIT_S = 90.0
 UNIT = unit_account(42)
 PRESSED = datetime(2026, 1, 2, 10, 0, 0, tzinfo=UTC)
 

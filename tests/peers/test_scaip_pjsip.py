@@ -10,7 +10,7 @@ from protocols.centre.scaip import AlarmReceived, Delivered, Failed, ReplySettle
 from tests.ports import free_port
 from tests.sip_programs import certificate, listens, pjsip, server_context
 
-LIMIT_S = 40.0
+LIMIT_S = 90.0
 CID = "10149471"
 BODY = f"<mrq><ref>1193308443</ref><cid>{CID}</cid><dty>3</dty><stc>10</stc><crd>gsm:+3197025136418</crd></mrq>"
 ALARM = Request(ref="r0001", cid=CID, dty="3", stc="10", crd=("no-voice:",))

@@ -28,7 +28,7 @@ from tests.fleet_server import CoapUnit, Scene, alarm, run, served
 from tests.ports import free_port
 
 PLACE = (57.7088700, 11.9745600)
-PATIENCE_S = 30.0
+PATIENCE_S = 180.0
 TOLD = "SELECT count(*) FROM position_outbox WHERE delivered_at IS NOT NULL"
 ACCEPTED = "SELECT count(*) FROM outbox WHERE delivered_at IS NOT NULL"
 

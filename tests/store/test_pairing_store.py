@@ -313,7 +313,7 @@ def watched(home: Home, until: Callable[[], bool], seconds: float = 300) -> None
         for one in watches:
             await one.start()
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(180):
                 while not await asyncio.to_thread(until):
                     await asyncio.sleep(0.02)
         finally:

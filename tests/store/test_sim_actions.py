@@ -242,7 +242,7 @@ def test_the_server_s_part_carries_out_what_was_asked_before_it_started(database
         part = Connectivity(database.app_url, BOX, order)
         await part.start()
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 while rows(database, "SELECT state FROM sim_actions") != [("done",)] or not ordered:
                     await asyncio.sleep(0.05)
         finally:

@@ -21,7 +21,7 @@ from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 AT = datetime(2026, 1, 2, tzinfo=UTC)
-LIMIT_S = 20.0
+LIMIT_S = 90.0
 
 # The same program with the one protection off: it acknowledges before anything is on the disk.
 ACK_BEFORE_STORE = """

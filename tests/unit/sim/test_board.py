@@ -261,7 +261,7 @@ WATCHED = """
 dog = machine.WDT(timeout=2000)
 if machine.reset_cause() == machine.WDT_RESET:
     print("bitten")
-    for _ in range(50):
+    for _ in range(30):
         dog.feed()
         await asyncio.sleep_ms(100)
     print("lived")

@@ -18,7 +18,7 @@ from sim.modem.scenario import load
 
 CALM = load("calm")
 HANG = "        await asyncio.Event().wait()\n"
-LIMIT_MS = 4000
+LIMIT_MS = 1500
 MARK = "        return self._watchdog.task(name)\n"
 SENSORS = '    async def run(self) -> None:\n        """Tell what changes, for ever."""\n'
 PENDANTS = '    async def run(self) -> None:\n        """Listen for ever; a radio that stops is started again."""\n'
