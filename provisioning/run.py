@@ -124,6 +124,10 @@ def run(bench: Bench, port: Port, order: Order, kind: BoardKind, facts: ChipFact
     try:
         _check_same_order(journal, order)
         return _Run(bench, port, order, kind, mac, journal).all(steps)
+    except RunError as error:
+        if error.fault == "full" and not journal.has_begun("flash"):
+            take_back(bench.office, mac)  # Nothing of it is on the board: no identity is left at the station either.
+        raise
     finally:
         journal.close()
         if bench.station.number_of(mac) is None:

@@ -7,6 +7,7 @@ the same with esptool and a virtual board, at fewer places.
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from provisioning import nvs_image
 from provisioning.journal import Journal, JournalError, look
 from provisioning.ledger import Ledger, LedgerError
 from provisioning.partition_table import TABLE_OFFSET
+from provisioning.plan import Order
 from provisioning.run import RunError, run, take_back
+from provisioning.station import Made
 from provisioning.verify import verify
 from tests.faults.test_provisioning_dies import PowerCut, orphans, secrets_left
 from tests.provision_bench import KIND, MAC, ORDER, MemoryBoard, Workshop
@@ -163,6 +166,23 @@ def test_a_station_that_dies_at_any_byte_leaves_one_unit_and_no_orphan(
     while cut_and_finish(tmp_path / str(offset), monkeypatch, offset, deed=True):
         offset += 1
     assert offset > 1000
+
+
+def test_an_order_that_the_fleet_finds_full_leaves_no_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other stations have made the rest of it meanwhile: the board is as it was, and may be of another order."""
+    shop, board = Workshop(tmp_path), MemoryBoard()
+
+    def full(unit: int, made: Made, order: Order) -> None:
+        raise RunError("the fleet has them all", "full")
+
+    with monkeypatch.context() as patch, pytest.raises(RunError, match="has them all"):
+        patch.setattr(shop.fleet, "register", full)
+        run(shop.bench(), board, ORDER, KIND)
+    bench = shop.bench()
+    assert secrets_left(shop) == [] and bench.station.unfinished() == [] and shop.fleet.known == {}
+    assert [row.kind for row in bench.ledger.rows()] == ["abandoned"]
+    assert board.flash.strip(b"\xff") == b""
+    assert run(bench, board, replace(ORDER, number="O-2"), KIND).unit == 2
 
 
 def test_a_board_without_its_table_is_what_the_controls_see(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
