@@ -2,7 +2,8 @@
 
     python -m bench.loss --units 1250 --presses 8 --loss 0.2
 
-Every unit presses so often, each time after its last press was stored. Judged by what stands on the units' own flash,
+Every unit presses so often, each time after its last press was stored; no more than are told at once (core.contact):
+of further ones the count travels, and no message is owed for each. Judged by what stands on the units' own flash,
 in the database and in the centre's log: a press that is missing further on is lost, one that stands there without a
 press on any flash, or twice, is doubled. `--sabotage no_key_check` must find doubled ones.
 """
@@ -26,6 +27,7 @@ from typing import Any
 import psycopg
 
 from bench import options
+from firmware.core.contact import BURST
 from livlina.demo_score import compare, quantiles
 from sim.house import House, Ports, free_port
 from sim.units import UnitError
@@ -175,7 +177,7 @@ def main() -> int:
     """0 if no press was lost and none doubled."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--units", type=options.whole(1, 5000), default=1250)
-    parser.add_argument("--presses", type=options.whole(1, 10_000), default=8, help="of each unit")
+    parser.add_argument("--presses", type=options.whole(1, 1 + BURST), default=8, help="of each unit")
     parser.add_argument("--loss", type=options.real(0, 0.9), default=0.2, help="of datagrams, each way")
     parser.add_argument("--seed", type=options.SEED, default=1)
     parser.add_argument("--sabotage", choices=sorted(SABOTAGES))

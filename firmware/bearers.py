@@ -8,7 +8,9 @@ import os
 
 from board import BEARER
 
+from firmware.core.events import FAULT_CONFIG
 from firmware.ports import identity
+from firmware.ports.console import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,7 +109,13 @@ class Builder:
 
         paths = (identity.CA_FILE, identity.CERTIFICATE_FILE, identity.KEY_FILE)
         files = [self._flash.read(path) or b"" for path in paths]
-        settings = tls.context(files[0], files[1], files[2])
+        settings = None
+        try:
+            settings = tls.context(files[0], files[1], files[2])
+        except (ValueError, OSError) as error:
+            # The other ways carry on; that this one will never come up is told.
+            say("mqtt:", error)
+            self._driver.later(("fault", FAULT_CONFIG, "5: certificates"))
         interval = self._driver.unit.interval()
         keepalive = max(30, min(1200, interval + interval // 4))
         client = Client(self._unit_id, keepalive, (("u/" + self._unit_id + "/down", 1),))

@@ -5,6 +5,7 @@ bytes and decides nothing. It is `up` once the server has granted the subscripti
 """
 
 import asyncio
+import errno
 
 from firmware.ports import sockets
 from firmware.ports.console import say
@@ -34,17 +35,18 @@ URGENT_DEAF_MS = 5000
 
 
 class MqttPipe:
-    """`client` is the MQTT machine, `settings` the TLS context, `topic` where frames go, `spread` the longest random
-    pause (ms) before the first connection. `on_frame(pipe, frame)` takes what comes down, `on_change(pipe)` hears that
-    `up` has changed, `urgent()` says whether an alarm is waiting; `await reach(host, port)` makes a connection for
-    firmware.ports.tls. Attributes: `name`, `bearer` (a code of messages), `up`, `errors`."""
+    """`client` is the MQTT machine, `settings` the TLS context (None: the certificates are of no use), `topic` where
+    frames go, `spread` the longest random pause (ms) before the first connection. `on_frame(pipe, frame)` takes what
+    comes down, `on_change(pipe)` hears that `up` has changed, `urgent()` says whether an alarm is waiting; `await
+    reach(host, port)` makes a connection for firmware.ports.tls. Attributes: `name`, `bearer` (a code of messages),
+    `up`, `errors`."""
 
     def __init__(
         self,
         name: str,
         address: "tuple[str, int, str]",
         client: "Client",
-        settings: "tls.SSLContext",
+        settings: "tls.SSLContext | None",
         topic: str,
         clock: "Clock",
         random: "Callable[[int], int]",
@@ -156,6 +158,8 @@ class MqttPipe:
         self._set_up(False)
 
     async def _connect(self) -> None:
+        if self._settings is None:
+            raise OSError(errno.EINVAL)
         host, port, name = self._address
         connection = await self._reach(host, port)
         self._stream = stream = TlsStream()

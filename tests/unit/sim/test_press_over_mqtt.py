@@ -3,6 +3,9 @@
 import asyncio
 from collections import Counter
 
+import pytest
+
+from firmware.core import events
 from protocols.wire import messages
 from provisioning.ca import CertificateAuthority
 
@@ -126,6 +129,24 @@ def test_a_server_of_another_authority_is_refused(on_street):
 
 def test_a_server_of_another_name_is_refused(on_street):
     refused(on_street, "CN", names=["other.test", "127.0.0.1"])
+
+
+@pytest.mark.parametrize("file", ["ca.der", "key.der"])
+def test_certificates_that_are_damaged_on_flash_are_told_and_cost_the_other_way_nothing(on_street, file):
+    async def scenario(street):
+        far, fleet = street.far, street.fleet
+        (street.folders[1] / file).write_bytes(b"\x30\x03\x02\x01")
+        ended = []
+        fleet.on_exit = lambda unit, status: ended.append(status)
+        await street.coap()
+        await fleet.start(street.folders)
+        await fleet.press(1)
+        await fleet.wait_lamp(1, "stored", 60)
+        fault = {1: events.FAULT_CONFIG, 2: 1, 3: "5: certificates"}
+        await far.until(lambda: any(getattr(one, "data", None) == fault for _, one in far.received), 90)
+        assert not ended, street.console()
+
+    on_street(scenario, pipes=("mqtt", "coap"), heartbeat_s=5)
 
 
 def test_coap_carries_on_when_the_mqtt_server_is_not_to_be_trusted(on_street):
