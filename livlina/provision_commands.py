@@ -88,6 +88,7 @@ def demo_command(
         list[str] | None,
         typer.Option(help="2:sim1: the second board lacks a part until it has failed once. May be given again."),
     ] = None,
+    board: Annotated[str | None, typer.Option(help="A board of hardware/: its flash, modem and parts.")] = None,
     page: Annotated[bool, typer.Option("--page", help="You work at the bench's page, whose link is shown.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -96,14 +97,16 @@ def demo_command(
     from livlina.cli import fail, one_sentence, show
 
     with one_sentence():
-        enter_checkout()
-    from livlina.provision_demo import AT_ONCE, Wishes, run_demo
+        root = enter_checkout()
+    from livlina.hardware.board import HardwareError, read
+    from livlina.provision_demo import AT_ONCE, VIRTUAL, Wishes, kit_of, run_demo
     from livlina.provision_hand import MissingPartError, missing_parts
 
     if page and boards > AT_ONCE:
         fail(f"a page has room for {AT_ONCE} boards here: name so many or fewer")
-    with one_sentence(MissingPartError):
-        wishes = Wishes(boards, app_bytes, missing_parts(without or [], boards), page)
+    with one_sentence(MissingPartError, HardwareError):
+        kit = VIRTUAL if board is None else kit_of(read(root, board))
+        wishes = Wishes(boards, app_bytes, missing_parts(without or [], boards), page, kit)
 
     def say(text: str) -> None:
         typer.echo(text, err=True)

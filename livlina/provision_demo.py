@@ -15,15 +15,17 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fleet.registry.label import LabelError, label_of, unit_of
+from livlina.hardware.board import Board
 from livlina.installation import open_secret_box
 from livlina.provision_fleet import RegistryFleet
 from livlina.provision_hand import Hand
+from livlina.provision_kind import kind_of
 from livlina.provision_label import DEFAULT_SIZE
 from livlina.provision_page import PageScreen, bench_of, run_at_page, served
 from livlina.provision_run import SEEN, Materials, make_one
@@ -36,7 +38,7 @@ from provisioning.label_reading import LabelUnreadableError, read_back
 from provisioning.ledger import Ledger, Row, verified
 from provisioning.pace import LEAST_AN_HOUR, boards_an_hour
 from provisioning.partition_table import layout
-from provisioning.plan import BoardKind, Order, plan
+from provisioning.plan import BoardKind, Order, asked_about, plan
 from provisioning.romfs import image
 from provisioning.run import Office, take_back
 from provisioning.seal import sealed
@@ -51,11 +53,24 @@ from sim.board_rom.stand_in import APP_BYTES, NAME, stand_in
 from sim.cellular import ACCESS_POINT
 from sim.firmware_build import ROOT, BuildError, build_firmware, compile_module, group_files, heap
 from sim.house import LOGIN, MUNICIPALITY, House, Ports, centre_references
+from sim.modem.scenario import Scenario
 from sim.modem.scenario import load as load_scenario
 from sim.operator import Operator
 
-KIND = BoardKind("virtual board", "esp32s3", 4 << 20, 0, True, 2, battery=True, speaker=True, vibration=True)
-MODEM = load_scenario("sweden")
+
+@dataclass(frozen=True)
+class Kit:
+    """What the boards are: their kind, the modem on them (its cards too), and whose units they become."""
+
+    kind: BoardKind
+    modem: Scenario
+    profile: str
+
+
+VIRTUAL = Kit(
+    BoardKind("virtual board", "esp32s3", 4 << 20, 0, True, 2, battery=True, speaker=True, vibration=True),
+    load_scenario("sweden"), "social",
+)  # fmt: skip
 AT_ONCE = 6
 """Boards under work at the same time."""
 TAKEN_S = 90.0
@@ -75,6 +90,15 @@ class Wishes:
     app_bytes: int = APP_BYTES
     missing: Mapping[int, Sequence[str]] = field(default_factory=dict)
     page: bool = False
+    kit: Kit = VIRTUAL
+
+
+def kit_of(board: Board) -> Kit:
+    """A board of hardware/ with a modem of its dialect and as many cards as it has slots; for the first of its
+    profiles. The firmware on it has the simulated board's pins."""
+    slots = len(board.data.get("sim", []))
+    modem = replace(VIRTUAL.modem, dialect=board.data["modem"]["dialect"], cards=VIRTUAL.modem.cards[:slots])
+    return Kit(kind_of(board), modem, board.data["board"]["profiles"][0])
 
 
 def run_demo(wishes: Wishes, folder: Path, say: Say) -> dict[str, Any]:
@@ -105,7 +129,7 @@ async def _in_a_house(wishes: Wishes, folder: Path, say: Say) -> dict[str, Any]:
         finally:
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
-        checks = await asyncio.to_thread(_checks, wishes.boards, results, ledger, fleet, house, folder / LABELS)
+        checks = await asyncio.to_thread(_checks, wishes, results, ledger, fleet, house, folder / LABELS)
     finally:
         await house.stop()
     return {
@@ -129,19 +153,21 @@ class _Parts:
 
 
 def _parts_of(build: Path, wishes: Wishes, folder: Path) -> _Parts:
+    kind = wishes.kit.kind
     made = [
-        make_board(folder / f"board{n}", KIND.chip, b"\x02\0\0\0" + n.to_bytes(2, "big"))
+        make_board(folder / f"board{n}", kind.chip, b"\x02\0\0\0" + n.to_bytes(2, "big"), kind.flash_bytes)
         for n in range(1, wishes.boards + 1)
     ]
     romfs = firmware_rom(build, folder / "firmware")
-    return _Parts(build, made, _stand_in(folder, wishes.app_bytes, romfs), romfs)
+    return _Parts(build, made, _stand_in(folder, wishes, romfs), romfs)
 
 
 def _work(
     parts: _Parts, wishes: Wishes, folder: Path, house: House, say: Say
 ) -> tuple[list[dict[str, Any]], Ledger, RegistryFleet]:
+    kit = wishes.kit
     fleet = RegistryFleet(
-        house.postgres.app_url, open_secret_box(house.settings), KIND.name, production=True,
+        house.postgres.app_url, open_secret_box(house.settings), kit.kind.name, production=True,
         issuers=IssuerBook(house.settings.authority_folder),
     )  # fmt: skip
     station = Station(folder / "station", CertificateAuthority.open(house.settings.authority_folder))
@@ -150,13 +176,13 @@ def _work(
         DEFAULT_SIZE,
     )  # fmt: skip
     order = Order(
-        "DEMO", wishes.boards, MUNICIPALITY, "social", True, HEARTBEAT_S, ("coap",),
-        (("127.0.0.1", house.ports.coap),), modem=(MODEM.dialect, ACCESS_POINT),
+        "DEMO", wishes.boards, MUNICIPALITY, kit.profile, True, HEARTBEAT_S, ("coap",),
+        (("127.0.0.1", house.ports.coap),), modem=(kit.modem.dialect, ACCESS_POINT),
     )  # fmt: skip
     processor = Processor(parts.build / "shims", heap(parts.build, 100))
-    with VirtualBench(parts.boards, processor, MODEM) as bench:
+    with VirtualBench(parts.boards, processor, kit.modem) as bench:
         work = _at_the_page if wishes.page else _side_by_side
-        results = work(_Shop(materials, order, bench, wishes.missing, say))
+        results = work(_Shop(materials, order, kit.kind, bench, wishes.missing, say))
     for result, board in zip(results, parts.boards, strict=True):
         if result["passed"]:
             result["exposed"] = [f"{one.secret} as {one.form} at {one.at:#x}" for one in exposed(board)]
@@ -169,6 +195,7 @@ class _Shop:
 
     materials: Materials
     order: Order
+    kind: BoardKind
     bench: VirtualBench
     missing: Mapping[int, Sequence[str]]
     say: Say
@@ -182,7 +209,7 @@ class _Shop:
     @property
     def ports(self) -> list[Port]:
         """One a board."""
-        return [Port(url, KIND.chip) for url in self.bench.addresses]
+        return [Port(url, self.kind.chip) for url in self.bench.addresses]
 
 
 def _side_by_side(shop: _Shop) -> list[dict[str, Any]]:
@@ -191,12 +218,12 @@ def _side_by_side(shop: _Shop) -> list[dict[str, Any]]:
 
     def one(number: int) -> dict[str, Any]:
         port, began, again = shop.ports[number], time.monotonic(), hand.lacks(number)
-        result = make_one(shop.materials, shop.order, KIND, port, hand)
+        result = make_one(shop.materials, shop.order, shop.kind, port, hand)
         if again and not result["passed"]:
             if result["fault"] == "unheard":
                 # Its modem may have been silent for so long that the unit spares it now, for half an hour.
                 take_back(shop.office, shop.bench.boards[number].mac.hex(":"), port)
-            result = make_one(shop.materials, shop.order, KIND, port, hand)
+            result = make_one(shop.materials, shop.order, shop.kind, port, hand)
         return _used(shop, number, result, hand) | {"seconds": round(time.monotonic() - began, 1)}
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -205,12 +232,12 @@ def _side_by_side(shop: _Shop) -> list[dict[str, Any]]:
 
 def _at_the_page(shop: _Shop) -> list[dict[str, Any]]:
     """One place a board, each begun, looked at and tried again by whoever has the page open, until the work ends."""
-    steps = plan(shop.order, KIND)
+    steps = plan(shop.order, shop.kind)
     log = bench_of(shop.materials, shop.order, shop.ports)
     page = PageScreen(log, shop.bench.addresses, steps)
     hand = Hand(shop.bench, shop.say, shop.missing, page)
     with served(log, shop.materials.folder / LABELS, shop.say):
-        done = run_at_page(shop.materials, shop.order, KIND, shop.ports, steps, log, hand)
+        done = run_at_page(shop.materials, shop.order, shop.kind, shop.ports, steps, log, hand)
     made = {one["port"]: one for one in done["boards"]}
     never = {"passed": False, "reason": "nobody has begun this board"}
     return [_used(shop, number, made.get(url, never), hand) for number, url in enumerate(shop.bench.addresses)]
@@ -258,8 +285,9 @@ def firmware_rom(build: Path, folder: Path, board: str | None = None) -> bytes:
 
 
 def _checks(
-    boards: int, results: list[dict[str, Any]], ledger: Ledger, fleet: RegistryFleet, house: House, labels: Path
+    wishes: Wishes, results: list[dict[str, Any]], ledger: Ledger, fleet: RegistryFleet, house: House, labels: Path
 ) -> list[dict[str, Any]]:
+    boards, kind = wishes.boards, wishes.kit.kind
     good = [result for result in results if result["passed"]]
     rows = verified(ledger.export(), ledger.public_key)
     units = {row.unit for row in rows if row.kind == "provisioned"}
@@ -269,8 +297,12 @@ def _checks(
         ("boards that pass", len(good), boards),
         ("units whose first heartbeat the fleet has", sum(fleet.heard(unit, 0) is not None for unit in units), boards),
         ("buttons that the self-test has proven", sum(_tested(row) for row in rows), boards),
-        ("boards whose lamp was seen, motor felt and speaker heard", sum(_looked_at(row) for row in rows), boards),
-        ("cards that the boards have read by their modems", sum(len(_cards(row)) for row in rows), boards * KIND.sims),
+        (
+            "boards that were seen to shine, felt to shake and heard to sound",
+            sum(_looked_at(row, wishes.kit) for row in rows),
+            boards,
+        ),
+        ("cards that the boards have read by their modems", sum(len(_cards(row)) for row in rows), boards * kind.sims),
         ("units whose press the alarm centre has", len(centre & units), boards),
         ("labels read back by a QR decoder", sum(_label_says(labels, unit) for unit in units), boards),
         ("rows of the ledger, verified", sum(row.kind == "provisioned" for row in rows), boards),
@@ -285,9 +317,9 @@ def _tested(row: Row) -> bool:
     return (row.facts.get("tested") or {}).get("button") == "proven"
 
 
-def _looked_at(row: Row) -> bool:
+def _looked_at(row: Row, kit: Kit) -> bool:
     tested = row.facts.get("tested") or {}
-    return all(tested.get(part) == word for part, word in SEEN.items())
+    return all(tested.get(part) == SEEN[part] for part in asked_about(kit.profile, kit.kind))
 
 
 def _cards(row: Row) -> set[str]:
@@ -308,16 +340,17 @@ def _throughput(slowest_s: float) -> dict[str, Any]:
     return {"name": "boards an hour and person", "value": value, "limit": LEAST_AN_HOUR, "ok": value >= LEAST_AN_HOUR}
 
 
-def _stand_in(folder: Path, app_bytes: int, romfs: bytes) -> FirmwareImage:
+def _stand_in(folder: Path, wishes: Wishes, romfs: bytes) -> FirmwareImage:
     """The stand-in image with our firmware in it, signed by a key that is made here."""
     path, manifest, key = folder / "stand-in.bin", folder / "manifest.json", folder / "boot.pem"
-    path.write_bytes(stand_in(CHIPS[KIND.chip], app_bytes))
+    kind = wishes.kit.kind
+    path.write_bytes(stand_in(CHIPS[kind.chip], wishes.app_bytes))
     entry = {
-        "file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "chip": KIND.chip, "says": NAME,
+        "file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "chip": kind.chip, "says": NAME,
         "secure_boot": True,
     }  # fmt: skip
     manifest.write_text(json.dumps({"images": [entry]}))
     make_signing_key(key)
-    parts = layout(KIND.flash_bytes, sealed=True)
-    plain = load(path, manifest, KIND.chip, KIND.bootloader, parts)
+    parts = layout(kind.flash_bytes, sealed=True)
+    plain = load(path, manifest, kind.chip, kind.bootloader, parts)
     return signed(sealed(plain, romfs, parts), FileBootKey(key), folder / "signed", parts)

@@ -27,6 +27,7 @@ speaker = true
 vibration = true
 ```
 
+In place of the table, `board = "reference-hub"` takes the board from hardware/, in a checkout; `modem` is then its own.
 `modem` and `access_point` (then also `sims`), `battery`, `speaker`, `vibration`, `sms_number`, `coap`, `mqtt` and
 `mqtt_name` may be left out.
 """
@@ -37,6 +38,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from livlina.checkout import NoCheckoutError, enter_checkout
+from livlina.hardware.board import HardwareError, read
+from livlina.provision_kind import kind_of
 from livlina.registry_connection import host_and_port
 from provisioning.plan import BoardKind, Order
 
@@ -80,9 +84,11 @@ def read_order(path: Path) -> tuple[Order, BoardKind]:
         words = tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise OrderError(f"{path} is no TOML: {error}") from error
+    named = words.get("board")
+    if isinstance(named, str):
+        words["board"] = {}
     _check(path, words, _ORDER)
-    board = words["board"]
-    _check(path, board, _BOARD)
+    kind = _of_hardware(path, named, words) if isinstance(named, str) else _kind(path, words["board"])
     mqtt = None
     try:
         coap = tuple(host_and_port(str(text)) for text in words.get("coap", []))
@@ -95,11 +101,29 @@ def read_order(path: Path) -> tuple[Order, BoardKind]:
         words["heartbeat_s"], tuple(str(pipe) for pipe in words["pipes"]), coap, mqtt,
         (words["modem"], words.get("access_point", "")) if "modem" in words else None, words.get("sms_number"),
     )  # fmt: skip
-    kind = BoardKind(
+    return order, kind
+
+
+def _kind(path: Path, board: dict[str, Any]) -> BoardKind:
+    _check(path, board, _BOARD)
+    return BoardKind(
         board["name"], board["chip"], board["flash_mib"] << 20, board["bootloader"], board["secure_boot"],
         board.get("sims", 0), board.get("battery", False), board.get("speaker", False), board.get("vibration", False),
     )  # fmt: skip
-    return order, kind
+
+
+def _of_hardware(path: Path, name: str, words: dict[str, Any]) -> BoardKind:
+    """The board of this name; its modem goes into the order's `words` where they name none."""
+    try:
+        board = read(enter_checkout(), name)
+    except (HardwareError, NoCheckoutError) as error:
+        raise OrderError(f"{path}: {error}") from error
+    if words["profile"] not in board.data["board"]["profiles"]:
+        made_for = ", ".join(board.data["board"]["profiles"])
+        raise OrderError(f"{path}: {name} is made for {made_for}, not for {words['profile']}")
+    if "modem" in board.data:
+        words.setdefault("modem", board.data["modem"]["dialect"])
+    return kind_of(board)
 
 
 def _check(path: Path, words: dict[str, Any], known: dict[str, type]) -> None:

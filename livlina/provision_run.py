@@ -256,7 +256,7 @@ def _self_test(
 ) -> dict[str, Any]:
     """What unit and person have shown. Raises RunError; of a production board each part must have been looked at."""
     shown = materials.fleet.tested(unit, kind, lambda: screen.press(port), since, materials.patience_s)
-    for part in asked_about(order, kind):
+    for part in asked_about(order.profile, kind):
         seen = screen.look(port, part)
         if seen is False:
             raise RunError(DEAD[part], part, unit=f"{unit:08x}")

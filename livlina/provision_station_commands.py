@@ -72,6 +72,7 @@ def run_command(
     from provisioning.firmware_image import FirmwareError, load, signed
     from provisioning.flash_esptool import Port
     from provisioning.ledger import Ledger, LedgerError
+    from provisioning.pace import LEAST_AN_HOUR
     from provisioning.partition_table import layout
     from provisioning.plan import PlanError, plan
     from provisioning.seal import sealed
@@ -109,6 +110,8 @@ def run_command(
         rows = {str(one["port"]): f"{one['label']} passes" if one["passed"] else one["reason"]
                 for one in document["boards"]}  # fmt: skip
         pace = f"{document['boards_an_hour']} at {len(port)} cables of {baud} baud, by computation"
+        if document["boards_an_hour"] < LEAST_AN_HOUR:
+            pace += f"; {LEAST_AN_HOUR} are wanted: more cables at once, or a faster --baud"
         show({"order": f"{wanted.number}: {document['made']} of {document['ordered']} made", **rows,
               "boards an hour and person": pace}, False)  # fmt: skip
     if not document["passed"]:

@@ -75,12 +75,12 @@ class Step:
     facts: dict[str, object] = field(default_factory=dict, compare=False)
 
 
-def asked_about(order: Order, kind: BoardKind) -> tuple[str, ...]:
+def asked_about(profile: str, kind: BoardKind) -> tuple[str, ...]:
     """What a person is asked behind the self-test's press: the lamp, and what else of this board a press moves."""
     asked = ["lamp"]
     if kind.vibration:
         asked.append("vibration")
-    if kind.speaker and order.profile in SOUNDING:
+    if kind.speaker and profile in SOUNDING:
         asked.append("speaker")
     return tuple(asked)
 
@@ -105,6 +105,7 @@ def plan(order: Order, kind: BoardKind) -> tuple[Step, ...]:
         raise PlanError(f"{order.modem[0]!r} is no modem: choose one of {', '.join(DIALECTS)}")
     if kind.flash_bytes < 4 << 20:
         raise PlanError(f"{kind.name} has {kind.flash_bytes >> 20} MiB of flash and a unit needs 4")
+    seen = asked_about(order.profile, kind)
     steps = [
         Step("connect", "Ask the board for its chip, MAC and flash", "Put the board on the cable."),
         Step("identity", "Make number, secret, key and certificate on the station"),
@@ -123,7 +124,7 @@ def plan(order: Order, kind: BoardKind) -> tuple[Step, ...]:
         Step("start", "Write the partition table and wait for the first heartbeat", "Leave the cable alone."),
         Step(
             "selftest",
-            f"See that the button works, what the unit says of itself, and its {', '.join(asked_about(order, kind))}",
+            f"See that the button works, what the unit says of itself, and its {', '.join(seen)}",
             "Press the button when told to.",
         ),
         Step("label", "Make the label", "Put the label on the board."),

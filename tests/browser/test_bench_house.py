@@ -73,5 +73,5 @@ def test_a_board_becomes_a_unit_of_a_real_fleet(demo: Any, page_of: Any) -> None
     assert "MicroPython" in document["interpreter"] and "stand-in" in document["micropython"]
     found = {check["name"]: check["value"] for check in document["checks"]}
     assert found["cards that the boards have read by their modems"] == 2
-    assert found["boards whose lamp was seen, motor felt and speaker heard"] == 1
+    assert found["boards that were seen to shine, felt to shake and heard to sound"] == 1
     assert found["units whose press the alarm centre has"] == 1

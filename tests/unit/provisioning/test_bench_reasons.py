@@ -9,7 +9,7 @@ from pathlib import Path
 from fleet.web.bench_reasons import REASONS
 from fleet.web.bench_words import FAULTS, HANDS, SAY
 from livlina.provision_run import DEAD, QUESTIONS, SEEN, TOOL_ENDED, UNSEEN, fault_of, said_of
-from provisioning.plan import BoardKind, Order, asked_about
+from provisioning.plan import BoardKind, asked_about
 from provisioning.run import RunError
 from provisioning.tool import ToolError
 
@@ -46,10 +46,9 @@ def test_what_a_person_is_asked_about_has_its_words_and_its_fault() -> None:
 def test_only_what_the_board_has_and_the_profile_moves_is_asked_about() -> None:
     bare = BoardKind("bare", "esp32s3", 4 << 20, 0, True)
     whole = BoardKind("hub", "esp32s3", 4 << 20, 0, True, speaker=True, vibration=True)
-    orders = {name: Order("O-1", 1, 1, name, False, 300, ("coap",)) for name in ("social", "personal")}
-    assert asked_about(orders["social"], bare) == ("lamp",)
-    assert asked_about(orders["social"], whole) == ("lamp", "vibration", "speaker")
-    assert asked_about(orders["personal"], whole) == ("lamp", "vibration")
+    assert asked_about("social", bare) == ("lamp",)
+    assert asked_about("social", whole) == ("lamp", "vibration", "speaker")
+    assert asked_about("personal", whole) == ("lamp", "vibration")
 
 
 def test_which_profiles_sound_at_a_press_is_what_the_firmware_does() -> None:
