@@ -53,13 +53,13 @@ def run_scenario(
         raise ScenarioError(f"{sabotage} is no sabotage of {scenario.name}; there are: {', '.join(scenario.sabotages)}")
     if firmware and not scenario.firmware:
         raise ScenarioError(f"scenario {scenario.name} has no part for real firmware")
-    numbers = scenario.settle(read_numbers(given))
+    numbers, fleet = scenario.settle(read_numbers(given)), scenario.fleet(units)
     console = Console(stderr=True, highlight=False)
     console.print(f"[bold]{scenario.name}[/bold] {scenario.title}, seed {seed}")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="livlina-scenario-") as folder:
         options = Options(
-            units=scenario.units if units is None else units, seed=seed, firmware=firmware, sabotage=sabotage,
+            units=fleet, seed=seed, firmware=firmware, sabotage=sabotage,
             numbers=numbers, folder=Path(folder), say=lambda text: console.print(f"  {text}", style="dim"),
         )  # fmt: skip
         checks = asyncio.run(_run(scenario.run, options))

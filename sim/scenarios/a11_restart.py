@@ -145,4 +145,5 @@ SCENARIO = Scenario(
     run=run,
     sabotages=SABOTAGES,
     numbers={"minutes": 4, "presses": 10, "dual": 0.8, "heartbeat_s": 300, "loss": 0.01},
+    bounds={"minutes": (1, 60), "presses": (1, 100), "dual": (0, 1), "heartbeat_s": (60, 900), "loss": (0, 0.2)},
 )

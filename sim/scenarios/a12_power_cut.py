@@ -20,7 +20,7 @@ from fleet.supervision.incidents import HUB_BATTERY_S
 from fleet.supervision.store import moment
 from sim.scenarios.crowd import SIM_1, SIM_2, Crowd, One, Way
 from sim.scenarios.evidence import seconds
-from sim.scenarios.scenario import Check, Options, Scenario, ScenarioError
+from sim.scenarios.scenario import Check, Options, Scenario
 from sim.scenarios.supervised_fleet import SupervisedFleet
 from sim.scenarios.world import World
 
@@ -69,8 +69,6 @@ async def run(options: Options) -> list[Check]:
     """The evening."""
     numbers, world = options.numbers, World(coarse_s=GRAIN_S)
     chance = random.Random(f"a12 {options.seed}")
-    if options.units < 20:
-        raise ScenarioError("a district needs at least 20 hubs")
     folder = options.folder / "fleet"
     folder.mkdir()
     fleet = SupervisedFleet(world, folder)
@@ -160,4 +158,6 @@ SCENARIO = Scenario(
     run=run,
     sabotages=SABOTAGES,
     numbers={"others": 2.0, "dual": 0.8, "heartbeat_s": 300, "loss": 0.01},
+    bounds={"others": (0, 10), "dual": (0, 1), "heartbeat_s": (60, 300), "loss": (0, 0.2)},
+    least=20,
 )

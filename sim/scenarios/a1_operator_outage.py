@@ -219,4 +219,13 @@ SCENARIO = Scenario(
     run=run,
     sabotages=SABOTAGES,
     numbers={"minutes": 160, "part": 1.0, "by_issuer": 0, "dual": 0.8, "others": 0.5, "heartbeat_s": 300, "loss": 0.01},
+    bounds={
+        "minutes": (10, 1440),
+        "part": (0.01, 1),
+        "by_issuer": (0, 1),
+        "dual": (0, 1),
+        "others": (0, 10),
+        "heartbeat_s": (60, 300),
+        "loss": (0, 0.2),
+    },
 )

@@ -35,8 +35,8 @@ class Story:
         self.hit = round(units * numbers["part"])
         if self.hit < LEAST:
             raise ScenarioError(f"an outage needs at least {LEAST} units: more --units, or a greater part")
-        if self.hit > units:
-            raise ScenarioError("no more units can be hit than there are: part is at most 1")
+        if numbers["by_issuer"] not in (0, 1):
+            raise ScenarioError("by_issuer is 0, by cell area, or 1")
         self.begins = BEFORE_S
         self.ends = BEFORE_S + numbers["minutes"] * 60
         self.interval_s = int(numbers["heartbeat_s"])

@@ -306,4 +306,13 @@ SCENARIO = Scenario(
     run=run,
     sabotages=SABOTAGES,
     numbers={"share": 0.4, "over_the_air": 0.3, "listed_wrong": 0.03, "installers": 0, "per_day": 0, "big": 50_000},
+    bounds={
+        "share": (0.1, 0.9),
+        "over_the_air": (0.1, 0.9),
+        "listed_wrong": (0, 1),
+        "installers": (0, 1000),
+        "per_day": (0, 50),
+        "big": (0, 250_000),
+    },
+    least=20,
 )

@@ -45,7 +45,8 @@ class Options:
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One scenario. ``sabotages`` are names with what each switches off; ``numbers`` what can be set, with defaults;
-    ``firmware`` says whether real units can take part, ``run`` does it and gives the checks."""
+    ``bounds`` from what to what, and ``least`` with how many units, it is a story that can be judged; ``firmware`` says
+    whether real units can take part, ``run`` does it and gives the checks."""
 
     name: str
     title: str
@@ -54,18 +55,29 @@ class Scenario:
     sabotages: Mapping[str, str]
     numbers: Mapping[str, float] = field(default_factory=dict)
     firmware: bool = False
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    least: int = 1
 
     def __post_init__(self) -> None:
         if not self.sabotages:
             raise ValueError(f"scenario {self.name} has no sabotage: nothing shows that it can fail")
 
     def settle(self, given: Mapping[str, float]) -> dict[str, float]:
-        """All numbers of a run. Raises ScenarioError for one that this scenario does not have."""
+        """All numbers of a run. Raises ScenarioError for one that it does not have, or that is out of bounds."""
         for name in given:
             if name not in self.numbers:
                 known = ", ".join(self.numbers) or "none"
                 raise ScenarioError(f"{name} is no number of scenario {self.name}; there are: {known}")
+        for name, (low, high) in self.bounds.items():
+            if name in given and not low <= given[name] <= high:
+                raise ScenarioError(f"{name} of scenario {self.name} is {low:g} to {high:g}, {given[name]:g} is not")
         return {**self.numbers, **given}
+
+    def fleet(self, units: int | None) -> int:
+        """How many units take part. Raises ScenarioError for fewer than the story needs."""
+        if units is not None and units < self.least:
+            raise ScenarioError(f"scenario {self.name} needs at least {self.least} units")
+        return self.units if units is None else units
 
 
 PLACES: dict[str, str] = {

@@ -18,7 +18,8 @@ async def _flip(options: Options) -> list[Check]:
     return [Check("sides", measured, 2, measured >= 2), Check("units", options.units, "any", True)]
 
 
-SCENARIO = Scenario("T1", "a coin", 3, _flip, {"melt": "the coin has no sides"}, {"sides": 2})
+SCENARIO = Scenario("T1", "a coin", 3, _flip, {"melt": "the coin has no sides"}, {"sides": 2},
+                    bounds={"sides": (1, 6)}, least=2)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +64,8 @@ def test_its_numbers_can_be_set() -> None:
         (("T1", "--sabotage", "saw"), "there are: melt"),
         (("T1", "--set", "edges=3"), "there are: sides"),
         (("T1", "--set", "sides"), "NAME=NUMBER"),
+        (("T1", "--set", "sides=7"), "sides of scenario T1 is 1 to 6, 7 is not"),
+        (("T1", "--units", "1"), "needs at least 2 units"),
         (("T1", "--firmware"), "no part for real firmware"),
     ],
 )
