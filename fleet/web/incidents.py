@@ -34,6 +34,8 @@ _MOST: Final = 50
 _HIGHEST: Final = 2**63 - 1
 MOST_NAMED: Final = 200
 """So many of those who came back are named; all of them are counted."""
+MOST_VISITS: Final = 500
+"""So many visits stand on the page that looks again by itself; a nation's outage has more, and all of them to print."""
 
 
 @router.get("/incidents")
@@ -51,8 +53,11 @@ async def incidents_page(request: Request, actor: Who) -> Response:
 
 
 @router.get("/incidents/{number}")
-async def incident_page(request: Request, actor: Who, number: str) -> Response:
-    """One incident: its figures, the visits in the order in which to go, late presses, who came back, its report."""
+async def incident_page(request: Request, actor: Who, number: str, all: str = "") -> Response:
+    """One incident: its figures, the visits in the order in which to go, late presses, who came back, its report.
+
+    ``all``: every visit, on a page that stays as it is.
+    """
     at = datetime.now(UTC)
     wanted = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
     async with answering(), as_actor(Web.of(request).pool, actor) as connection:
@@ -63,7 +68,7 @@ async def incident_page(request: Request, actor: Who, number: str) -> Response:
         row = rows[0]
         towns = await _towns(connection)
         visits = [] if row["closed_at"] else await store.visits(connection, row["incident_id"], at)
-        shown = await _shown(connection, visits, towns)
+        shown = await _shown(connection, visits if all == "1" else visits[:MOST_VISITS], towns)
         late = await fetch_all(connection, SQL["late_presses"], row)
         left = await fetch_all(connection, SQL["left_down"], row) if row["closed_at"] else []
         back = await fetch_all(connection, SQL["recovered"], {**row, "most": MOST_NAMED})
@@ -72,7 +77,7 @@ async def incident_page(request: Request, actor: Who, number: str) -> Response:
         late=[times_as_text(one) for one in late], left=left, back=[times_as_text(one) for one in back],
         lasted=((row["closed_at"] or at) - row["began_at"]).total_seconds(),
         longest_wait=max((one["age_s"] for one in late), default=None), incident_words=incident_words, towns=towns,
-        at=at,
+        total=len(visits), every=all == "1", at=at,
     )  # fmt: skip
 
 

@@ -42,8 +42,11 @@ FROM incident_units u JOIN units k USING (unit_id) LEFT JOIN unit_supervision v 
 WHERE u.incident_id = %(incident_id)s AND u.fate = 'down' ORDER BY u.priority, u.district, u.reference, u.unit_id LIMIT 500;
 
 -- name: recovered
--- The latest first.
-SELECT u.unit_id, k.unit_type, u.fate, u.fate_at, extract(epoch FROM u.fate_at - u.since)::float8 AS away_s, u.was_down
-FROM incident_units u JOIN units k USING (unit_id)
-WHERE u.incident_id = %(incident_id)s AND u.fate IN ('back', 'other path')
-ORDER BY u.fate_at DESC, u.unit_id LIMIT %(most)s;
+-- The latest first; cut before anything else is looked up.
+SELECT p.*, k.unit_type
+FROM (
+    SELECT unit_id, fate, fate_at, extract(epoch FROM fate_at - since)::float8 AS away_s, was_down FROM incident_units
+    WHERE incident_id = %(incident_id)s AND fate IN ('back', 'other path')
+    ORDER BY fate_at DESC, unit_id LIMIT %(most)s
+) p JOIN units k USING (unit_id)
+ORDER BY p.fate_at DESC, p.unit_id;

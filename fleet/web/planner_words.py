@@ -27,6 +27,16 @@ WAVES: Table = dict(
         strict=True,
     )
 )
+SOURCES: Table = {
+    one: one
+    for one in (
+        N_("switch-off of 2G and 3G from 1 December 2025, by area; stated in the trade in autumn 2025"),
+        N_("Telia closed 3G in December 2025 and keeps 2G to the end of 2027; stated in the trade in autumn 2025"),
+        N_("stated in the trade in autumn 2025 for the country as a whole; ask the operator"),
+        N_("Kristianstad, 250 personal alarms"),
+    )
+}
+"""What shipped dates and prices were taken from; a source that somebody wrote is shown as it is."""
 SWAPS: Table = {
     "open": N_("not begun"), "old unit out": N_("new unit proven, old one not returned"), "closed": N_("closed"),
 }  # fmt: skip
@@ -66,24 +76,39 @@ def shortage(words: Words, one: Mapping[str, Any] | None) -> str:
         )  # fmt: skip
     return words.fill(
         N_("{short} visits too late for {day}: {heads} installers needed, or done on {finish} (day {number})."),
-        short=one["short"], day=one["deadline"], heads=f"{one['heads']:.1f}", finish=one["finish"],
+        short=one["short"], day=one["deadline"], heads=words.number(one["heads"]), finish=one["finish"],
         number=one["finish_day"],
     )  # fmt: skip
 
 
 def money(words: Words, amount: int) -> str:
     """Kronor with groups of thousands."""
-    return f"{amount:,} SEK".replace(",", "\u00a0")
+    return f"{words.number(amount)}\u00a0SEK"
 
 
-def figures(document: Mapping[str, Any], other: Mapping[str, Any] | None) -> list[tuple[str, Any, Any, int | None]]:
+def owner(words: Words, name: str) -> str:
+    """A network operator of the calendar by its name."""
+    return words.fill(N_("all")) if name == "*" else "DNA" if name == "dna" else name.title()
+
+
+def figures(document: Mapping[str, Any], other: Mapping[str, Any] | None) -> list[tuple[str, Any, Any, float | None]]:
     """(name, this plan, the other, how much more) of what is compared; the other is None where there is none."""
-    rows: list[tuple[str, Any, Any, int | None]] = []
+    rows: list[tuple[str, Any, Any, float | None]] = []
     for name, of in _COMPARED.items():
         mine, theirs = of(document), None if other is None else of(other)
-        more = mine - theirs if isinstance(mine, int) and isinstance(theirs, int) else None
+        more = mine - theirs if isinstance(mine, int | float) and isinstance(theirs, int | float) else None
         rows.append((name, mine, theirs, more))
     return rows
+
+
+def figure(words: Words, value: Any) -> str:
+    """A compared figure; a dash for what the plan does not say."""
+    return "–" if value is None else words.number(value)
+
+
+def difference(words: Words, more: float | None) -> str:
+    """How much more, with its sign; empty where nothing differs."""
+    return "" if more is None or abs(more) < 0.05 else ("+" if more > 0 else "−") + words.number(abs(more))
 
 
 def _class(code: str, document: Mapping[str, Any]) -> Any:

@@ -275,9 +275,10 @@ class Words:
         return str(format_datetime(datetime.fromisoformat(iso), pattern, tzinfo=self.zone, locale=self.language))
 
     def number(self, value: object) -> str:
-        """A figure with one decimal place, as the language writes it; empty for None, and anything else as it is."""
+        """A figure as the language writes it: whole, or with one decimal place. None is empty, other things stay."""
         if isinstance(value, int | float) and math.isfinite(value):
-            return str(format_decimal(value, "0.0", locale=self.language))
+            pattern = "#,##0" if isinstance(value, int) else "#,##0.0"
+            return str(format_decimal(value, pattern, locale=self.language))
         return "" if value is None else str(value)
 
     def names(self, whom: Iterable[str]) -> str:

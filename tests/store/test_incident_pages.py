@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from psycopg.types.json import Jsonb
 
 from tests import web_night
@@ -106,5 +107,25 @@ def test_a_page_that_looks_again_by_itself_keeps_nobody_signed_in(scene: Scene) 
             scene.sql("UPDATE web_sessions SET used_at = now() - interval '1 hour'")
             ended = await client.get("/incidents/7", headers={**HTML, "X-Livlina-Look": "again"})
             assert ended.status_code == 303 and ended.headers["location"].startswith("/login")
+
+    ask(scene, work)
+
+
+def test_a_very_long_visit_list_says_how_long_it_is_and_is_there_as_a_whole(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet.web.incidents.MOST_VISITS", 1)
+    outage(scene)
+    person = scene.town.person("agare", ("fleet_owner", 1))
+
+    async def work(asking: Asking) -> None:
+        async with await asking.signed_in(person) as client:
+            headers = {**HTML, "Accept-Language": "en"}
+            page = (await client.get("/incidents/7", headers=headers)).text
+            assert re.findall(r'data-visit="([0-9a-f]+)"', page) == ["00000002"] and "The first 1 of 2." in page
+            assert figures(page)["without any path"] == 2 and "fresh.js" in page
+            every = (await client.get("/incidents/7?all=1", headers=headers)).text
+            assert re.findall(r'data-visit="([0-9a-f]+)"', every) == ["00000002", "00000001"]
+            assert "The first" not in every and "fresh.js" not in every
 
     ask(scene, work)

@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
 from fleet.store.pool import Connection, fetch_all, make_pool, tenant_transaction
+from fleet.supervision.store import SQL as SUPERVISION
 from fleet.web.attention import SQL as FLEET
+from fleet.web.incidents import SQL as INCIDENTS
 from fleet.web.recipients import SQL as RECIPIENTS
+from fleet.web.timeline import SQL as TIMELINE
 from fleet.web.units import SQL as UNITS
 from tests.database import FreshDatabase
 
 TOWNS = 290
+DAY = timedelta(days=1)
 MOST_MS = 100.0
 FEW, MANY = 2_000, 250_000
 _TIMES = 5
@@ -51,6 +55,13 @@ def fill(database: FreshDatabase, units: int) -> None:
             "GROUP BY 1, 2, 3",
             "INSERT INTO saved_filters (owner, name, concern, municipality, made_at) "
             "SELECT 'person:1', 'F' || n, 'doomed', CASE WHEN n > 1 THEN n END, now() FROM generate_series(1, 30) n",
+            # An outage of a tenth of them; an eighth of these has no other path.
+            "INSERT INTO incidents (incident_id, kind, scopes, began_at, opened_at, report) "
+            "VALUES (1, 'outage', '[]', now() - interval '1 hour', now(), '{}')",
+            "INSERT INTO incident_units (incident_id, unit_id, municipality_id, fate, fate_at, since, single, "
+            "switch_by, was_down, priority, district, reference) SELECT 1, unit_id, municipality_id, "
+            "CASE WHEN unit_id % 80 = 0 THEN 'down' ELSE 'other path' END, now(), now(), true, now(), true, 3, '', '' "
+            "FROM units WHERE unit_id % 10 = 0",
             "ANALYZE",
         ):
             connection.execute(statement.encode())
@@ -63,6 +74,7 @@ def questions(units: int) -> dict[str, tuple[str, dict[str, Any], tuple[int, ...
     reference = f"K-{100000 + units // 2}"
     concern = {"concern": "doomed", "municipality": None, "unit_type": None, "after_rank": None, "after_unit": None,
                "most": _PAGE}  # fmt: skip
+    incident = {"incident_id": None, "at": base["at"], "most": 50}
     persons = {"municipality": None, "after": 0, "most": _PAGE, "low": "", "high": ""}
     return {
         "units, first page, the nation": (UNITS["units"], base, every),
@@ -82,6 +94,18 @@ def questions(units: int) -> dict[str, tuple[str, dict[str, Any], tuple[int, ...
         ),
         "fleet, units of a concern, one municipality": (FLEET["units"], concern, one),
         "fleet, units of a concern of a rare type": (FLEET["units"], concern | {"unit_type": "tracker"}, every),
+        "incidents, the nation": (INCIDENTS["incidents"], incident, every),
+        "incidents, one municipality": (INCIDENTS["incidents"], incident, one),
+        "one incident's visits, one municipality": (SUPERVISION["visits"], {"incident_id": 1, "at": base["at"]}, one),
+        "one incident, who came back, the nation": (
+            INCIDENTS["recovered"], {"incident_id": 1, "most": 200}, every,
+        ),
+        "one unit's last days": (
+            TIMELINE["timeline"],
+            {"unit_id": units // 2, "before": base["at"] + DAY, "source": "", "key": "", "since": base["at"] - 7 * DAY,
+             "most": 13},
+            every,
+        ),
         "one unit": (UNITS["unit"], {"unit_id": units // 2}, every),
         "recipients, first page": (RECIPIENTS["recipients"], persons, every),
         "recipients, one municipality": (RECIPIENTS["recipients"], persons, one),

@@ -54,7 +54,7 @@ def test_a_plan_is_the_command_s_own_and_two_are_shown_side_by_side(scene: Scene
             second = (await client.post("/planner", data=sooner, headers=headers)).headers["location"]
             page = (await client.get(second, headers=ENGLISH)).text
             assert "2 visits too late for 2027-12-02: 2.0 installers needed" in page
-            assert "<td>+2</td>" in page and page.count('<path class="line"') == page.count('<path class="second"') == 1
+            assert '">+2</td>' in page and page.count('<path class="line"') == page.count('<path class="second"') == 1
             plan = (await client.get(f"/api/v1/sunset/plans/{second.rpartition('/')[2]}")).json()
             assert plan["document"]["shortage"]["short"] == 2 and plan["document"]["classes"]["hardware_swap"] == 4
             visits = (await client.get(f"/api/v1/sunset/plans/{plan['plan_id']}/visits")).json()["items"]

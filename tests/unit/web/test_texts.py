@@ -13,9 +13,13 @@ from babel.messages.pofile import read_po
 
 from firmware.core import reboot_names
 from fleet.alarms import decide as alarms
+from fleet.connectivity import calendar_rows, cost_compare
 from fleet.forwarding.model import Sign, State
+from fleet.supervision.cohorts import Kind
+from fleet.supervision.model import Cause
+from fleet.supervision.model import State as Supervised
 from fleet.technicians import decide as technicians
-from fleet.web import texts, vocabulary
+from fleet.web import attention_words, incident_words, planner_words, texts, vocabulary
 from fleet.web.model import OUTCOMES
 from fleet.web.texts import LANGUAGES, PAGE
 from protocols.wire import messages
@@ -52,6 +56,33 @@ def test_the_scripts_ask_only_for_words_that_exist_and_no_word_is_left_over() ->
     asked = set(re.findall(r'\btext\(\s*"(\w+)"', scripts))
     assert asked <= set(PAGE)
     assert set(PAGE) <= quoted
+
+
+def test_what_supervision_and_the_calendar_say_has_a_word() -> None:
+    assert {cause.value for cause in Cause} <= set(attention_words.CAUSES)
+    assert {state.name.lower() for state in Supervised} == set(attention_words.STATES)
+    assert {kind.name.lower() for kind in Kind} == set(incident_words.SCOPES)
+    assert set(calendar_rows.NETWORKS) == set(vocabulary.OPERATORS)
+    assert {row[4] for row in calendar_rows.ROWS} | {cost_compare.SOURCE} == set(planner_words.SOURCES)
+
+
+def test_networks_and_municipalities_stand_by_their_names_and_figures_as_the_language_writes_them() -> None:
+    swedish, english = (texts.Words(language, ZoneInfo("Europe/Stockholm")) for language in ("sv", "en"))
+    towns = {1290: "Kristianstad"}
+    said = [
+        incident_words.scope(swedish, {"kind": kind, "name": name}, towns)
+        for kind, name in (
+            ("operator", "24001"), ("cell", "24008 1290"), ("path", "24007 / emnify"), ("district", "1290: Norr"),
+            ("district", "7: Norr"), ("operator", "Wi-Fi"), ("network", "99999"), ("fleet", ""),
+        )
+    ]  # fmt: skip
+    assert said == [
+        "operatör Telia", "cellområde Telenor 1290", "operatör och SIM-utgivare Tele2 / emnify",
+        "område Kristianstad, Norr", "område 7: Norr", "operatör Wi-Fi", "radionät 99999", "alla enheter",
+    ]  # fmt: skip
+    assert (swedish.number(38500), swedish.number(0.4), english.number(38500.06)) == ("38\xa0500", "0,4", "38,500.1")
+    assert (swedish.number(None), swedish.number(float("nan")), swedish.number("x")) == ("", "nan", "x")
+    assert planner_words.difference(english, -1.7) == "−1.7" and planner_words.difference(english, 0.01) == ""
 
 
 def test_every_code_of_the_alarm_path_has_a_word() -> None:
