@@ -42,11 +42,7 @@ FROM incident_units u JOIN units k USING (unit_id) LEFT JOIN unit_supervision v 
 WHERE u.incident_id = %(incident_id)s AND u.fate = 'down' ORDER BY u.priority, u.district, u.reference, u.unit_id LIMIT 500;
 
 -- name: recovered
--- The latest first; cut before anything else is looked up.
-SELECT p.*, k.unit_type
-FROM (
-    SELECT unit_id, fate, fate_at, extract(epoch FROM fate_at - since)::float8 AS away_s, was_down FROM incident_units
-    WHERE incident_id = %(incident_id)s AND fate IN ('back', 'other path')
-    ORDER BY fate_at DESC, unit_id LIMIT %(most)s
-) p JOIN units k USING (unit_id)
-ORDER BY p.fate_at DESC, p.unit_id;
+-- The latest first.
+SELECT unit_id, fate, fate_at, extract(epoch FROM fate_at - since)::float8 AS away_s, was_down FROM incident_units
+WHERE incident_id = %(incident_id)s AND fate IN ('back', 'other path')
+ORDER BY fate_at DESC, unit_id LIMIT %(most)s;
