@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from provisioning import tool
 from provisioning.flash_esptool import Port
+from provisioning.off_disk import handed
 
 DIGEST_BYTES = 32
 
@@ -105,15 +106,11 @@ def _holds(fields: Mapping[str, Any], block: str, purpose: str, content: bytes |
 
 def _burn_keys(port: Port, keys: Mapping[tuple[str, str], bytes]) -> None:
     """Each becomes protected from writing, and from reading where its purpose allows, in the same command."""
-    with tempfile.TemporaryDirectory(prefix="efuse.") as folder:
-        words: list[str | Path] = []
-        for (block, purpose), content in keys.items():
-            path = Path(folder) / f"{block}.bin"
-            path.touch(mode=0o600)
-            path.write_bytes(content)
-            words += [block, path, purpose]
-        _run(port, "burn-key", *words)
+    with handed(list(keys.values())) as files:
+        blocks = [(block, path, purpose) for (block, purpose), path in zip(keys, files.paths, strict=True)]
+        _run(port, "burn-key", *(word for words in blocks for word in words), inherits=files.descriptors)
 
 
-def _run(port: Port, *words: str | Path) -> str:
-    return tool.run("espefuse", "--chip", port.chip, "--port", port.url, "--do-not-confirm", *words)
+def _run(port: Port, *words: str | Path, inherits: Sequence[int] = ()) -> str:
+    command = ("--chip", port.chip, "--port", port.url, "--do-not-confirm", *words)
+    return tool.run("espefuse", *command, inherits=inherits)

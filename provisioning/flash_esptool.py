@@ -7,12 +7,12 @@ ToolError with its words. `write` verifies by the loader's own digest; `matches`
 from __future__ import annotations
 
 import re
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from provisioning import tool
+from provisioning.off_disk import handed
 
 _DETAILS = {
     "chip": re.compile(r"Chip type:\s+(.+?)\s*$", re.MULTILINE),
@@ -73,14 +73,14 @@ class Port:
     def write(self, pieces: Mapping[int, bytes], *, force: bool = False) -> None:
         """Erase and write these bytes at these offsets; the loader's digest must agree. `force`: a bootloader on a chip
         whose secure boot is on, which must be signed, or the chip never starts again."""
-        with tempfile.TemporaryDirectory(prefix="flash.") as folder:
-            self._run("write-flash", *(("--force",) if force else ()), *self._files(pieces, Path(folder)))
+        with _handed(pieces) as (words, inherits):
+            self._run("write-flash", *(("--force",) if force else ()), *words, inherits=inherits)
 
     def matches(self, pieces: Mapping[int, bytes]) -> bool:
         """Whether the flash holds exactly these bytes. Raises ToolError for anything but a difference."""
-        with tempfile.TemporaryDirectory(prefix="flash.") as folder:
+        with _handed(pieces) as (words, inherits):
             try:
-                self._run("verify-flash", *self._files(pieces, Path(folder)))
+                self._run("verify-flash", *words, inherits=inherits)
             except tool.ToolError as error:
                 if "Verification failed" in error.words or "digest mismatch" in error.words:
                     return False
@@ -89,10 +89,9 @@ class Port:
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes of the flash."""
-        with tempfile.TemporaryDirectory(prefix="flash.") as folder:
-            made = Path(folder) / "read.bin"
-            self._run("read-flash", hex(offset), hex(length), made)
-            return made.read_bytes()
+        with handed([b""]) as made:
+            self._run("read-flash", hex(offset), hex(length), made.paths[0], inherits=made.descriptors)
+            return made.content(0)
 
     def read_all(self, places: Mapping[int, int]) -> dict[int, bytes]:
         """Several pieces, by offset and length. What lies near each other is read in one run."""
@@ -114,21 +113,20 @@ class Port:
         written again by whoever has the key of its images."""
         self._run("erase-flash", "--force")
 
-    def _files(self, pieces: Mapping[int, bytes], folder: Path) -> list[str]:
-        words = []
-        for offset, content in sorted(pieces.items()):
-            path = folder / f"{offset:08x}.bin"
-            path.touch(mode=0o600)
-            path.write_bytes(content)
-            words += [hex(offset), str(path)]
-        return words
-
-    def _run(self, *words: str | Path) -> str:
+    def _run(self, *words: str, inherits: Sequence[int] = ()) -> str:
         command = ("--chip", self.chip, "--port", self.url, "--baud", str(self.baud), *words)
         for _ in range(self.tries - 1):
             try:
-                return tool.run("esptool", *command)
+                return tool.run("esptool", *command, inherits=inherits)
             except tool.ToolError as error:
                 if not is_silence(error):
                     raise
-        return tool.run("esptool", *command)
+        return tool.run("esptool", *command, inherits=inherits)
+
+
+@contextmanager
+def _handed(pieces: Mapping[int, bytes]) -> Iterator[tuple[list[str], Sequence[int]]]:
+    """esptool's words for these pieces, and the open files that it must have: an identity lies on no disk for it."""
+    with handed([content for _, content in sorted(pieces.items())]) as files:
+        words = [word for place, path in zip(sorted(pieces), files.paths, strict=True) for word in (hex(place), path)]
+        yield words, files.descriptors

@@ -120,6 +120,30 @@ def make_identity(unit: int, generation: int = 1) -> Identity:
     return Identity(unit, generation, secrets.token_bytes(SECRET_BYTES))
 
 
+def unit_files(
+    identity: Identity,
+    unit_certificate: UnitCertificate,
+    ca_der: bytes,
+    *,
+    profile: int,
+    heartbeat_s: int,
+    pipes: Sequence[str],
+    coap_addresses: Sequence[tuple[str, int]] = (),
+    mqtt_address: tuple[str, int, str] | None = None,
+    extras: Extras | None = None,
+) -> dict[str, bytes]:
+    """The files of a new unit, by name; nothing is written. Raises IdentityError if a pipe has no address."""
+    config = _config(profile, heartbeat_s, pipes, coap_addresses, mqtt_address)
+    return {
+        "identity.cbor": cbor.encode({1: identity.unit, 2: identity.generation, 3: identity.secret16}),
+        "config.cbor": cbor.encode(config | (extras or Extras()).fields()),
+        "ca.der": ca_der,
+        "cert.der": unit_certificate.cert_der,
+        "key.der": unit_certificate.key_der,
+        "counters": cbor.encode({1: 0, 2: 0}),
+    }
+
+
 def write_flash(
     folder: Path,
     identity: Identity,
@@ -149,18 +173,19 @@ def write_flash(
     the identity goes down before the counters; a cut between the two leaves a unit without counters, which takes a
     fresh kid context.
     """
-    extras = Extras(pendants, timings, silent, off_duty_s, modem, sms_number)
-    config = _config(profile, heartbeat_s, pipes, coap_addresses, mqtt_address) | extras.fields()
-    content = cbor.encode({1: identity.unit, 2: identity.generation, 3: identity.secret16})
+    files = unit_files(
+        identity, unit_certificate, ca_der, profile=profile, heartbeat_s=heartbeat_s, pipes=pipes,
+        coap_addresses=coap_addresses, mqtt_address=mqtt_address,
+        extras=Extras(pendants, timings, silent, off_duty_s, modem, sms_number),
+    )  # fmt: skip
     path = folder / "identity.cbor"
+    content = files[path.name]
     held = path.read_bytes() if path.exists() else None
     if held is not None and not overwrite:
         raise IdentityError(f"{folder} already holds a unit's identity; name another folder, or ask to overwrite it")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    replace(folder / "ca.der", ca_der, mode=0o600)
-    replace(folder / "cert.der", unit_certificate.cert_der, mode=0o600)
-    replace(folder / "key.der", unit_certificate.key_der, mode=0o600)
-    replace(folder / "config.cbor", cbor.encode(config), mode=0o600)
+    for name in ("ca.der", "cert.der", "key.der", "config.cbor"):
+        replace(folder / name, files[name], mode=0o600)
     if held == content:
         return
     if overwrite:
@@ -172,7 +197,7 @@ def write_flash(
             raise IdentityError(f"{folder} got another identity meanwhile; check who else writes there") from None
     if held is not None and (folder / "counters").exists() and _unit_of(held) == identity.unit:
         return
-    replace(folder / "counters", cbor.encode({1: 0, 2: 0}), mode=0o600)
+    replace(folder / "counters", files["counters"], mode=0o600)
 
 
 def unit_in(folder: Path) -> int:

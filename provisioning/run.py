@@ -14,18 +14,16 @@ It decides no order of steps (`plan`) and does no work of its own: flash, eFuses
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol
 
 from provisioning import littlefs_image, nvs_image
 from provisioning.efuse_espefuse import make_production, secure_boot_digest
 from provisioning.firmware_image import FirmwareImage
 from provisioning.flash_esptool import ChipFacts, Port
-from provisioning.identity import write_flash
+from provisioning.identity import Extras, unit_files
 from provisioning.issuing import station_of
 from provisioning.journal import Journal
 from provisioning.ledger import ENDS, Ledger, Row
@@ -309,18 +307,16 @@ class _Run:
         return {}
 
     def _files(self) -> dict[str, bytes]:
+        """The unit's own files. They never lie on the station's disk but in the identity's own file."""
         assert self._made is not None
-        order = self._order
-        with tempfile.TemporaryDirectory(prefix="unit.") as name:
-            folder = Path(name) / "flash"
-            write_flash(
-                folder, self._made.identity, self._made.certificate, self._bench.station.ca_der,
-                profile=PROFILES[order.profile], heartbeat_s=order.heartbeat_s, pipes=order.pipes,
-                coap_addresses=order.coap, mqtt_address=order.mqtt, sms_number=order.sms_number,
-                modem=None if order.modem is None else (*order.modem, self._kind.sims),
-            )  # fmt: skip
-            code = {} if order.production else {"main.py": MAIN}
-            return code | {path.name: path.read_bytes() for path in folder.iterdir()}
+        order, modem = self._order, self._order.modem
+        code = {} if order.production else {"main.py": MAIN}
+        return code | unit_files(
+            self._made.identity, self._made.certificate, self._bench.station.ca_der,
+            profile=PROFILES[order.profile], heartbeat_s=order.heartbeat_s, pipes=order.pipes,
+            coap_addresses=order.coap, mqtt_address=order.mqtt,
+            extras=Extras(modem=None if modem is None else (*modem, self._kind.sims), sms_number=order.sms_number),
+        )  # fmt: skip
 
     def _register(self) -> dict[str, object]:
         assert self._made is not None

@@ -113,6 +113,8 @@ class Station:
 
     def forget(self, mac: str) -> None:
         """Remove the secrets and the journal of a board that is finished or taken back; again does nothing."""
+        for path in self._board(mac).glob(".identity.json.*"):
+            path.unlink(missing_ok=True)  # Of a station that was killed while it wrote.
         for name in ("identity.json", "journal"):
             (self._board(mac) / name).unlink(missing_ok=True)
 

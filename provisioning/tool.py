@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 LONGEST_REASON = 2000
@@ -23,12 +24,18 @@ class ToolError(Exception):
         self.words = words
 
 
-def run(program: str, *arguments: str | Path, timeout_s: float = 600) -> str:
-    """Run one to its end; what it printed. Raises ToolError."""
+def run(program: str, *arguments: str | Path, inherits: Sequence[int] = (), timeout_s: float = 600) -> str:
+    """Run one to its end, with these open files (provisioning.off_disk); what it printed. Raises ToolError."""
     command = [sys.executable, "-m", program, *(str(argument) for argument in arguments)]
     try:
         done = subprocess.run(  # noqa: S603 - a locked program of this environment
-            command, capture_output=True, text=True, errors="replace", check=False, timeout=timeout_s
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=timeout_s,
+            pass_fds=tuple(inherits),
         )
     except subprocess.TimeoutExpired:
         raise ToolError(program, -1, f"no end after {timeout_s:.0f} s; is the board powered?") from None

@@ -25,8 +25,11 @@ import psycopg
 import pytest
 
 from livlina.provision_run import PRESS
+from provisioning import littlefs_image
 from provisioning.ledger import Ledger
+from provisioning.partition_table import layout, named
 from sim.board_rom.chip import CHIPS
+from sim.board_rom.dump import searched, secrets_in
 from sim.board_rom.stand_in import NAME, stand_in
 from sim.house import MUNICIPALITY, House, Ports
 
@@ -66,7 +69,7 @@ class Bench:
         """`livlina provision run`, in a process group of its own, which dies when this step is begun."""
         environment = {
             **os.environ, "LIVLINA_DATA": str(self.house.folder), "LIVLINA_DATABASE_URL": self.house.postgres.app_url,
-            "LIVLINA_OWNER_DATABASE_URL": self.house.postgres.owner_url,
+            "LIVLINA_OWNER_DATABASE_URL": self.house.postgres.owner_url, "TMPDIR": str(self.folder / "tmp"),
         }  # fmt: skip
         command = [
             sys.executable, "-m", "livlina", "provision", "run", str(self.folder / "order.toml"), "--json",
@@ -122,6 +125,7 @@ class Bench:
 @contextlib.contextmanager
 def workshop(folder: Path, boards: int) -> Iterator[Bench]:
     folder.chmod(0o755)
+    (folder / "tmp").mkdir()
     house = House(folder / "house", 0, Ports.free())
     house.folder.mkdir(mode=0o755)
     # Beside the house's start, since each takes some seconds of waiting.
@@ -152,6 +156,19 @@ def workshop(folder: Path, boards: int) -> Iterator[Bench]:
             house.postgres.destroy()
 
 
+def left_in_the_clear(folder: Path, boards: int) -> list[Path]:
+    """Files of the station's, temporary ones too, that hold a secret of a board that it has made."""
+    part = named(layout(4 << 20), "vfs")
+    found = []
+    for number in range(boards):
+        flash = (folder / f"board{number}" / "flash.bin").read_bytes()
+        secrets = secrets_in(littlefs_image.read(flash[part.offset : part.end]))
+        assert searched(flash, secrets)  # The control.
+        files = [path for name in ("station", "tmp") for path in (folder / name).rglob("*") if path.is_file()]
+        found += [path for path in files if searched(path.read_bytes(), secrets)]
+    return found
+
+
 def killed_and_given_again(folder: Path, boards: int, kills: list[float], steps: list[str]) -> None:
     with workshop(folder, boards) as bench:
         died = [bench.killed_after(seconds) for seconds in kills] + [bench.killed_at(step) for step in steps]
@@ -165,11 +182,11 @@ def killed_and_given_again(folder: Path, boards: int, kills: list[float], steps:
         rows = Ledger(folder / "station" / "ledger").rows()
         assert len({row.mac for row in rows}) == boards
         assert [row.facts["tested"]["button"] for row in rows] == ["proven"] * boards
-        assert list((folder / "station").rglob("identity.json")) == []
         if kills:
             # Given once more it finds nothing to do.
             assert not bench.killed_after(LONGEST_S)
             assert Ledger(folder / "station" / "ledger").rows() == rows
+    assert left_in_the_clear(folder, boards) == []  # The boards have no power now.
 
 
 @pytest.mark.timeout(500)
