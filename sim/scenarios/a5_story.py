@@ -83,6 +83,8 @@ def story(players: Cast, numbers: Mapping[str, float], chance: random.Random) ->
     hours = numbers["hours"]
     if hours < 0.2:
         raise ScenarioError("hours=... of a closed contact: at least 0.2, or nothing else can happen meanwhile")
+    if numbers["least_ms"] > numbers["most_ms"]:
+        raise ScenarioError("least_ms=... of a datagram's way is not above most_ms")
     for window, presses in (("short_min", "short_presses"), ("long_min", "long_presses")):
         if numbers[presses] < 2 or numbers[window] * 60 < 60 * numbers[presses]:
             raise ScenarioError(f"{presses} are at least 2, and {window} has a minute for each")

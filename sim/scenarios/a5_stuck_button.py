@@ -21,7 +21,7 @@ from sim.lockstep import LockStep
 from sim.scenarios import truth
 from sim.scenarios.a5_judge import Judge
 from sim.scenarios.a5_sabotage import SABOTAGES, applied, firmware
-from sim.scenarios.a5_story import LOW_PENDANT, PENDANT, Act, Cast, cast, ends, fine_spans, story
+from sim.scenarios.a5_story import FEWEST, LOW_PENDANT, PENDANT, Act, Cast, cast, ends, fine_spans, story
 from sim.scenarios.evidence import gather
 from sim.scenarios.fleet_under_test import PRIMARY, SECONDARY, FleetUnderTest
 from sim.scenarios.path import Air, room_for
@@ -180,5 +180,17 @@ SCENARIO = Scenario(
         "most_ms": 400,
         "loss": 0.01,
     },
+    bounds={
+        "hours": (0.2, 48),
+        "short_presses": (2, 60),
+        "short_min": (2, 600),
+        "long_presses": (2, 200),
+        "long_min": (2, 1440),
+        "heartbeat_s": (30, 3600),
+        "least_ms": (0, 5000),
+        "most_ms": (0, 5000),
+        "loss": (0, 0.2),
+    },
+    least=FEWEST,
     firmware=True,
 )
