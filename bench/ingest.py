@@ -1,6 +1,7 @@
 """What the front doors cost: messages per second and CPU microseconds per message, by door and kind of message.
 
     python -m bench.ingest [--units 200] [--messages 10000] [--seconds 30] [--json]
+    python -m bench.ingest --supervision     the same by CoAP without supervision and with it, and how many times as much
 
 The server runs in a process of its own on a real PostgreSQL (fsync on); clients run here with frames sealed before the
 clock starts, each unit with a few messages under way. A run ends after so many messages or seconds, whichever is first.
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import uvloop
 
 from fleet.ingest.run import Ingest
@@ -35,6 +37,7 @@ from fleet.store.embedded_postgres import EmbeddedPostgres
 from fleet.store.migrate import migrate
 from fleet.store.pool import make_pool
 from fleet.store.postgres_cluster import APP
+from fleet.supervision.run import Supervisor
 from protocols.wire import coap, messages, mqtt
 from provisioning.ca import CertificateAuthority, UnitCertificate
 from tests.fleet_server import Unit
@@ -160,9 +163,9 @@ class Bench:
                 )  # fmt: skip
         await pool.close()
 
-    def start_server(self) -> None:
+    def start_server(self, *, supervised: bool = False) -> None:
         argv = [sys.executable, "-m", "bench.ingest", "--serve", str(self.folder), str(self.settings.coap_port),
-                str(self.settings.mqtt_port)]  # fmt: skip
+                str(self.settings.mqtt_port), *["--supervision"] * supervised]  # fmt: skip
         self.server = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.server.stdin is not None and self.server.stdout is not None
         self.server.stdin.write(self.app_url.encode() + b"\n")
@@ -251,14 +254,62 @@ async def mqtt_client(bench: Bench, unit: Unit, frames: list[bytes], answered: C
     return client
 
 
-async def serve(folder: Path, coap_port: int, mqtt_port: int, app_url: str) -> None:
+async def serve(folder: Path, coap_port: int, mqtt_port: int, app_url: str, supervised: bool) -> None:
     """The server's process: until it is terminated."""
     settings = Settings(data=folder, coap_port=coap_port, mqtt_port=mqtt_port)
     ingest = Ingest(settings, app_url, SecretBox.open(settings.secret_key_file))
     await ingest.start()
     await ingest.listening.wait()
+    if supervised:
+        supervisor = Supervisor(app_url)
+        await supervisor.start()
+        async with asyncio.timeout(60):
+            while not supervisor.looks:  # noqa: ASYNC110 - a count, of the product, has no event
+                await asyncio.sleep(0.05)
     print("ready", flush=True)
     await ingest.watch()
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A kind of message by CoAP, without supervision and with it: per second, and CPU microseconds a message of server
+    and PostgreSQL together; ``ratio`` is of CPU time, which survives a noisy machine."""
+
+    message: str
+    per_second: int
+    per_second_supervised: int
+    cpu_us: float
+    cpu_us_supervised: float
+    ratio: float
+
+
+async def shares(arguments: argparse.Namespace, bench: Bench) -> list[Share]:
+    """Without, with, with, without: what drifts drifts in both."""
+    await bench.register()
+    with psycopg.connect(bench.postgres.owner_url) as connection:
+        connection.execute("UPDATE units SET life = 'active', grounds = 'import:bench'")
+    found: dict[tuple[str, bool], list[Figure]] = {}
+    for supervised in (False, True, True, False):
+        bench.start_server(supervised=supervised)
+        await measure(bench, "coap", "heartbeat", len(bench.units), arguments.seconds)
+        for kind in ("heartbeat", "alarm"):
+            one = await measure(bench, "coap", kind, arguments.messages, arguments.seconds)
+            found.setdefault((kind, supervised), []).append(one)
+        bench.stop_server()
+    made = []
+    for kind in ("heartbeat", "alarm"):
+        (rate, cpu), (rate_with, cpu_with) = (_mean(found[kind, supervised]) for supervised in (False, True))
+        made.append(
+            Share(kind, round(rate), round(rate_with), round(cpu, 1), round(cpu_with, 1), round(cpu_with / cpu, 3))
+        )
+    return made
+
+
+def _mean(figures: list[Figure]) -> tuple[float, float]:
+    """Messages a second, and CPU microseconds a message, over some runs."""
+    count, seconds = sum(one.messages for one in figures), sum(one.seconds for one in figures)
+    cpu = sum((one.server_cpu_us + one.postgres_cpu_us) * one.messages for one in figures)
+    return count / seconds, cpu / count
 
 
 async def run(arguments: argparse.Namespace, bench: Bench) -> list[Figure]:
@@ -278,11 +329,13 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=10_000, help="of each kind by each door")
     parser.add_argument("--seconds", type=float, default=30, help="at most, for each run")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--supervision", action="store_true", help="what supervision adds")
     parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve:
         folder, coap_port, mqtt_port = arguments.serve
-        uvloop.run(serve(Path(folder), int(coap_port), int(mqtt_port), sys.stdin.readline().strip()))
+        url = sys.stdin.readline().strip()
+        uvloop.run(serve(Path(folder), int(coap_port), int(mqtt_port), url, arguments.supervision))
         return
     folder = Path(tempfile.mkdtemp(prefix="livlina-bench-"))
     folder.chmod(0o755)
@@ -293,7 +346,7 @@ def main() -> None:
         bench = Bench(arguments.units, folder, postgres, postgres.app_url)
         bench.make_certificates()
         try:
-            figures = uvloop.run(run(arguments, bench))
+            figures: list[Any] = uvloop.run((shares if arguments.supervision else run)(arguments, bench))
         finally:
             bench.stop_server()
     finally:
@@ -303,6 +356,11 @@ def main() -> None:
         print(json.dumps([asdict(figure) for figure in figures], indent=1))
         return
     print(f"{arguments.units} units, {UNDER_WAY} messages of each under way")
+    if arguments.supervision:
+        for one in figures:
+            print(f"{one.message}: {one.per_second} a second without supervision, {one.per_second_supervised} with it;"
+                  f" {one.cpu_us} and {one.cpu_us_supervised} us of CPU, {one.ratio} times as much")  # fmt: skip
+        return
     print(f"{'door':5} {'message':10} {'count':>6} {'per s':>7} {'server us':>10} {'postgres us':>12}")
     for one in figures:
         measured = f"{one.messages:6} {one.per_second:7} {one.server_cpu_us:10} {one.postgres_cpu_us:12}"
