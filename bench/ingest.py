@@ -1,7 +1,7 @@
 """What the front doors cost: messages per second and CPU microseconds per message, by door and kind of message.
 
     python -m bench.ingest [--units 200] [--messages 10000] [--seconds 30] [--json]
-    python -m bench.ingest --supervision     the same by CoAP without supervision and with it, and how many times as much
+    python -m bench.ingest --supervision     what supervision adds: by CoAP without it and with it, in turns
 
 The server runs in a process of its own on a real PostgreSQL (fsync on); clients run here with frames sealed before the
 clock starts, each unit with a few messages under way. A run ends after so many messages or seconds, whichever is first.

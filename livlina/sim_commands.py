@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,7 +76,8 @@ def listed(
         return
     for one in _result(work)["sims"]:
         seen = "-" if one["seen_unit"] is None else f"{one['seen_unit']:08x} SIM {one['seen_slot']}"
-        typer.echo(f"{one['iccid']:<20} {one['state']:<10} {one['issuer'] or '-':<16} {seen}")
+        locked = "  locked to another modem" if one["locked_out"] else ""
+        typer.echo(f"{one['iccid']:<20} {one['state']:<10} {one['issuer'] or '-':<16} {seen}{locked}")
 
 
 @sim_app.command("ask")
@@ -102,6 +104,38 @@ def ask(
         return {"action": number, "new": new}
 
     _run(work, as_json, actions.ActionError, SimError)
+
+
+@sim_app.command("look")
+def look(iccid: Iccid, as_json: Json = False) -> None:
+    """What the SIM's provider says of it now: state, connection, and what it has used. Nothing is changed."""
+    from fleet.connectivity import looks
+
+    _look(lambda c, box: looks.look(c, box, iccid, steady=time.monotonic), as_json)
+
+
+@account_app.command("networks")
+def account_networks(account: Annotated[int, typer.Argument(min=1, max=LARGEST)], as_json: Json = False) -> None:
+    """The operators that SIMs of an account may use."""
+    from fleet.connectivity import looks
+
+    _look(lambda c, box: looks.networks(c, box, account, steady=time.monotonic), as_json)
+
+
+def _look(work: Callable[[Any, Any], Awaitable[dict[str, Any]]], as_json: bool) -> None:
+    """As the duty that calls providers: no other one reads their secrets."""
+    from fleet.connectivity.decide import SimError
+    from fleet.connectivity.provider import ProviderError
+    from fleet.registry.secret_box import SecretBoxError
+    from livlina.cli import one_sentence, settings_or_fail, show
+    from livlina.installation import open_secret_box
+    from livlina.registry_connection import in_duty
+
+    with one_sentence(SimError, LookupError, ProviderError, SecretBoxError):
+        settings = settings_or_fail()
+        box = open_secret_box(settings)
+        found = in_duty(settings, "forward", lambda connection: work(connection, box))
+    show(json.loads(json.dumps(found, default=str)), as_json)
 
 
 @sim_app.command("actions")

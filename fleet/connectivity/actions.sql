@@ -64,3 +64,6 @@ WHERE u.state = 'active' AND u.life IN ('active', 'absent')
   AND (EXISTS (SELECT 1 FROM unit_states s WHERE s.unit_id = u.unit_id AND %(iccid)s::text IN (s.iccid1, s.iccid2))
        OR EXISTS (SELECT 1 FROM unit_sims r WHERE r.unit_id = u.unit_id AND r.iccid = %(iccid)s::text))
 LIMIT 1;
+
+-- name: account_of
+SELECT provider_id FROM sims WHERE iccid = %(iccid)s;

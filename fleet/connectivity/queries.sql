@@ -93,7 +93,7 @@ RETURNING iccid;
 
 -- name: sims
 SELECT c.*, v.name AS provider, r.unit_id AS registered_unit, r.slot AS registered_slot,
-       s.unit_id AS seen_unit, CASE WHEN s.iccid1 = c.iccid THEN 1 WHEN s.iccid2 = c.iccid THEN 2 END AS seen_slot
+       left(c.imei_lock, 14) <> left(s.imei, 14) AS locked_out, s.unit_id AS seen_unit, CASE WHEN s.iccid1 = c.iccid THEN 1 WHEN s.iccid2 = c.iccid THEN 2 END AS seen_slot
 FROM sims c
 LEFT JOIN sim_providers v USING (provider_id)
 LEFT JOIN unit_sims r ON r.iccid = c.iccid

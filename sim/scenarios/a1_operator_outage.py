@@ -228,4 +228,5 @@ SCENARIO = Scenario(
         "heartbeat_s": (60, 300),
         "loss": (0, 0.2),
     },
+    least=40,
 )

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from fleet.connectivity import accounts, actions, changes, inventory
+from fleet.connectivity import accounts, actions, changes, inventory, looks
 from fleet.connectivity.accounts import AccountError
 from fleet.connectivity.actions import ActionError, Actions
 from fleet.connectivity.decide import SimError
@@ -273,3 +273,29 @@ def test_the_server_s_part_carries_out_what_was_asked_before_it_started(database
         rows(database, "UPDATE sim_actions SET next_try_at = now() - interval '1 minute'")
         asyncio.run(work())
     assert ordered == [7]
+
+
+@kinds
+def test_what_a_provider_says_now_is_asked_for_by_the_duty_that_may(database: FreshDatabase, kind: str) -> None:
+    with account(kind) as scene:
+        number = set_up(database, scene)
+        seen = do(database, lambda c: looks.look(c, BOX, ONE, steady=CLOCK.steady), "forward")
+        assert seen["sim"]["iccid"] == ONE and seen["session"]["session"] and seen["usage"]["octets"] >= 0
+        found = do(database, lambda c: looks.networks(c, BOX, number, steady=CLOCK.steady), "forward")
+        assert (found["networks"] is None) == (kind != "emnify"), "the others offer no list"
+        with pytest.raises(LookupError, match="in no account"):
+            do(database, lambda c: looks.look(c, BOX, iccid_of(2), steady=CLOCK.steady), "forward")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            do(database, lambda c: looks.look(c, BOX, ONE, steady=CLOCK.steady), "registry")
+
+
+def test_a_card_that_is_locked_to_another_modem_is_said(database: FreshDatabase) -> None:
+    with account("rest") as scene:
+        set_up(database, scene)
+    rows(database, "INSERT INTO units (unit_id, municipality_id, unit_type) VALUES (1, 1, 'social')")
+    rows(database, "INSERT INTO unit_states (unit_id, municipality_id, seen_at, iccid1, imei) "
+                   "VALUES (1, 1, now(), %s, '864475041234567')", ONE)  # fmt: skip
+    for lock, expected in ((None, None), ("8644750412345678", False), ("359999041234567", True)):
+        rows(database, "UPDATE sims SET imei_lock = %s", lock)
+        (found,) = do(database, inventory.sims, "registry")
+        assert (found["seen_unit"], found["locked_out"]) == (1, expected)
