@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +13,14 @@ from typing import LiteralString
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
 from fleet.registry import store as registry
 from fleet.registry import units
 from fleet.registry.secret_box import SecretBox
 from fleet.settings import Settings
 from fleet.store.pool import Connection
+from livlina.cli import app
 from livlina.provision_fleet import RegistryFleet
 from livlina.unit_life import revoke_units_of, tell_makers
 from protocols.wire.messages import COMMAND_DRILL, COMMAND_STATUS
@@ -289,6 +292,14 @@ def test_a_ledger_tells_the_registry_whom_a_station_has_made(
     assert tell_makers(here, "bench-1", rows) == ([], [])
     assert revoke_units_of(here, "bench-1") == ["00000007", "00000008"]
     assert tell_makers(here, "bench-2", rows[2:]) == (["00000009"], ["00000009"])
+    place, key = tmp_path / "export.jsonl", str(tmp_path / "ledger" / "ledger.pub")
+    place.write_bytes(ledger.export())
+    words = ["ca", "units", "bench-1", "--ledger", str(place), "--key", key, "--json"]
+    env = {"LIVLINA_DATABASE_URL": database.app_url, "LIVLINA_OWNER_DATABASE_URL": database.owner_url}
+    said = CliRunner().invoke(app, words, env=env)
+    assert json.loads(said.output) == {"station": "bench-1", "lines": 3, "units": [], "orders_told": 0}
     # The negative control: a line that somebody has put in is none of the station's.
+    place.write_bytes(ledger.export().replace(b'"unit": 9', b'"unit": 6'))
+    assert "line 3 of the ledger" in CliRunner().invoke(app, words, env=env).output
     with pytest.raises(LedgerError):
         verified(ledger.export().replace(b'"unit": 9', b'"unit": 6'), ledger.public_key)

@@ -48,3 +48,10 @@ def test_a_key_that_is_none_is_told(station: Path) -> None:
 def test_what_is_to_be_verified_must_be_named(words: tuple[str, ...]) -> None:
     status, said = ledger(*words)
     assert status == 1 and "name a station" in said
+
+
+def test_a_board_is_closed_by_somebody_who_says_that_it_is_for_good(station: Path) -> None:
+    words = ["close", "--port", "/dev/none", "--station", str(station), "--why", "goes out"]
+    done = CliRunner().invoke(app, ["provision", *words])
+    assert done.exit_code == 1 and "cannot be undone" in done.output
+    assert [row.kind for row in Ledger(station / "ledger").rows()] == ["provisioned", "returned"]
