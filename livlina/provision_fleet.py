@@ -39,7 +39,7 @@ LAST_WORD_S = 30.0
 ORDER_LASTS = timedelta(minutes=30)
 DRILL_WINDOW = timedelta(minutes=2)
 """Of a unit that has taken the order (docs/wire.md)."""
-_LAST_DRILL = (
+_LAST = (
     "SELECT answered_at, result, expires_at FROM unit_commands WHERE unit_id = %s AND kind = %s "
     "ORDER BY number DESC LIMIT 1"
 )
@@ -137,7 +137,7 @@ class RegistryFleet:
                     return None
                 time.sleep(_LOOK_S)
 
-    def order_test(self, unit: int, since: datetime, sims: int = 0) -> None:
+    def order_test(self, unit: int, since: datetime, sims: int = 0, *, button: bool = True) -> None:
         """The unit is to tell its status, and its button's next press is to be a test. With two cards it changes to the
         second one before, so that both are read, and the press comes over that. Once is enough.
 
@@ -146,11 +146,13 @@ class RegistryFleet:
 
         async def work(connection: Connection) -> None:
             at = datetime.now(UTC)
-            rows = await fetch_all(connection, _LAST_DRILL, [unit, COMMAND_DRILL])
-            if rows and _under_way(rows[0], since, at):
+            rows = await fetch_all(connection, _LAST, [unit, COMMAND_DRILL if button else COMMAND_STATUS])
+            if rows and (_under_way if button else _is_given)(rows[0], since, at):
                 return
             second: list[tuple[int, dict[int, Any] | None]] = [(COMMAND_SWITCH_SIM, {1: 1}), (COMMAND_STATUS, None)]
-            orders = [(COMMAND_STATUS, None), *(second if sims > 1 else ()), (COMMAND_DRILL, None)]
+            orders = [(COMMAND_STATUS, None), *(second if sims > 1 else ())]
+            if button:
+                orders.append((COMMAND_DRILL, None))
             if sims > 1:
                 orders.append((COMMAND_STATUS, None))  # A card is read behind the first exchange over it.
             for kind, args in orders:
@@ -159,19 +161,20 @@ class RegistryFleet:
         self._in_registry(work)
 
     def tested(
-        self, unit: int, kind: BoardKind, press: Callable[[], None], since: datetime, patience_s: float = PATIENCE_S
-    ) -> dict[str, Any]:
+        self, unit: int, kind: BoardKind, press: Callable[[], None] | None, since: datetime,
+        patience_s: float = PATIENCE_S,
+    ) -> dict[str, Any]:  # fmt: skip
         """What the self-test has shown: the button's press came through as a test, and what the unit says of itself.
 
-        `press` is called when somebody is to press, at every try anew: what a press moves is looked at. Raises RunError
-        where a part is silent (provisioning.selftest).
+        `press` is called when somebody is to press, at every try anew: what a press moves is looked at; None for a unit
+        that takes no press. Raises RunError where a part is silent (provisioning.selftest).
         """
-        self.order_test(unit, since, kind.sims)
+        self.order_test(unit, since, kind.sims, button=press is not None)
         with psycopg.connect(self._app_url, autocommit=True, row_factory=dict_row) as connection:
             connection.execute(sql.SQL("SET ROLE livlina_registry"))
 
             def taken() -> bool:
-                row = connection.execute(_LAST_DRILL, [unit, COMMAND_DRILL]).fetchone()
+                row = connection.execute(_LAST, [unit, COMMAND_DRILL]).fetchone()
                 return row is not None and row["answered_at"] is not None and _under_way(row, since, datetime.now(UTC))
 
             def proofs() -> set[tuple[int, int]]:
@@ -183,24 +186,25 @@ class RegistryFleet:
             def told() -> bool:
                 return len(cards_of(connection.execute(_SAID, [unit]).fetchone() or {})) >= kind.sims
 
-            if not _within(patience_s * (1 + kind.sims), taken):
+            if not _within(patience_s * (1 + kind.sims), answered if press is None else taken):
                 raise RunError(
                     "unit {unit} has not taken the order for its self-test: run again", "unheard", unit=f"{unit:08x}"
                 )
-            before = proofs()
-            press()
-            if not _within(patience_s, lambda: proofs() > before):
-                raise RunError(
-                    "no press of unit {unit} came through: press again after another run, or repair", "button",
-                    unit=f"{unit:08x}",
-                )  # fmt: skip
+            if press is not None:
+                before = proofs()
+                press()
+                if not _within(patience_s, lambda: proofs() > before):
+                    raise RunError(
+                        "no press of unit {unit} came through: press again after another run, or repair", "button",
+                        unit=f"{unit:08x}",
+                    )  # fmt: skip
             # A unit that has answered everything tells no more of a card that is not there.
             _within(patience_s, lambda: told() or answered())
             _within(min(patience_s, LAST_WORD_S), told)
             said = connection.execute(_SAID, [unit]).fetchone() or {}
         shown = judged(unit, said, kind)
         self._describe(unit, shown["iccids"])
-        return {"button": "proven", **shown}
+        return {"button": "proven" if press is not None else "none", **shown}
 
     def _describe(self, unit: int, cards: Sequence[str]) -> None:
         async def work(connection: Connection) -> None:
@@ -236,6 +240,13 @@ def _under_way(drill: Mapping[str, Any], since: datetime, at: datetime) -> bool:
     if drill["answered_at"] is not None:
         return bool(drill["result"] == RESULT_DONE and since <= drill["answered_at"] > at - DRILL_WINDOW)
     return drill["expires_at"] is None or at < drill["expires_at"]
+
+
+def _is_given(order: Mapping[str, Any], since: datetime, at: datetime) -> bool:
+    """Whether an order is still to be answered, or was answered since then."""
+    if order["answered_at"] is not None:
+        return bool(order["answered_at"] >= since)
+    return order["expires_at"] is None or at < order["expires_at"]
 
 
 def _within(patience_s: float, holds: Callable[[], bool]) -> bool:

@@ -30,13 +30,13 @@ from provisioning.journal import JournalError
 from provisioning.ledger import ENDS, Ledger, LedgerError, Row
 from provisioning.pace import boards_an_hour, machine_seconds
 from provisioning.partition_table import files_of_the_unit, layout, named
-from provisioning.plan import BoardKind, Order, Step, asked_about
+from provisioning.plan import BUTTONLESS, BoardKind, Order, Step, asked_about
 from provisioning.run import Bench, Fleet, RunError, run
 from provisioning.station import Station
 from provisioning.tool import ToolError
 from provisioning.verify import verify
 
-PRESS = "Press the board's button now."
+PRESS = "Press the board's button now, for a second."
 QUESTIONS = {"lamp": "Does the lamp shine?", "vibration": "Did it shake?", "speaker": "Did it sound?"}
 DEAD = {
     "lamp": "the lamp of unit {unit} is dark: look at the lamp, and run again",
@@ -77,11 +77,11 @@ class StationFleet(Fleet, Protocol):
     def heard(self, unit: int, patience_s: float = ...) -> dict[str, object] | None:
         """The unit's first heartbeat."""
 
-    def order_test(self, unit: int, since: datetime, sims: int = ...) -> None:
+    def order_test(self, unit: int, since: datetime, sims: int = ..., *, button: bool = ...) -> None:
         """The unit is to test itself."""
 
     def tested(
-        self, unit: int, kind: BoardKind, press: Callable[[], None], since: datetime, patience_s: float = ...
+        self, unit: int, kind: BoardKind, press: Callable[[], None] | None, since: datetime, patience_s: float = ...
     ) -> dict[str, Any]:
         """What the self-test has shown."""
 
@@ -207,7 +207,7 @@ def make_one(materials: Materials, order: Order, kind: BoardKind, port: Port, sc
     since = datetime.now(UTC)
     bench = Bench(
         materials.station, materials.ledger, materials.fleet, materials.firmware, materials.romfs,
-        start=lambda mac, unit: _heard(materials, unit, since, kind.sims),
+        start=lambda mac, unit: _heard(materials, order, kind, unit, since),
         test=lambda mac, unit: _self_test(materials, order, kind, port.url, unit, since, screen),
         label=lambda unit: checked_label(
             unit, (order.profile, order.number), materials.label_size, materials.folder / "labels"
@@ -255,7 +255,8 @@ def _self_test(
     materials: Materials, order: Order, kind: BoardKind, port: str, unit: int, since: datetime, screen: Screen
 ) -> dict[str, Any]:
     """What unit and person have shown. Raises RunError; of a production board each part must have been looked at."""
-    shown = materials.fleet.tested(unit, kind, lambda: screen.press(port), since, materials.patience_s)
+    press = None if order.profile in BUTTONLESS else lambda: screen.press(port)
+    shown = materials.fleet.tested(unit, kind, press, since, materials.patience_s)
     for part in asked_about(order.profile, kind):
         seen = screen.look(port, part)
         if seen is False:
@@ -281,8 +282,9 @@ def _last_rows(ledger: Ledger) -> list[Row]:
     return list({row.mac: row for row in ledger.rows()}.values())
 
 
-def _heard(materials: Materials, unit: int, since: datetime, sims: int) -> Mapping[str, object]:
-    materials.fleet.order_test(unit, since, sims)  # It goes out behind the first heartbeat.
+def _heard(materials: Materials, order: Order, kind: BoardKind, unit: int, since: datetime) -> Mapping[str, object]:
+    # It goes out behind the first heartbeat.
+    materials.fleet.order_test(unit, since, kind.sims, button=order.profile not in BUTTONLESS)
     said = materials.fleet.heard(unit, materials.patience_s)
     if said is None:
         raise RunError(

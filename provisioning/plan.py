@@ -16,6 +16,8 @@ from provisioning.identity import DIALECTS
 PROFILES = {"social": 1, "personal": 2, "tracker": 3, "camera": 4, "technical": 5}
 SOUNDING = ("social", "tracker", "technical")
 """Whose units sound when a press is stored (firmware/core/stages.py); the others' speakers are silent at a test."""
+BUTTONLESS = ("camera",)
+"""Whose units take no press (firmware/core/profiles.py): nothing of theirs that only a press moves can be tested."""
 SECURE_BOOT_CHIPS = ("esp32s3",)
 """Whose key blocks and secure boot (version 2) are those that a bench burns."""
 _ORDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
@@ -77,6 +79,8 @@ class Step:
 
 def asked_about(profile: str, kind: BoardKind) -> tuple[str, ...]:
     """What a person is asked behind the self-test's press: the lamp, and what else of this board a press moves."""
+    if profile in BUTTONLESS:
+        return ()
     asked = ["lamp"]
     if kind.vibration:
         asked.append("vibration")
@@ -124,8 +128,10 @@ def plan(order: Order, kind: BoardKind) -> tuple[Step, ...]:
         Step("start", "Write the partition table and wait for the first heartbeat", "Leave the cable alone."),
         Step(
             "selftest",
-            f"See that the button works, what the unit says of itself, and its {', '.join(seen)}",
-            "Press the button when told to.",
+            f"See that the button works, what the unit says of itself, and its {', '.join(seen)}"
+            if seen
+            else "See what the unit says of itself",
+            "Press the button when told to." if seen else "",
         ),
         Step("label", "Make the label", "Put the label on the board."),
         Step("ledger", "Write the board into the ledger", "Take the board off."),

@@ -30,7 +30,7 @@ HANDS: Table = {
     "put_on": N_("Put a board on the cable. Then press Start."),
     "leave": N_("Leave the cable alone."),
     "wait": N_("Nothing to do. Wait."),
-    "press": N_("Press the board's button now."),
+    "press": N_("Press the board's button now, for a second."),
     "lamp": N_("Press was heard. Does the lamp shine?"),
     "vibration": N_("Did the board shake when you pressed?"),
     "speaker": N_("Did the board sound when you pressed?"),

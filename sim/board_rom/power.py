@@ -31,7 +31,8 @@ from sim.shims.board import PINS
 
 EXIT_RESET = 75
 """sim/shims/machine.py: the firmware has reset its board."""
-FINGER_S = 0.05
+FINGER_S = 0.7
+"""Longer than a personal unit wants its button held (firmware/core/profiles.py)."""
 BATTERY_MV = 3950
 EDGE_S = 20.0
 PARTS = ("modem", "sim1", "sim2", "battery", "charge", "lamp", "vibration", "speaker", "button", "flash")

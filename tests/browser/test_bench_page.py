@@ -35,7 +35,7 @@ class HearingFleet(CountingFleet):
     def heard(self, unit: int, patience_s: float = 0) -> dict[str, object] | None:
         return {"heard": "Heartbeat"}
 
-    def order_test(self, unit: int, since: datetime, sims: int = 0) -> None:
+    def order_test(self, unit: int, since: datetime, sims: int = 0, *, button: bool = True) -> None:
         pass
 
     def tested(self, unit: int, kind: BoardKind, press: Any, since: datetime, patience_s: float = 0) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def test_a_board_is_made_at_the_page_and_one_too_many_is_refused(station: Scene,
     expect(place(page, 1).locator(".hands")).to_have_text("Sätt ett kort på kabeln. Tryck sedan på Starta.")
     page.keyboard.press("Alt+Digit1")
     page.keyboard.press("Enter")
-    expect(place(page, 1).locator(".hands")).to_have_text("Tryck på kortets knapp nu.")
+    expect(place(page, 1).locator(".hands")).to_have_text("Tryck på kortets knapp nu, i en sekund.")
     # The order is of one board, and that one is under work.
     page.keyboard.press("Alt+Digit2")
     page.keyboard.press("Enter")

@@ -39,7 +39,7 @@ quantity = {boards}
 municipality = {municipality}
 profile = "social"
 production = false
-heartbeat_s = 300
+heartbeat_s = 20
 pipes = ["coap"]
 coap = ["127.0.0.1:{coap}"]
 

@@ -207,6 +207,29 @@ def test_a_self_test_is_the_buttons_press_and_what_the_unit_says(database: Fresh
         assert connection.execute("SELECT slot, iccid FROM unit_sims").fetchall() == [(1, "89460000000000000017")]
 
 
+def test_a_unit_that_takes_no_press_tells_its_status_and_no_more(database: FreshDatabase, made: Made) -> None:
+    here = fleet(database)
+    here.register(7, made, PRODUCTION)
+    for _ in range(2):
+        here.order_test(7, LONG_AGO, button=False)
+    assert commands(database) == [COMMAND_STATUS]
+    with pytest.raises(RunError, match="has not taken the order"):
+        here.tested(7, KIND, None, LONG_AGO, 0)
+    do_as_owner(
+        database,
+        "UPDATE unit_commands SET answered_at = now(), result = 0;"
+        "INSERT INTO unit_states (unit_id, municipality_id, seen_at, battery) VALUES (7, 1, now(), 90)",
+    )
+    assert here.tested(7, replace(KIND, sims=0), None, LONG_AGO, 0) == {
+        "button": "none",
+        "battery": 90,
+        "signal": None,
+        "imei": None,
+        "iccids": [],
+    }
+    assert commands(database) == [COMMAND_STATUS]
+
+
 def test_an_order_for_a_test_whose_window_is_over_is_given_again(database: FreshDatabase, made: Made) -> None:
     here = fleet(database)
     here.register(7, made, PRODUCTION)

@@ -51,6 +51,16 @@ def test_only_what_the_board_has_and_the_profile_moves_is_asked_about() -> None:
     assert asked_about("personal", whole) == ("lamp", "vibration")
 
 
+def test_a_unit_that_takes_no_press_is_not_asked_about_what_a_press_moves() -> None:
+    from firmware.core.profiles import OWN, PROFILES
+    from provisioning.plan import BUTTONLESS
+
+    whole = BoardKind("hub", "esp32s3", 4 << 20, 0, True, speaker=True, vibration=True)
+    pressed = {profile.name: OWN in [one[0] for one in profile.inputs] for profile in PROFILES}
+    assert {name for name, takes in pressed.items() if not takes} == set(BUTTONLESS)
+    assert all(asked_about(name, whole) == () for name in BUTTONLESS)
+
+
 def test_which_profiles_sound_at_a_press_is_what_the_firmware_does() -> None:
     from firmware.core.stages import SOUNDS, STORED
     from provisioning.plan import PROFILES, SOUNDING
