@@ -14,7 +14,7 @@ from livlina.provision_kind import kind_of
 from livlina.provision_order import OrderError, read_order
 from provisioning.pace import LEAST_AN_HOUR, boards_an_hour, machine_seconds
 from provisioning.partition_table import from_binary, layout, to_binary
-from provisioning.plan import asked_about, plan
+from provisioning.plan import BUTTONLESS, asked_about, plan
 from sim.board_rom.chip import CHIPS
 
 ROOT = Path(__file__).parents[3]
@@ -44,7 +44,7 @@ def test_a_board_is_ordered_by_its_name(name: str, tmp_path: Path) -> None:
         assert kind.bootloader == CHIPS[kind.chip].bootloader_offset
         steps = [step.name for step in plan(order, kind)]
         assert steps[-1] == "ledger" and "efuses" in steps
-        assert "vibration" in asked_about(profile, kind)
+        assert ("vibration" in asked_about(profile, kind)) is (profile not in BUTTONLESS)
     parts = layout(kind.flash_bytes, sealed=True)
     assert from_binary(to_binary(parts)) == parts and max(part.end for part in parts) <= kind.flash_bytes
 
