@@ -5,38 +5,34 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 INTERRUPTED = 130
 """As a shell has it for SIGINT."""
 
 
+Number = TypeVar("Number", int, float)
+
+
 def whole(least: int, most: int) -> Callable[[str], int]:
     """A type for argparse: an integer within these bounds."""
-
-    def read(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = least - 1
-        if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text} is no whole number from {least} to {most}")
-        return number
-
-    return read
+    return _within(int, "whole number", least, most)
 
 
 def real(least: float, most: float) -> Callable[[str], float]:
     """A type for argparse: a number within these bounds."""
+    return _within(float, "number", least, most)
 
-    def read(text: str) -> float:
+
+def _within(kind: Callable[[str], Number], what: str, least: Number, most: Number) -> Callable[[str], Number]:
+    def read(text: str) -> Number:
         try:
-            number = float(text)
+            number = kind(text)
         except ValueError:
-            number = least - 1
-        # What is not a number lies within no bounds.
-        if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text} is no number from {least:g} to {most:g}")
+            number = None
+        # "nan" is read, and lies within no bounds.
+        if number is None or not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{text} is no {what} from {least} to {most}")
         return number
 
     return read
