@@ -28,8 +28,8 @@ TEST_PACKAGES := mosquitto-clients libcoap3-bin sip-tester kamailio kamailio-tls
 # Without PostgreSQL, front doors or browser. The others start real programs.
 QUICK_TESTS := $(wildcard tests/both tests/unit tests/on_unit)
 WHOLE_TESTS := $(wildcard tests/store tests/peers tests/faults tests/browser tests/journeys)
-# Many tests wait for processes or for a clock while others compute: five run side by side on two cores.
-WORKERS ?= 5
+# Many tests wait for processes or for a clock while others compute: six run side by side on two cores.
+WORKERS ?= 6
 PYTEST = $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 UNIT_CODE = $(shell find protocols/__init__.py protocols/wire firmware -name '*.py' | sort)
 
@@ -111,9 +111,11 @@ lint: $(VENV)/.test
 check: setup $(VENV)/.test lint ## lint, types, imports, bytecode, and the tests that need no server
 	@$(PYTEST) $(QUICK_TESTS)
 
-# Both are told in full whichever fails.
+# Both are told in full whichever fails. Tests are collected once beforehand: in a fresh clone each worker would have to
+# translate all of them.
 test: test-setup ## everything, in some eleven minutes on two cores
 	@$(MAKE) lint & lint=$$!
+	$(BIN)/python -m pytest -q --collect-only $(WHOLE_TESTS) $(QUICK_TESTS) >/dev/null || true
 	tests=0
 	$(PYTEST) --durations=5 $(WHOLE_TESTS) $(QUICK_TESTS) || tests=$$?
 	wait $$lint
