@@ -18,7 +18,9 @@ FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-PATIENCE_MS = 60_000
+PATIENCE_MS = 120_000
+"""With a page and with Chromium's start; six run side by side."""
+expect.set_options(timeout=PATIENCE_MS)
 # Must be read by an init script: Playwright's own evaluate counts as a press of the user's and would open the gate.
 LISTEN_TO_SOUND = """
 window.heard = [];
@@ -43,7 +45,7 @@ def chromium() -> Iterator[Browser]:
     """Module scope: Playwright's sync API keeps an event loop in this thread, which other tests must not meet."""
     assert CHROMIUM.exists(), f"{CHROMIUM} is missing: apt-get install chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS, timeout=PATIENCE_MS)
         yield browser
         browser.close()
 

@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PATIENCE_MS, Open, in_contact
+from tests.browser.conftest import Open, in_contact
 from tests.looks import LOOKS
 from tests.web_server import Scene, WebServer
-
-expect.set_options(timeout=PATIENCE_MS)
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

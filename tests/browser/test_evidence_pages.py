@@ -9,12 +9,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.api_callers import sign_in
 from tests.api_town import CANARIES, UNIT, ApiTown, api_town
-from tests.browser.conftest import PATIENCE_MS
 from tests.browser.test_accessibility import violations
 from tests.database import fresh_database
 from tests.fleet_server import EmbeddedPostgres
-
-expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture

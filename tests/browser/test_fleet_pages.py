@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PATIENCE_MS, Open
+from tests.browser.conftest import Open
 from tests.browser.test_accessibility import violations
 from tests.looks import LOOKS
 from tests.store.test_fleet_page import trouble
@@ -16,8 +16,6 @@ from tests.store.test_incident_pages import without_a_path
 from tests.store.test_planner_page import doomed
 from tests.store.test_unit_timeline import lived
 from tests.web_server import Scene, WebServer
-
-expect.set_options(timeout=PATIENCE_MS)
 
 
 def shoot(page: Page, name: str) -> None:

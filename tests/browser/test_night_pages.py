@@ -8,11 +8,9 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import web_night
-from tests.browser.conftest import PATIENCE_MS, Open
+from tests.browser.conftest import Open
 from tests.browser.test_accessibility import violations
 from tests.web_server import Scene, WebServer
-
-expect.set_options(timeout=PATIENCE_MS)
 
 
 def test_an_escalated_case_is_louder_and_says_whom_and_when_next(

@@ -6,10 +6,8 @@ import signal
 
 from playwright.sync_api import Page, Request, expect
 
-from tests.browser.conftest import PATIENCE_MS, Open, in_contact
+from tests.browser.conftest import Open, in_contact
 from tests.web_server import Scene, WebServer, until
-
-expect.set_options(timeout=PATIENCE_MS)
 
 
 def row(page: Page, case: int) -> str:

@@ -14,8 +14,6 @@ from tests.browser.conftest import CHROMIUM, FLAGS, PATIENCE_MS
 from tests.pairing_hall import DIGITS, REFERENCE, UNIT, Hall
 from tests.web_server import PASSWORD, Scene, WebServer
 
-expect.set_options(timeout=PATIENCE_MS)
-
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 COUNT_TAPS = (
     "window.taps = []; addEventListener('click', e => window.taps.push(e.target.id || e.target.tagName), true);"
@@ -51,7 +49,7 @@ def camera(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         f"--use-file-for-fake-video-capture={film}",
     ]  # fmt: skip
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags, timeout=PATIENCE_MS)
         yield browser
         browser.close()
 

@@ -9,13 +9,12 @@ from playwright.sync_api import expect
 
 from fleet.registry import units
 from fleet.store.pool import Connection
-from tests.browser.conftest import PATIENCE_MS, Open
+from tests.browser.conftest import Open
 from tests.browser.test_accessibility import violations
 from tests.looks import LOOKS
 from tests.pairing_hall import REFERENCE, UNIT, Hall
 from tests.web_server import PASSWORD, Scene, WebServer, until
 
-expect.set_options(timeout=PATIENCE_MS)
 TRACKER = 0x3B
 
 

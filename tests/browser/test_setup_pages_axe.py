@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import PATIENCE_MS, Open
+from tests.browser.conftest import Open
 from tests.browser.test_accessibility import violations
 from tests.web_server import Scene, WebServer
 
-expect.set_options(timeout=PATIENCE_MS)
 HEAD = "kind,municipality,reference,priority,unit,type,life\n"
 
 

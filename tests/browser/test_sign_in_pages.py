@@ -10,12 +10,10 @@ import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
 from fleet.people import store
-from tests.browser.conftest import PATIENCE_MS, Open
+from tests.browser.conftest import Open
 from tests.browser.test_accessibility import violations
 from tests.looks import LOOKS
 from tests.web_server import LOCAL, PASSWORD, Scene, WebServer
-
-expect.set_options(timeout=PATIENCE_MS)
 
 STALE = "UPDATE web_sessions SET stepped_up_at = now() - interval '10 minutes'"
 WIDTHS = (1366, 360)

@@ -11,13 +11,11 @@ from fleet.registry import recipients
 from fleet.registry.label import label_of
 from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Connection
-from tests.browser.conftest import PATIENCE_MS, Open
+from tests.browser.conftest import Open
 from tests.browser.test_accessibility import violations
 from tests.looks import LOOKS
 from tests.pairing_hall import DIGITS, REFERENCE, UNIT, Hall
 from tests.web_server import PASSWORD, Scene, WebServer, until
-
-expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ async def log_in(page: Page, url: str, password: str) -> None:
 def test_a_press_is_taken_in_the_browser_and_the_wearer_is_told(data_folder: Path) -> None:
     async def journey() -> None:
         async with living_house(data_folder, 2) as house, async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=120_000)
             page = await browser.new_page()
             await log_in(page, house.url, house.password())
             await page.evaluate(NO_RELOAD)
