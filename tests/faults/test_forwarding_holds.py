@@ -28,6 +28,7 @@ def test_connections_that_hang_are_given_up(
     database: FreshDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a host has vanished: nothing answers and nothing says so, but new connections work."""
+
     async def run() -> None:
         async with scene(database, tmp_path) as s, forwarding(s):
             await s.press(press(1, 1))
