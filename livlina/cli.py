@@ -19,6 +19,7 @@ from livlina import (
     centre_commands,
     field_commands,
     path_commands,
+    profile_commands,
     routing_commands,
     security_commands,
     unit_life_commands,
@@ -60,6 +61,7 @@ app.add_typer(provision_app, name="provision")
 field_commands.register(app, unit_app)
 unit_life_commands.register(unit_app)
 path_commands.register(fleet_app)
+profile_commands.register(municipality_app)
 security_commands.register(app, unit_app)
 routing_commands.register(app, centre_app)
 centre_commands.register(centre_app)
