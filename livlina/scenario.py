@@ -53,7 +53,7 @@ def run_scenario(
         raise ScenarioError(f"{sabotage} is no sabotage of {scenario.name}; there are: {', '.join(scenario.sabotages)}")
     if firmware and not scenario.firmware:
         raise ScenarioError(f"scenario {scenario.name} has no part for real firmware")
-    numbers, fleet = scenario.settle(read_numbers(given)), scenario.fleet(units)
+    numbers, fleet = scenario.settle(read_numbers(given)), scenario.fleet(units, firmware)
     console = Console(stderr=True, highlight=False)
     console.print(f"[bold]{scenario.name}[/bold] {scenario.title}, seed {seed}")
     began = time.monotonic()

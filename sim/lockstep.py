@@ -19,7 +19,7 @@ import signal
 import socket
 import struct
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -40,6 +40,7 @@ from sim.modem.clock import SteppedClock, Timer
 from sim.modem.path import Address, Flights
 from sim.modem.rig import Rig
 from sim.poller import Poller
+from sim.restless import Restless
 
 PATIENCE_S = 60
 """Real seconds that a party may take to come to rest, on a machine that is busy with other things."""
@@ -106,6 +107,7 @@ class VirtualUnit:
         self.board.sleep = None
         self.board.roused.clear()
         self._forget()
+        self._stir()
         # A clock runs on through deep sleep, and through nothing else.
         epoch = EPOCH + (self._offset // 1000 if cause == CAUSE_DEEP_SLEEP else 0)
         env = {
@@ -170,6 +172,9 @@ class VirtualUnit:
 
     # Time
 
+    def _stir(self) -> None:
+        self._world.restless.stir(self.number)
+
     def at_rest(self) -> bool:
         """Whether it has declared so, and everything that either side has sent has been read by the other."""
         if self._process is None:
@@ -187,6 +192,7 @@ class VirtualUnit:
 
     def tell_time(self) -> None:
         """Give it the present time, before anything that happens now can be noticed by it."""
+        self._stir()
         now = int(self._world.clock.now() * 1000 + 1e-4) - self._offset
         if self._wire is not None and now != self._now:
             self._now = now
@@ -211,6 +217,8 @@ class VirtualUnit:
         self._until = None if until < 0 else until
         self._declared = (read, written, sent, received, heard)
         self.declarations += 1
+        self._stir()
+        self._world.restless.wants(self)
 
     def _ended(self) -> None:
         self._drop_wire()
@@ -270,6 +278,7 @@ class VirtualUnit:
         if len(data) < 6:
             return
         self._reports += 1
+        self._stir()
         self._address = address
         _, levels = struct.unpack(">IB", data[1:6])
         if data[:1] == b"D":
@@ -308,6 +317,7 @@ class VirtualUnit:
 
     def came(self) -> None:
         """A datagram of this unit's own has arrived at a server here."""
+        self._stir()
         self._reports += 1
 
     def goes(self) -> None:
@@ -341,6 +351,7 @@ class LockStep:
         self.poller = Poller()
         self.flights = Flights()
         self.units: dict[int, VirtualUnit] = {}
+        self.restless = Restless(self.units)
         self.on_lamp: Callable[[int, str], None] | None = None
         self.steps = 0
         self.patience_s = float(PATIENCE_S)
@@ -397,17 +408,20 @@ class LockStep:
 
     def settle(self) -> None:
         """Until everybody is at rest. Raises StuckError if that does not come."""
-        while not (self.flights.over() and all(unit.at_rest() for unit in self.units.values())):
+        while not self.at_rest():
             if not self.poller.turn(self.patience_s):
                 raise StuckError(
                     f"nobody moves at {self.clock.now():.3f} s; in flight: {not self.flights.over()}; "
-                    + "; ".join(self._accounts())
+                    + self.accounts()
                 )
 
-    def _accounts(self) -> Iterator[str]:
-        for unit in self.units.values():
-            if not unit.at_rest():
-                yield unit.account()
+    def at_rest(self) -> bool:
+        """Whether everybody is, and nothing is between two of them."""
+        return self.flights.over() and self.restless.over()
+
+    def accounts(self) -> str:
+        """The books of those who are not at rest, for an error."""
+        return "; ".join(unit.account() for unit in self.units.values() if not unit.at_rest())
 
     def step(self) -> None:
         """The next thing that happens, wherever. Raises StuckError where nothing ever will."""
@@ -415,9 +429,9 @@ class LockStep:
         self.settle()
         self.steps += 1
         mine = self.clock.next_due()
-        wanting = [(due, number) for number, unit in self.units.items() if (due := unit.due()) is not None]
-        if wanting and (mine is None or min(wanting)[0] < mine):
-            due, number = min(wanting)
+        wanting = self.restless.first()
+        if wanting is not None and (mine is None or wanting[0] < mine):
+            due, number = wanting
             self.clock.move(due)
             self.units[number].tell_time()
         elif mine is not None:

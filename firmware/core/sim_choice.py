@@ -12,7 +12,8 @@ that nothing is believed of the new SIM;
 that a search is no loss; ("use", slot) when a verified command asks for a slot; ("asked",) when a heartbeat is sent;
  ("receipt",) when a verified receipt came over this modem; ("alarm", open) while a press is not stored;
 ("policy", policy), see `Policy`; ("clock", unix s) of a verified server time; ("time",).
-Actions: ("switch", slot, reason), one of `REASONS`; ("heartbeat",) to be sent now, so that the path is proven;
+Actions: ("switch", slot, reason), one of `REASONS`; ("heartbeat", alone) to be sent now, so that the path is proven,
+alone: at a time that this unit shares with no other, unless by chance;
 ("proven", slot, ok) is the outcome of the daily exercise; ("undiverse", operator, operator) when both SIMs stand on one
 radio network; ("closing", slot, operator, technology, date); ("keep", state).
 `operator` is MCC and MNC as a number (24001), `technology` as in protocols.wire.messages.
@@ -124,6 +125,7 @@ class SimChoice:
         self._found = False  # whether it has been registered since
         self._restarted = False  # whether the modem has started anew on this SIM and has not found it again yet
         self._moved = False  # whether this boot has switched at all
+        self._alone = False  # whether the last switch came at a time of this unit's own
         self._alarm: "int | None" = None
         self._switches = 0  # in this alarm
         self._heard = now  # the last receipt
@@ -233,7 +235,7 @@ class SimChoice:
             self._enter(UP, now)
             self._asked = None
             if self._moved and not self._found and self._alarm is None:
-                actions.append(("heartbeat",))
+                actions.append(("heartbeat", self._alone))
             self._found = True
             self._restarted = False
         self._standing[self.active] = GOOD
@@ -365,6 +367,8 @@ class SimChoice:
             if preferred and self._returned is not None and now < self._returned + HOLD_MS:
                 # The return has failed: the next one waits longer.
                 self._hold = min(self._hold * 2, DAY_MS)
+        # Masts that go take many units with them at once; a heartbeat without an answer has a time of its own.
+        self._alone = reason == UNANSWERED
         self.active = 1 - self.active
         # What is wrong with it will be said again; what was wrong with it may be over.
         self._standing[self.active] = GOOD

@@ -9,7 +9,8 @@ Events: those of `core.presses` ("edge", "press", "pendant"), ("owed", code) for
 ("receipt", items, time) and ("command", command) that were opened and verified, ("refused",) for a down frame that was
 not; ("pipe", name, up), ("unsent", key, pipe) when a pipe could not take a frame; ("report", kind, data), ("position",
 data), ("mains", lost), ("charging", on), ("worn", on), ("battery", percent, mV), ("fault", code, text[, times]) of the
-ports; ("heartbeat",) and ("status",) when one is wanted, ("wake",) by somebody unproven; ("time",) to let time pass.
+ports; ("heartbeat", alone), as in core.sim_choice, and ("status",) when one is wanted, ("wake",) by somebody unproven;
+("time",) to let time pass.
 
 Actions: ("journal", record) is to be on flash before the next action is carried out; ("keep", name, value) likewise;
 ("send", pipe, key, message, urgent) builds no bytes that may be kept: seal with a fresh counter and send; ("lamp",
@@ -243,6 +244,8 @@ class Unit:
         return self._event(messages.EVENT_POSITION, event[1], self._locate.about(), now)
 
     def _on_heartbeat(self, event: "tuple[Any, ...]", now: int) -> "Actions":
+        if event[1]:
+            self._courier.alone()
         self._vitals.soon(now)
         return []
 

@@ -6,7 +6,7 @@
 
 `on_event(event)` is synchronous and gets:
 
-    ("heartbeat",)              send one now: the path has changed and is to be proven
+    ("heartbeat", alone)        send one now: the path has changed and is to be proven (core.sim_choice)
     ("report", kind, data)      to be sent as an event
     ("frame", bytes)            of an SMS: a sealed frame that has not been opened yet
     ("wake",)                   an SMS that is no frame; it has been deleted
@@ -253,6 +253,8 @@ class Cellular:
     def _rename(self) -> None:
         for pipe in self._pipes:
             pipe.bearer = self.bearer
+            # What was built on the other card says that it is on that card: it is built anew, not repeated.
+            pipe.abandon()
         self.facts.left()
 
     def _show(self) -> None:

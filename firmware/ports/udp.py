@@ -101,6 +101,11 @@ class DatagramPipe:
             self._client.cancel(token)
             self._datagrams.forget(token)
 
+    def abandon(self) -> None:
+        """Nothing that has been sent is repeated, and nothing waits: whoever waits for a receipt sends anew."""
+        for key in list(self._tokens):
+            self.overtaken(key)
+
     def timeout(self, now: int) -> None:
         """Retransmissions that are due, and another socket for one that hears nothing."""
         self._carry_out(self._client.timeout(now))

@@ -60,6 +60,8 @@ TAKEN = 3
 RETRIES = (4000, 4000, 8000, 8000, 16000, 30000)
 # No alarm is sent twice within this time, whatever the pipes do.
 APART = 1000
+# How long others wait at most after a reconnect that is this unit's alone.
+ALONE = 10000
 # Alarms that are due together go so many in so much time; new ones do not wait for that.
 BURST = 4
 BURST_MS = 1000
@@ -155,6 +157,7 @@ class Courier:
         self._alarm_bound = alarms
         self._other_bound = others
         self._jitter = jitter
+        self._alone = False
         self._up = [False for _ in pipes]
         self._alarms: "list[_Item]" = []  # oldest first, as are the others
         self._others: "list[_Item]" = []
@@ -261,10 +264,17 @@ class Courier:
                     item.step = 0
                 self._hasten(item, now)
         if first:
+            jitter = min(self._jitter, ALONE) if self._alone else self._jitter
+            self._alone = False
             for item in self._others:
-                item.due = now + self._random(self._jitter + 1)
+                item.due = now + self._random(jitter + 1)
                 item.step = 0
         return self.timeout(now)
+
+    def alone(self) -> None:
+        """The next reconnect is this unit's own affair, at a time that no other unit shares: others need not wait for
+        the whole jitter."""
+        self._alone = True
 
     def pipe_down(self, pipe: "Hashable", now: int) -> "Actions":
         """A pipe cannot be used. Alarms that were last sent on it try another one soon."""

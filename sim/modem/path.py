@@ -49,27 +49,37 @@ class Flights:
     def __init__(self) -> None:
         self.refuses_streams = False
         self._open: dict[Address, int] = {}
+        self._under_way: set[Address] = set()
 
     def opened(self, address: Address) -> None:
         self._open[address] = 0
+        self._under_way.discard(address)
 
     def closed(self, address: Address) -> None:
         self._open.pop(address, None)
+        self._under_way.discard(address)
 
     def known(self, address: Address) -> bool:
         return address in self._open
 
     def sent(self, to: Address) -> None:
-        if to in self._open:
-            self._open[to] += 1
+        self._count(to, 1)
 
     def came(self, to: Address) -> None:
-        if to in self._open:
-            self._open[to] -= 1
+        self._count(to, -1)
+
+    def _count(self, to: Address, datagrams: int) -> None:
+        if to not in self._open:
+            return
+        self._open[to] += datagrams
+        if self._open[to]:
+            self._under_way.add(to)
+        else:
+            self._under_way.discard(to)
 
     def over(self) -> bool:
         """Whether everything has arrived."""
-        return not any(self._open.values())
+        return not self._under_way
 
 
 def _at_once() -> float:

@@ -3,47 +3,39 @@
 Front doors, forwarding and supervision are the product's own, on a PostgreSQL of its own and the world's clock. A crowd
 beats on two operators; those that somebody presses are whole units on CPython over a way that is out when their
 operator is. Who has no path stands in a truth that the product never reads. How a unit changes its SIM is played with
-the times of logged modems: that real firmware keeps them is shown elsewhere (docs/firmware, A5).
+the times of logged modems; with `--firmware` nothing of it is, and real units find out by themselves (`a1_firmware`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import random
 import time
-from collections.abc import Callable, Iterator
-from datetime import timedelta
-from functools import partial
+from collections.abc import Iterator
 from typing import Final
 from unittest import mock
 
 from fleet.store.pool import make_pool
 from fleet.supervision import cohorts, detector, store
-from protocols.wire.messages import STATUS_TAC
-from provisioning.identity import make_identity
+from provisioning.ca import CertificateAuthority
 from sim.scenarios import truth
-from sim.scenarios.a1_judge import Night, Seen, judge
-from sim.scenarios.a1_story import OTHER, OUT, PROFILE, SPARE, Story
-from sim.scenarios.crowd import SIM_1, SIM_2, Crowd, One, Way, peak_per_s
+from sim.scenarios.a1_firmware import SABOTAGES as IN_FIRMWARE
+from sim.scenarios.a1_firmware import FirmwareNight, refused, world_of
+from sim.scenarios.a1_judge import Night as Played
+from sim.scenarios.a1_judge import Seen, judge
+from sim.scenarios.a1_night import Acts, Night
+from sim.scenarios.a1_story import PROFILE
+from sim.scenarios.crowd import peak_per_s
 from sim.scenarios.evidence import gather
 from sim.scenarios.fleet_under_test import PRIMARY, SECONDARY
-from sim.scenarios.path import Air
 from sim.scenarios.scenario import Check, Options, Scenario
-from sim.scenarios.supervised_fleet import Gate, SupervisedFleet
-from sim.scenarios.wearers import BrainUnit, Plan
-from sim.scenarios.world import START, World
 
-LTE_M = 4
-SETTLE_S: Final = 2400.0
-PRESSING: Final = {"dual": 5, "single": 3, "elsewhere": 4}
-CHANGE_AT_A_PRESS_S: Final = 20.0
-"""A unit that is pressed on a path that is out has changed its SIM so long after (99th percentile, slowest times)."""
 GRAIN_S: Final = 5.0
 
 SABOTAGES: Final = {
     "no-cohorts": "units are judged one by one: what they share is not looked at",
     "no-presumption": "who is on a path that is wholly out and not due yet is not listed",
     "no-priority": "the visit list is in the order of the units' numbers",
+    **IN_FIRMWARE,
 }
 
 
@@ -65,114 +57,41 @@ def _applied(sabotage: str | None) -> Iterator[None]:
         yield
 
 
-class _Night:
-    def __init__(self, options: Options, world: World) -> None:
-        self.options, self.world = options, world
-        numbers = options.numbers
-        self.chance = random.Random(f"a1 {options.seed}")
-        folder = options.folder / "fleet"
-        folder.mkdir()
-        self.fleet = SupervisedFleet(world, folder)
-        self.story = Story(options.units, numbers, self.chance)
-        self.begins, self.ends, self.hit = self.story.begins, self.story.ends, self.story.hit
-        self.crowd = Crowd("", [], int(numbers["heartbeat_s"]), numbers["loss"], self.chance)
-        self.pressed: dict[int, tuple[str, float]] = {}
-        self.singles: set[int] = set()
-        self._moved: dict[int, float] = {}
-        self._whole: dict[int, BrainUnit] = {}
-        self.truth_file = options.folder / "truth.jsonl"
-
-    async def wearers(self, stack: contextlib.ExitStack) -> list[tuple[float, Callable[[], None]]]:
-        """Those that are pressed, and their acts: (at, act)."""
-        first = 1_000_001
-        made: list[tuple[int, str]] = []
-        for kind, number in PRESSING.items():
-            made += [(first + len(made) + n, kind) for n in range(number)]
-        plans = [Plan(make_identity(unit), int(self.options.numbers["heartbeat_s"])) for unit, _ in made]
-        await self.fleet.register([plan.identity for plan in plans], "social")
-        self.fleet.rows("UPDATE units SET life = 'active', grounds = 'import:scenario' WHERE unit_id > 1000000"
-                        " RETURNING unit_id")  # fmt: skip
-        known = []
-        acts: list[tuple[float, Callable[[], None]]] = []
-        for plan, (unit, kind) in zip(plans, made, strict=True):
-            operator = OTHER if kind == "elsewhere" else OUT
-            ways = [Way(SIM_1, operator, 1, "issuer A")]
-            ways += [Way(SIM_2, SPARE, 1, "issuer B")] * (kind == "dual")
-            known.append(One(unit, ways, "D00", 3))
-            wearer = _Whole(self.world, plan, self.options.seed * 1_000_003 + unit, operator)
-            air = Air(loss=self.options.numbers["loss"])
-            self._whole[unit] = wearer
-            gate = Gate(self.world, self.fleet.door, air, random.Random(unit), wearer.down)
-            gate.closed = partial(self._closed, unit, kind)
-            wearer.connect(gate)
-            stack.callback(wearer.close)
-            stack.callback(gate.close)
-            at = self.chance.uniform(self.begins + 60, self.ends - 120)
-            self.pressed[unit] = (kind, at)
-            acts += [(at, partial(wearer.contact, True)), (at + 0.2, partial(wearer.contact, False))]
-        self.crowd.know(known, START - timedelta(days=30))
-        self.singles = {one.unit for one in known if len(one.ways) == 1 and one.way.operator == OUT}
-        return acts
-
-    def _closed(self, unit: int, kind: str) -> bool:
-        now = self.world.clock.now()
-        if kind == "elsewhere" or not self.begins <= now < self.ends:
-            return False
-        if kind == "single":
-            return True
-        moved = self._moved.setdefault(unit, self.begins + self.chance.uniform(100, 380))
-        pressed = self.pressed[unit][1] if unit in self.pressed else None
-        if pressed is not None and now >= pressed:
-            moved = min(moved, pressed + CHANGE_AT_A_PRESS_S)
-        if now >= moved:
-            # From its next message on it says so; it stays there for the night.
-            self._whole[unit].bearer = SIM_2
-            self._whole[unit].says["operator"] = SPARE
-        return now < moved
-
-
-class _Whole(BrainUnit):
-    """A unit on SIM 1 of an operator."""
-
-    def __init__(self, world: World, plan: Plan, seed: int, operator: int) -> None:
-        super().__init__(world, plan, seed, bearer=SIM_1, says={"operator": operator, "radio": LTE_M},
-                         status={STATUS_TAC: 1})  # fmt: skip
-
-
-async def _play(night: _Night, stack: contextlib.ExitStack) -> Seen:
+async def _play(night: Night, authority: CertificateAuthority, stack: contextlib.ExitStack) -> Seen:
     fleet, world, options = night.fleet, night.world, night.options
-    night.crowd = Crowd(fleet.postgres.owner_url, night.story.people(), int(options.numbers["heartbeat_s"]),
-                        options.numbers["loss"], night.chance)  # fmt: skip
-    night.crowd.out = night.story.out
     fleet.profile(*PROFILE)
-    await night.crowd.register(world.clock.now())
-    fleet.crowd = night.crowd
-    acts = await night.wearers(stack)
+    await night.gather()
+    acts = await night.wearers(authority, stack)
     world.fine = [(at - 5, at + 40) for _, at in night.pressed.values()] + [(night.ends - 2, night.ends + 60)]
     calm = night.begins + max(900.0, 2.0 * night.crowd.interval_s), night.ends - 5
-    fleet.calm = [(0.0, night.begins - 60), calm, (night.ends + night.crowd.interval_s + 60, night.ends + SETTLE_S)]
-    visits_at = night.story.visits_at(night.crowd)
-    seen = Seen()
-    for at, act in sorted([*acts, (visits_at, None)], key=lambda one: one[0]):
-        await fleet.forward(at)
-        if act is None:
-            await _look(night, seen)
-        else:
-            act()
+    ends = night.ends + night.numbers["settle_min"] * 60
+    fleet.calm = [(0.0, night.begins - 60), calm, (night.ends + night.crowd.interval_s + 60, ends)]
+    await _act(night, [act for act in acts if act[0] < night.begins])
+    await fleet.forward(night.begins)
+    night.begun()
+    later = [act for act in acts if act[0] >= night.begins]
+    seen, looked = Seen(), night.story.visits_at(night.beats)
+    await _act(night, [act for act in later if act[0] <= looked])
+    await fleet.forward(looked)
+    await _look(night, seen)
+    await _act(night, [act for act in later if act[0] > looked])
     options.say(f"{(world.clock.now() - night.begins) / 60:.0f} min: the operator comes back")
-    await fleet.forward(night.ends + SETTLE_S)
+    await fleet.forward(ends)
     return seen
 
 
-async def _look(night: _Night, seen: Seen) -> None:
+async def _act(night: Night, acts: Acts) -> None:
+    for at, act in sorted(acts, key=lambda one: one[0]):
+        await night.fleet.forward(at)
+        act()
+
+
+async def _look(night: Night, seen: Seen) -> None:
     """The visit list beside the truth."""
     fleet, at = night.fleet, night.world.time.now()
     found = fleet.rows("SELECT incident_id FROM incidents ORDER BY incident_id LIMIT 1")
-    gone = {unit for unit, one in night.crowd.units.items()
-            if all(night.story.out(one, way, night.world.clock.now()) for way in one.ways)}  # fmt: skip
-    gone |= night.singles
     with contextlib.closing(truth.Truth(night.truth_file)) as written:
-        for unit in sorted(gone):
+        for unit in sorted(night.without_path()):
             written.note(night.world.clock.now(), unit, "no path")
     if found:
         pool = make_pool(fleet.postgres.app_url, "supervise", size=1)
@@ -184,32 +103,44 @@ async def _look(night: _Night, seen: Seen) -> None:
             await pool.close()
 
 
+def _gathered(night: Night) -> Played:
+    """What is left of the night."""
+    night.ended()
+    fleet, rate = night.fleet, night.rate()
+    logs = {name: fleet.centre_log(name) for name in (PRIMARY, SECONDARY)}
+    return Played(
+        begins=night.begins, ends=night.ends, hit=night.hit, units=night.people, pressed=night.pressed,
+        incidents=fleet.incidents(), told=fleet.told(),
+        found=gather(fleet.postgres.owner_url, logs, fleet.telephone_log),
+        ages={row["unit_id"]: row["age_s"] for row in fleet.rows("SELECT unit_id, age_s FROM presses")},
+        peak=peak_per_s(rate, night.ends, night.world.clock.now()), usual=peak_per_s(rate, 300, night.begins - 1),
+        visits_at=night.story.visits_at(night.beats) - night.begins, shown=night.story.shown_after(night.beats),
+    )  # fmt: skip
+
+
 async def run(options: Options) -> list[Check]:
     """Plays the night and judges it."""
-    world = World(coarse_s=GRAIN_S)
-    night = _Night(options, world)
-    with _applied(options.sabotage), contextlib.ExitStack() as stack:
-        async with night.fleet.running():
+    refused(options)
+    sabotage = None if options.sabotage in IN_FIRMWARE else options.sabotage
+    with contextlib.ExitStack() as stack:
+        world = stack.enter_context(world_of(options, GRAIN_S))
+        night = (FirmwareNight if options.firmware else Night)(options, world)
+        stack.enter_context(_applied(sabotage))
+        async with night.fleet.running() as authority:
             began = time.monotonic()
             options.say(f"the fleet is up; {night.hit} of {options.units} units will be hit")
-            seen = await _play(night, stack)
-            spent = time.monotonic() - began
-            fleet = night.fleet
-            logs = {name: fleet.centre_log(name) for name in (PRIMARY, SECONDARY)}
-            seen.without_path = {one.unit for one in truth.read(night.truth_file)}
-            played = Night(
-                begins=night.begins, ends=night.ends, hit=night.hit, units=night.crowd.units, pressed=night.pressed,
-                incidents=fleet.incidents(), told=fleet.told(),
-                found=gather(fleet.postgres.owner_url, logs, fleet.telephone_log),
-                ages={row["unit_id"]: row["age_s"] for row in fleet.rows("SELECT unit_id, age_s FROM presses")},
-                peak=peak_per_s(night.crowd.rate, night.ends, night.ends + SETTLE_S),
-                usual=peak_per_s(night.crowd.rate, 300, night.begins - 1),
-                visits_at=night.story.visits_at(night.crowd) - night.begins,
-                shown=night.story.shown_after(night.crowd),
-            )  # fmt: skip
-            await fleet.close()
+            with contextlib.ExitStack() as units:
+                seen = await _play(night, authority, units)
+                spent = time.monotonic() - began
+                played = _gathered(night)
+            await night.fleet.close()
+    seen.without_path = {one.unit for one in truth.read(night.truth_file)}
     factor = round(world.clock.now() / spent, 1)
-    return [*judge(played, seen), Check("clock factor (simulated s in a real s)", factor, "any", True)]
+    return [
+        *judge(played, seen),
+        *night.further_checks(),
+        Check("clock factor (simulated s in a real s)", factor, "any", True),
+    ]
 
 
 SCENARIO = Scenario(
@@ -218,7 +149,17 @@ SCENARIO = Scenario(
     units=3000,
     run=run,
     sabotages=SABOTAGES,
-    numbers={"minutes": 160, "part": 1.0, "by_issuer": 0, "dual": 0.8, "others": 0.5, "heartbeat_s": 300, "loss": 0.01},
+    numbers={
+        "minutes": 160,
+        "part": 1.0,
+        "by_issuer": 0,
+        "dual": 0.8,
+        "others": 0.5,
+        "heartbeat_s": 300,
+        "loss": 0.01,
+        "masts": 0,
+        "settle_min": 40,
+    },
     bounds={
         "minutes": (10, 1440),
         "part": (0.01, 1),
@@ -227,6 +168,10 @@ SCENARIO = Scenario(
         "others": (0, 10),
         "heartbeat_s": (60, 300),
         "loss": (0, 0.2),
+        "masts": (0, 1),
+        "settle_min": (10, 240),
     },
     least=40,
+    firmware=True,
+    firmware_units=300,
 )

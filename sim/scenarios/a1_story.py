@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, Protocol
 
 from fleet.supervision.decide import grace_s
-from sim.scenarios.crowd import DISTRICTS, SIM_1, SIM_2, Crowd, One, Way
+from sim.scenarios.crowd import DISTRICTS, SIM_1, SIM_2, One, Way
 from sim.scenarios.scenario import ScenarioError
 
 OUT, OTHER, SPARE = 24001, 24002, 24002
@@ -25,6 +25,12 @@ SHOWS: Final = 10
 SHOWS_ALONE: Final = 8
 LOOK_S: Final = 10.0
 """How often an open incident is looked at again."""
+
+
+class Beats(Protocol):
+    """Whose heartbeats are known beforehand."""
+
+    def overdue(self, since: float, units: Collection[int], grace_s: float) -> list[float]: ...
 
 
 class Story:
@@ -70,13 +76,13 @@ class Story:
             return True
         return way.issuer == "issuer A" if self.by_issuer else way.tac < HIT_AREAS
 
-    def shown_after(self, crowd: Crowd) -> float:
+    def shown_after(self, crowd: Beats) -> float:
         """Seconds from the beginning until enough units that are hit are overdue and somebody has looked: nobody can
         know of an outage from fewer."""
         wanted = SHOWS if self.by_area else SHOWS_ALONE
         return self._overdue(crowd, range(1, self.hit + 1), wanted) + LOOK_S
 
-    def visits_at(self, crowd: Crowd) -> float:
+    def visits_at(self, crowd: Beats) -> float:
         """When the visit list is held against the truth: after two minutes, or when enough units are overdue, in each
         area that is out, for two looks."""
         if self.by_area:
@@ -86,7 +92,7 @@ class Story:
             shown = self._overdue(crowd, range(1, self.hit + 1), SHOWS) + LOOK_S
         return self.begins + max(VISITS_AT_S, shown)
 
-    def _overdue(self, crowd: Crowd, units: Sequence[int], wanted: int) -> float:
+    def _overdue(self, crowd: Beats, units: Sequence[int], wanted: int) -> float:
         """Seconds from the beginning until so many of these are overdue, or all of them."""
         late = crowd.overdue(self.begins, units, grace_s(self.interval_s))
         return late[min(wanted, len(late)) - 1] - self.begins

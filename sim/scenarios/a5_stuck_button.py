@@ -137,7 +137,7 @@ def _clock(options: Options) -> Iterator[World]:
 async def run(options: Options) -> list[Check]:
     """Plays it and judges it."""
     players = cast(options.units)
-    room_for(2 * options.units)  # a real one has two
+    room_for(options.units, 2)  # a real one has two
     with contextlib.ExitStack() as stack:
         stack.enter_context(applied(options.sabotage))
         world = stack.enter_context(_clock(options))

@@ -130,10 +130,10 @@ class Crowd:
     def know(self, units: list[One], since: Any) -> None:
         """The registry's part of these: SIM cards, and the person by reference, priority and district."""
         fill(self._url, "unit_sims", "unit_id, slot, municipality_id, iccid, issuer",
-             [(one.unit, slot, 1, _iccid(one.unit, slot), way.issuer)
+             [(one.unit, slot, 1, iccid(one.unit, slot), way.issuer)
               for one in units for slot, way in enumerate(one.ways, 1)])  # fmt: skip
         fill(self._url, "sims", "iccid, municipality_id, msisdn, issuer, state, made_at",
-             [(_iccid(one.unit, slot), 1, f"{NUMBERS[1:]}{one.unit:07d}", way.issuer, "active", since)
+             [(iccid(one.unit, slot), 1, f"{NUMBERS[1:]}{one.unit:07d}", way.issuer, "active", since)
               for one in units for slot, way in enumerate(one.ways, 1)])  # fmt: skip
         fill(self._url, "care_recipients", "municipality_id, reference, priority, district, made_at",
              [(1, f"R{one.unit}", one.priority, one.district, since) for one in units])  # fmt: skip
@@ -251,7 +251,8 @@ class Crowd:
         await self._connection.execute(_HEARD, values)
 
 
-def _iccid(unit: int, slot: int) -> str:
+def iccid(unit: int, slot: int) -> str:
+    """Of the SIM in this slot of a unit, 1 or 2."""
     return f"8946{unit:013d}{slot}0"
 
 

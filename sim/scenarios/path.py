@@ -22,13 +22,15 @@ BESIDES = 500
 """Open files that a fleet needs besides its units' sockets."""
 
 
-def room_for(units: int) -> None:
-    """So many units may each have a socket at once: asks the system for it. Raises ScenarioError where it says no."""
+def room_for(units: int, files: int = 1) -> None:
+    """So many units may have a socket, or so many open files each, at once: asks the system for it. Raises
+    ScenarioError where it says no."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = units + BESIDES
+    needed = units * files + BESIDES
+    each = "a socket" if files == 1 else f"{files} open files"
     if hard != resource.RLIM_INFINITY and hard < needed:
         raise ScenarioError(
-            f"{units} units need a socket each, and this process may have {hard} open files: fewer --units, or a "
+            f"{units} units need {each} each, and this process may have {hard} open files: fewer --units, or a "
             "higher `ulimit -Hn`"
         )
     if soft != resource.RLIM_INFINITY and soft < needed:

@@ -46,7 +46,8 @@ class Options:
 class Scenario:
     """One scenario. ``sabotages`` are names with what each switches off; ``numbers`` what can be set, with defaults;
     ``bounds`` from what to what, and ``least`` with how many units, it is a story that can be judged; ``firmware`` says
-    whether real units can take part, ``run`` does it and gives the checks."""
+    whether real units can take part, ``firmware_units`` how many then where nobody says; ``run`` does it and gives the
+    checks."""
 
     name: str
     title: str
@@ -57,6 +58,7 @@ class Scenario:
     firmware: bool = False
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     least: int = 1
+    firmware_units: int | None = None
 
     def __post_init__(self) -> None:
         if not self.sabotages:
@@ -73,11 +75,13 @@ class Scenario:
                 raise ScenarioError(f"{name} of scenario {self.name} is {low:g} to {high:g}, {given[name]:g} is not")
         return {**self.numbers, **given}
 
-    def fleet(self, units: int | None) -> int:
+    def fleet(self, units: int | None, firmware: bool = False) -> int:
         """How many units take part. Raises ScenarioError for fewer than the story needs."""
         if units is not None and units < self.least:
             raise ScenarioError(f"scenario {self.name} needs at least {self.least} units")
-        return self.units if units is None else units
+        if units is not None:
+            return units
+        return self.firmware_units if firmware and self.firmware_units is not None else self.units
 
 
 PLACES: dict[str, str] = {

@@ -66,17 +66,22 @@ class _Sms:
 
     async def send(self, address: str, text: str) -> str:
         """One message."""
-        if self._fleet.crowd is not None:
-            self._fleet.crowd.woken(int(address.removeprefix(NUMBERS)), self._fleet.world.clock.now())
+        unit = int(address.removeprefix(NUMBERS))
+        if unit in self._fleet.modems:
+            self._fleet.modems[unit](text)
+        elif self._fleet.crowd is not None:
+            self._fleet.crowd.woken(unit, self._fleet.world.clock.now())
         return "delivered"
 
 
 class SupervisedFleet(FleetUnderTest):
-    """Front doors, forwarding and supervision. `stop_server` and `start_server` are what a restart is made of."""
+    """Front doors, forwarding and supervision. `stop_server` and `start_server` are what a restart is made of.
+    `modems`: units that have one, each with what an SMS to it does."""
 
     def __init__(self, world: World, folder: Path) -> None:
         super().__init__(world, folder)
         self.crowd: Crowd | None = None
+        self.modems: dict[int, Callable[[str], None]] = {}
         self.up = True
         self.calm: list[tuple[float, float]] = []
         self._doors = Interrupted(self._make_doors)

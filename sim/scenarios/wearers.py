@@ -28,7 +28,9 @@ from protocols.wire.coap_client import Client
 from provisioning.ca import CertificateAuthority
 from provisioning.identity import Identity, write_flash
 from sim.board import BUTTON
+from sim.cellular import configured
 from sim.lockstep import EPOCH, LockStep, VirtualUnit
+from sim.modem.rig import Rig
 from sim.scenarios.path import LONGEST, Air, Path
 from sim.scenarios.world import World
 from sim.shims.board import PINS
@@ -91,9 +93,13 @@ class Pendant:
 
 
 class RealUnit:
-    """Real firmware."""
+    """Real firmware, on the board's own network; with a `rig` behind that modem, whose network is then its way's first
+    part."""
 
-    def __init__(self, world: World, plan: Plan, folder: Folder, authority: CertificateAuthority, seed: int) -> None:
+    def __init__(
+        self, world: World, plan: Plan, folder: Folder, authority: CertificateAuthority, seed: int, *,
+        rig: Rig | None = None,
+    ) -> None:  # fmt: skip
         assert world.lockstep is not None
         self._lockstep: LockStep = world.lockstep
         self._front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -101,14 +107,16 @@ class RealUnit:
         self._front.bind(("127.0.0.1", 0))
         self._address: Any = None
         self._path: Path | None = None
+        self._rig = rig
+        self._lockstep.flights.opened(self._front.getsockname())
         self._lockstep.poller.add_reader(self._front, self._readable)
         write_flash(
             folder, plan.identity, authority.issue_unit(plan.unit), authority.ca_der, profile=profiles.SOCIAL,
             heartbeat_s=plan.heartbeat_s, pipes=[_PIPE], coap_addresses=[self._front.getsockname()],
-            pendants=plan.pendants,
+            pendants=plan.pendants, modem=None if rig is None else configured(rig.scenario),
         )  # fmt: skip
         _put_off_drills(folder)
-        self._unit: VirtualUnit = self._lockstep.add_unit(plan.unit, folder, seed=seed, spread=SPREAD_MS)
+        self._unit: VirtualUnit = self._lockstep.add_unit(plan.unit, folder, seed=seed, rig=rig, spread=SPREAD_MS)
 
     def connect(self, path: Path) -> None:
         """Its datagrams go this way."""
@@ -116,19 +124,31 @@ class RealUnit:
 
     def down(self, datagram: bytes) -> None:
         """A datagram arrives."""
-        if self._address is not None:
+        if self._address is None:
+            return
+        if self._rig is None:
             self._unit.goes()
-            self._front.sendto(datagram, self._address)
+        else:
+            self._lockstep.flights.sent(self._address)
+        self._front.sendto(datagram, self._address)
 
     def _readable(self) -> None:
         datagram, self._address = self._front.recvfrom(LONGEST)
-        self._unit.came()
+        if self._rig is None:
+            self._unit.came()
+        else:
+            self._lockstep.flights.came(self._front.getsockname())
         if self._path is not None:
             self._path.up(datagram)
 
     @property
     def stage(self) -> str:
         return self._unit.stage
+
+    @property
+    def resets(self) -> int:
+        """How often it has restarted by itself."""
+        return len(self._unit.resets)
 
     def contact(self, closed: bool) -> None:
         self._unit.contact(0 if closed else 1, BUTTON)
@@ -140,6 +160,7 @@ class RealUnit:
         self._unit.pendant(frame)
 
     def close(self) -> None:
+        self._lockstep.flights.closed(self._front.getsockname())
         self._lockstep.poller.remove_reader(self._front)
         self._front.close()
 

@@ -139,16 +139,12 @@ class World:
                 self.clock.step()
 
     def _unit_due(self) -> tuple[float, int] | None:
-        if self.lockstep is None:
-            return None
-        return min(
-            ((due, number) for number, unit in self.lockstep.units.items() if (due := unit.due()) is not None),
-            default=None,
-        )
+        return None if self.lockstep is None else self.lockstep.restless.first()
 
     async def settle(self) -> None:
         """Until everybody rests, or nothing is left but answers that do not come."""
-        if not self._touched and self._units_rest():
+        self._settle_units()
+        if not self._touched:
             return
         self._touched = False
         began = time.monotonic()
@@ -180,6 +176,13 @@ class World:
                 continue
             await asyncio.sleep(_PAUSE_S)
 
+    def _settle_units(self) -> None:
+        """Until the units rest, or one has sent something to the fleet: nobody else has anything to do before."""
+        while not (self._touched or self._units_rest()):
+            assert self.lockstep is not None
+            if not self.lockstep.poller.turn(UNITS_S):
+                raise StuckError(f"a unit does not come to rest at {self.clock.now():.3f} s: {self._accounts()}")
+
     async def _look(self) -> tuple[int, datetime | None]:
         """(how many sessions of the database work, when any of them last began or ended something)."""
         if self._database is None:
@@ -189,13 +192,11 @@ class World:
         return row if row is not None else (0, None)
 
     def _units_rest(self) -> bool:
-        if self.lockstep is None:
-            return True
-        return self.lockstep.flights.over() and all(unit.at_rest() for unit in self.lockstep.units.values())
+        return self.lockstep is None or self.lockstep.at_rest()
 
     def _accounts(self) -> str:
         assert self.lockstep is not None
-        return "; ".join(unit.account() for unit in self.lockstep.units.values() if not unit.at_rest())
+        return self.lockstep.accounts()
 
 
 class Statements:

@@ -182,6 +182,13 @@ def test_after_an_outage_alarms_go_at_once_and_heartbeats_later():
         assert machine.pipe_up(A, 100000) == ([("send", (1, 1), 1, A)] if expected == 100000 else [])
         if expected > 100000:
             assert machine.next_wakeup(100000) == expected
+    # A reconnect of its own: 10 s at most, once.
+    machine = courier(pipes=(A,), up=(), random=lambda n: n - 1)
+    machine.submit((1, 1), HEARTBEAT, 0)
+    machine.alone()
+    assert machine.pipe_up(A, 100000) == [] and machine.next_wakeup(100000) == 110000
+    machine.pipe_down(A, 105000)
+    assert machine.pipe_up(A, 106000) == [] and machine.next_wakeup(106000) == 166000
     machine = courier(pipes=(A,), up=())
     machine.submit(K, ALARM, 0)
     run(machine, 0, 99500)

@@ -199,8 +199,10 @@ def test_idle_the_other_sim_is_used_within_one_heartbeat_and_90_s():
     assert world.switches()[0][1:] == (1, UNANSWERED)
     assert world.up and world.choice.active == 1
     assert world.named("heartbeat")[-1][0] <= start + world.beat + 90000, "and the fleet is told at once"
+    assert world.named("heartbeat")[-1][2], "no other unit's heartbeat went unanswered at that moment"
     world = World().run(60000).lose(0).run(90000)
     assert world.switches() == [(120000, 1, LOST)] and world.up
+    assert not world.named("heartbeat")[-1][2], "masts that go take many with them at once"
 
 
 def test_at_most_one_return_an_hour_and_fewer_when_they_fail():

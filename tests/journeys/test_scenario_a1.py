@@ -10,14 +10,18 @@ from typer.testing import CliRunner
 
 from livlina.cli import app
 from sim.scenarios import a1_operator_outage, a11_restart, a12_power_cut
+from tests.scenario_verdict import failed, run_scenario, show
 
 A1 = ("A1", "--units", "60", "--set", "minutes=20")
+REAL = ("A1", "--firmware", "--units", "40", "--set", "minutes=10", "--set", "settle_min=12")
 A11 = ("A11", "--units", "60", "--set", "presses=3")
 A12 = ("A12", "--units", "40")
 NOTICED = {
     (A1, "no-cohorts"): "incidents",
     (A1, "no-presumption"): "without a path and not listed",
     (A1, "no-priority"): "in the order of priority and district",
+    (REAL, "one-sim"): "presses with a second SIM, at the centre (s)",
+    (REAL, "no-cohorts"): "incidents",
     (A11, "no-downtime"): "incidents",
     (A12, "no-power"): "what it is",
     (A12, "no-cohorts"): "second stage after the masts went (s)",
@@ -33,8 +37,35 @@ def _run(*arguments: str) -> tuple[int, set[str]]:
 
 
 def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
-    for small, module in ((A1, a1_operator_outage), (A11, a11_restart), (A12, a12_power_cut)):
-        assert {name for place, name in NOTICED if place is small} == set(module.SABOTAGES)
+    for module in (a1_operator_outage, a11_restart, a12_power_cut):
+        mine = {name for place, name in NOTICED if place[0] == module.SCENARIO.name}
+        assert mine == set(module.SCENARIO.sabotages)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(1800)
+def test_real_units_find_out_by_themselves_that_their_operator_is_out() -> None:
+    assert _run(*REAL) == (0, set())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("--units", "39"), "at least 40 units"),
+        (("--units", "700"), "at most 600"),
+        (("--units", "40", "--set", "masts=1", "--set", "dual=0.95"), "at least 6 units without a second SIM"),
+        (("--units", "40", "--set", "masts=0.5"), "masts is 0 or 1"),
+    ],
+)
+def test_a_night_that_real_units_cannot_have_is_refused_in_a_sentence(arguments: tuple[str, ...], word: str) -> None:
+    result = CliRunner().invoke(app, ["scenario", "A1", "--firmware", *arguments])
+    assert result.exit_code == 1 and word in " ".join(result.output.split())
+
+
+def test_what_only_real_units_have_is_refused_without_them() -> None:
+    for arguments in (("--sabotage", "one-sim"), ("--set", "masts=1")):
+        result = CliRunner().invoke(app, ["scenario", "A1", *arguments])
+        assert result.exit_code == 1 and "add --firmware" in " ".join(result.output.split())
 
 
 @pytest.mark.timeout(300)
@@ -50,9 +81,19 @@ def test_it_passes(small: tuple[str, ...]) -> None:
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("masts", [0, 1], ids=["still registered", "masts gone"])
+def test_300_real_units(masts: int) -> None:
+    status, document = run_scenario("A1", "--firmware", "--set", f"masts={masts}")
+    show(document, f"A1 --firmware, masts={masts}")
+    assert (status, failed(document)) == (0, set())
+    assert document["units"] == 300
+
+
+@pytest.mark.proof
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(("small", "sabotage"), list(NOTICED))
 def test_each_sabotage_is_noticed(small: tuple[str, ...], sabotage: str) -> None:
-    status, failed = _run(*small, "--sabotage", sabotage)
+    status, missed = _run(*small, "--sabotage", sabotage)
     assert status == 1
-    assert NOTICED[small, sabotage] in failed
+    assert NOTICED[small, sabotage] in missed

@@ -53,7 +53,7 @@ class Desk:
     def heartbeat(self):
         """What the next heartbeat says."""
         self.orders = []
-        self.driver.feed(("heartbeat",))
+        self.driver.feed(("heartbeat", False))
         for order in self.orders:
             if order[0] == "send" and isinstance(order[3], messages.Heartbeat):
                 return order[3]

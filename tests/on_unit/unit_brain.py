@@ -430,11 +430,11 @@ def test_status_goes_on_change_and_on_request_and_operator_only_with_it():
     bench.answer_all()
     first = bench.fresh(messages.Heartbeat)[-1]
     assert first.status is not None and first.operator == 24001 and first.bearer == messages.BEARER_SIM1
-    bench.feed("heartbeat")
+    bench.feed("heartbeat", False)
     bench.answer_all()
     assert bench.fresh(messages.Heartbeat)[-1].status is None and bench.fresh(messages.Heartbeat)[-1].operator is None
     radio[0] = 24007
-    bench.feed("heartbeat")
+    bench.feed("heartbeat", False)
     assert bench.fresh(messages.Heartbeat)[-1].operator == 24007
     bench.answer_all()
     bench.command(1, messages.COMMAND_STATUS)

@@ -64,6 +64,25 @@ def test_a_name_that_means_another_server_now_is_asked_again():
     sockets.resolve = resolve
 
 
+def test_what_is_abandoned_is_repeated_no_more():
+    (far, port), (other, _) = ports()
+    other.close()
+    clock = Clock()
+    pipe = udp.CoapPipe("coap", "127.0.0.1", port, Client(1, 1), clock, lambda bound: 0, lambda pipe, frame: None)
+    pipe.send("a", b"one", True)
+    pipe.send("b", b"two", True)
+    assert pipe.next_wakeup(clock.now()) is not None
+    for _ in range(2):
+        assert heard(far), "both have gone once"
+    pipe.abandon()
+    # A whole day later: not even a socket that hears nothing is renewed for what nobody repeats.
+    pipe.timeout(clock.now() + 86400000)
+    assert not heard(far)
+    pipe.send("a", b"three", True)
+    assert b"three" in heard(far), "and what is sent anew goes"
+    far.close()
+
+
 def in_pieces():
     """Fill the heap with small pieces, and give most of them back, never three neighbours."""
     gc.collect()

@@ -107,7 +107,7 @@ class Bench:
             self.results.append((action[1], action[2]))
         elif action[0] == "tell":
             self.told.append(action[1])
-            if action[1] == ("heartbeat",):
+            if action[1][0] == "heartbeat":
                 self.stepped.call_later(0.1, self.heartbeat)
         elif action[0] == "up" and action[1]:
             if self.conduct.alarm:
