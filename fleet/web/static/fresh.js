@@ -2,11 +2,10 @@
 // It says at once when it no longer knows. Such a look does not count as use of the log-in: a page that is left open
 // keeps nobody signed in. Without this script the page is as it was loaded, and says as of when.
 
-const EVERY_MS = 10_000;
 const PATIENCE_MS = 8_000;
-const LOST_MS = 25_000;
-
 const region = document.querySelector("#fresh");
+const EVERY_MS = 1000 * region.dataset.every;
+const LOST_MS = 2.5 * EVERY_MS;
 const stale = document.querySelector("#stale");
 const news = document.querySelector("#news");
 const title = document.title;
@@ -20,16 +19,16 @@ function say(text) {
   document.title = `! ${title}`;
 }
 
-// What a reader of the page would not call news: the time of the look, and how long ago something was.
+// What is told to who cannot see the page: figures, visits and incidents. The time of the look and ages are no news.
 function gist(of) {
-  return [...of.querySelectorAll(".tiles, [data-visit], [data-incident]")].map((one) => one.dataset.visit ?? one.textContent).join();
+  const parts = [...of.querySelectorAll(".tiles, [data-visit], [data-incident]")];
+  return parts.map((one) => one.dataset.visit ?? one.textContent).join();
 }
 
 function put(html) {
   const found = new DOMParser().parseFromString(html, "text/html").querySelector("#fresh");
   if (!found) return false;
   const open = [...region.querySelectorAll("details[open]")].map((one) => one.id);
-  const links = [...region.querySelectorAll("a")];
   const focused = region.contains(document.activeElement) ? document.activeElement : null;
   const changed = gist(found) !== gist(region);
   for (const id of open) if (id) found.querySelector(`#${id}`)?.setAttribute("open", "");
@@ -39,7 +38,7 @@ function put(html) {
     const again = focused.tagName === "A" ? [...region.querySelectorAll("a")].find(same) : region.querySelector(focused.tagName);
     (again ?? document.querySelector("#main")).focus({ preventScroll: true });
   }
-  if (changed && links.length) news.textContent = `${news.dataset.changed} ${new Date().toLocaleTimeString(document.documentElement.lang)}`;
+  if (changed) news.textContent = `${news.dataset.changed} ${new Date().toLocaleTimeString(document.documentElement.lang)}`;
   return true;
 }
 
