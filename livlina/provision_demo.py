@@ -9,6 +9,7 @@ out of the flash that esptool has written.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import shutil
@@ -124,9 +125,11 @@ async def _in_a_house(wishes: Wishes, folder: Path, say: Say) -> dict[str, Any]:
         operator = Operator(house.url, LOGIN, house.password(), take_after=0.0, close_after=1.0)
         working = asyncio.create_task(operator.run())
         say(f"a fleet server, an alarm centre and an operator are there after {time.monotonic() - began:.1f} s")
+        ends = contextlib.ExitStack()
         try:
-            results, ledger, fleet = await asyncio.to_thread(_work, parts, wishes, folder, house, say)
+            results, ledger, fleet = await asyncio.to_thread(_work, parts, wishes, folder, house, say, ends)
         finally:
+            ends.close()  # Whoever waits for a person waits no more.
             working.cancel()
             await asyncio.gather(working, return_exceptions=True)
         checks = await asyncio.to_thread(_checks, wishes, results, ledger, fleet, house, folder / LABELS)
@@ -163,7 +166,7 @@ def _parts_of(build: Path, wishes: Wishes, folder: Path) -> _Parts:
 
 
 def _work(
-    parts: _Parts, wishes: Wishes, folder: Path, house: House, say: Say
+    parts: _Parts, wishes: Wishes, folder: Path, house: House, say: Say, ends: contextlib.ExitStack
 ) -> tuple[list[dict[str, Any]], Ledger, RegistryFleet]:
     kit = wishes.kit
     fleet = RegistryFleet(
@@ -182,7 +185,7 @@ def _work(
     processor = Processor(parts.build / "shims", heap(parts.build, 100))
     with VirtualBench(parts.boards, processor, kit.modem) as bench:
         work = _at_the_page if wishes.page else _side_by_side
-        results = work(_Shop(materials, order, kit.kind, bench, wishes.missing, say))
+        results = work(_Shop(materials, order, kit.kind, bench, wishes.missing, say, ends))
     for result, board in zip(results, parts.boards, strict=True):
         if result["passed"]:
             result["exposed"] = [f"{one.secret} as {one.form} at {one.at:#x}" for one in exposed(board)]
@@ -199,6 +202,7 @@ class _Shop:
     bench: VirtualBench
     missing: Mapping[int, Sequence[str]]
     say: Say
+    ends: contextlib.ExitStack
 
     @property
     def office(self) -> Office:
@@ -234,6 +238,7 @@ def _at_the_page(shop: _Shop) -> list[dict[str, Any]]:
     """One place a board, each begun, looked at and tried again by whoever has the page open, until the work ends."""
     steps = plan(shop.order, shop.kind)
     log = bench_of(shop.materials, shop.order, shop.ports)
+    shop.ends.callback(log.end)
     page = PageScreen(log, shop.bench.addresses, steps)
     hand = Hand(shop.bench, shop.say, shop.missing, page)
     with served(log, shop.materials.folder / LABELS, shop.say):
