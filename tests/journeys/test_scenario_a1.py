@@ -53,7 +53,7 @@ def test_real_units_find_out_by_themselves_that_their_operator_is_out() -> None:
     [
         (("--units", "39"), "at least 40 units"),
         (("--units", "700"), "at most 600"),
-        (("--units", "40", "--set", "masts=1", "--set", "dual=0.95"), "at least 6 units without a second SIM"),
+        (("--units", "40", "--set", "masts=1", "--set", "dual=1"), "at least 6 units without a second SIM"),
         (("--units", "40", "--set", "masts=0.5"), "masts is 0 or 1"),
     ],
 )
