@@ -32,7 +32,7 @@ from sim.units import UnitError
 STAGES = ("stored", "accepted", "taken")
 PRESS_EVERY_S = 2.0
 SETTLE_S = 60.0
-STOPPED_SETTLE_S = 3.0
+STOPPED_SETTLE_S = 20.0
 PERSON_FIRST_S = 20.0
 
 

@@ -39,7 +39,7 @@ RELEASE_S = 0.1
 """How long it stays off before the next press; the firmware takes anything shorter for a bounce."""
 EDGE_S = 60.0
 """How long a unit may take to see its own button, on a busy machine."""
-START_S = 60.0
+START_S = 180.0
 RESET_S = 1.0
 """From a reset to the first instruction."""
 MOST_RESETS = 3

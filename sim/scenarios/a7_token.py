@@ -23,7 +23,7 @@ from sim.scenarios.a7_house import MUNICIPALITY, House
 
 _ADMINISTRATOR: Final = frozenset({"administrator"})
 _GIVER: Final = Actor("person:9", _ADMINISTRATOR, (MUNICIPALITY,), held=((MUNICIPALITY, _ADMINISTRATOR),))
-_START_S: Final = 30.0
+_START_S: Final = 120.0
 
 
 @asynccontextmanager

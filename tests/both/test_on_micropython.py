@@ -28,7 +28,7 @@ def run(build: Path, name: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(build, code, heap(build)),
         env={**os.environ, **environment(build), "TEST_VECTORS": str(VECTORS)},
-        capture_output=True, text=True, timeout=120, check=False,
+        capture_output=True, text=True, timeout=400, check=False,
     )  # fmt: skip
 
 

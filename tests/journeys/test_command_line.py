@@ -33,7 +33,7 @@ class CommandLine:
             return subprocess.CompletedProcess(words, said.exit_code, said.stdout, said.stderr)
         return subprocess.run(
             [sys.executable, "-m", "livlina", *words],
-            capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **self._environment, **more},
+            capture_output=True, text=True, timeout=400, check=False, env={**os.environ, **self._environment, **more},
         )  # fmt: skip
 
     def json(self, *words: str) -> dict[str, Any]:

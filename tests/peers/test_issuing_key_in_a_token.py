@@ -41,7 +41,7 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     was = os.environ.get("SOFTHSM2_CONF")
     os.environ["SOFTHSM2_CONF"] = str(folder / "softhsm.conf")
     words = ["--init-token", "--free", "--label", "bench 1", "--so-pin", "31415926", "--pin", PIN]
-    subprocess.run([find_program("softhsm2-util"), *words], check=True, capture_output=True, timeout=60)
+    subprocess.run([find_program("softhsm2-util"), *words], check=True, capture_output=True, timeout=400)
     pin = folder / "pin"
     pin.touch(mode=0o600)
     pin.write_text(PIN + "\n")
@@ -134,7 +134,7 @@ def test_a_pin_that_others_can_read_or_that_is_wrong_opens_nothing(token: str, t
     # In a process of its own: in this one the token is open already.
     words = ["ca", "request", "bench-9", "--token", f"{token.partition('&')[0]}&pin-source={pin}", "--out", "none.csr"]
     done = subprocess.run(
-        [sys.executable, "-m", "livlina", *words], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "livlina", *words], capture_output=True, text=True, timeout=400, check=False
     )
     assert done.returncode == 1 and "not that of token bench 1" in done.stderr
     assert isinstance(open_key(TokenUri.read(token)).public_key(), ec.EllipticCurvePublicKey)

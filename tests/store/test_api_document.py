@@ -84,7 +84,7 @@ def test_the_program_runs(town: ApiTown, tmp_path: Path) -> None:
     file.write_text(program, encoding="utf-8")
     environment = {**os.environ, "LIVLINA_API": f"{town.base}/api/v1", "LIVLINA_TOKEN": town.tokens["operator"]}
     ran = subprocess.run(
-        [sys.executable, file], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, file], env=environment, capture_output=True, text=True, timeout=400, check=False
     )
     assert ran.returncode == 0, ran.stderr
     assert "is ours" in ran.stdout

@@ -11,7 +11,7 @@ from unit_build import build_unit, command, modem_groups
 
 def run(unit: Path, name: str) -> subprocess.CompletedProcess[str]:
     argv, environment = command(unit, f"import sys, unit_runner; sys.exit(unit_runner.main({name!r}, '/rom/'))")
-    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=400, check=False)
 
 
 @pytest.mark.parametrize("name", ["test_conduct", "test_dialects"])

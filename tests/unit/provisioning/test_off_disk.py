@@ -29,7 +29,7 @@ def test_a_tool_reads_and_writes_them(monkeypatch: pytest.MonkeyPatch, *, in_mem
     copy = "import sys; data = open(sys.argv[1], 'rb').read(); open(sys.argv[2], 'wb').write(data[::-1])"
     with handed([SECRET, b"something longer that was there before"]) as files:
         assert bool(files.descriptors) == in_memory
-        subprocess.run([sys.executable, "-c", copy, *files.paths], check=True, pass_fds=files.descriptors, timeout=60)
+        subprocess.run([sys.executable, "-c", copy, *files.paths], check=True, pass_fds=files.descriptors, timeout=400)
         assert files.content(0) == SECRET and files.content(1) == SECRET[::-1]
         paths = files.paths
     assert not any(Path(path).exists() for path in paths)
@@ -40,7 +40,7 @@ def test_who_is_killed_leaves_nothing_on_the_disk(tmp_path: Path, *, in_memory: 
     """Where there is no memory for it, the file stays: the negative control, and what the module says."""
     program = PROGRAM.format(first="" if in_memory else "del os.memfd_create")
     done = subprocess.run(
-        [sys.executable, "-c", program], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False, timeout=60,
+        [sys.executable, "-c", program], env={**os.environ, "TMPDIR": str(tmp_path)}, check=False, timeout=400,
         cwd=Path(__file__).parents[3],
     )  # fmt: skip
     assert done.returncode == -9

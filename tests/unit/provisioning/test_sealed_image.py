@@ -96,7 +96,7 @@ def board(folder: Path, *, is_sealed: bool, written: dict[str, bytes]) -> str:
     (shims / "esp32.py").write_text("")
     done = subprocess.run(
         command(path, MAIN, "400K"), env={**os.environ, **environment(path, shims)}, capture_output=True, text=True,
-        timeout=120, check=False, stdin=subprocess.DEVNULL,
+        timeout=400, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     now = path.read_bytes()
     signed_part = slice(APP.offset, APP.end) if is_sealed else slice(APP.offset, APP.offset)

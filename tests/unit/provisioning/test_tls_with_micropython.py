@@ -70,7 +70,11 @@ def connect(folder: Path, door: FrontDoor, ca_der: bytes, unit: UnitCertificate 
             (folder / label).write_bytes(content)
             files.append(str(folder / label))
     answer = subprocess.run(
-        [MICROPYTHON, str(CLIENT), str(door.port), name, *files], capture_output=True, text=True, timeout=60, check=True
+        [MICROPYTHON, str(CLIENT), str(door.port), name, *files],
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=True,
     )
     return answer.stdout.strip()
 

@@ -31,7 +31,7 @@ def files(image, tmp_path, *names):
         env={**os.environ, "MICROPYPATH": f".frozen:{SHIMS}", "LIVLINA_FLASH": str(image)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=400,
         check=True,
     )
     lines = [line.split(" ") for line in result.stdout.splitlines()]
