@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from math import exp
+from math import ceil, exp
 
 DAYS_BACK = 14
 READINGS_A_DAY = 4
@@ -32,6 +32,12 @@ class Kind:
     life: float
     day_spread: float
 
+
+REGULAR = 0.5
+"""So many personal alarms are on their charger every few days; the others forget it, and some remember in the end."""
+CHARGED_AFTER = (1.0, 4.0)
+REMEMBERS = 0.05
+DEAD, FULL = "dead", "full"
 
 PENDANT = Kind("li_mno2", 2.95, 0.12, 0.10, 0.045, 0.045, 2.0, 0.03, 760, 0.10)
 PERSONAL = Kind("li_ion", 3.56, 0.50, 0.09, 0.012, 0.020, 3.1, 0.06, 24, 0.18)
@@ -61,51 +67,63 @@ class Truth:
 
 def make(
     pendants: int = 11_000, personal: int = 250, seed: int = 1, window_days: float = 65 / 24, cold: float = 0.10,
-    edge: float = 0.05,
+    edge: float = 0.05, most_left: float = 1.0,
 ) -> list[Truth]:  # fmt: skip
-    """Units on a Friday at 15:00 that are alive, each at some moment of its life."""
+    """Units on a Friday at 15:00 that are alive, each at some moment of its life. ``most_left``: pendants that had more
+    than such a share fourteen days ago are left out, where only the end is of interest; the others stay the same."""
     chance = random.Random(seed)
     found: list[Truth] = []
     weather = [chance.gauss(0, 2.5) for _ in range(DAYS_BACK + 8)]
-    while len(found) < pendants + personal:
-        kind = PENDANT if len(found) < pendants else PERSONAL
-        unit = _live(len(found) + 1, kind, chance, window_days, weather, chance.random() < cold, chance.random() < edge)
-        if unit is not None:
+    for number in range(1, pendants + personal + 1):
+        kind = PENDANT if number <= pendants else PERSONAL
+        own = random.Random(f"{seed} {number}")
+        unit: Truth | str = DEAD
+        while unit == DEAD:
+            unit = _live(number, kind, own, window_days, weather, own.random() < cold, own.random() < edge, most_left)
+        if isinstance(unit, Truth):
             found.append(unit)
     return found
 
 
 def _live(
-    number: int, kind: Kind, chance: random.Random, window: float, weather: list[float], cold: bool, edge: bool
-) -> Truth | None:
-    """None for a unit that was dead before: another takes its place."""
+    number: int, kind: Kind, chance: random.Random, window: float, weather: list[float], cold: bool, edge: bool,
+    most_left: float,
+) -> Truth | str:  # fmt: skip
+    """DEAD for a unit that was dead before: another takes its place. FULL for one that is left out."""
     capacity = max(0.7, chance.gauss(1, 0.07))
     load = chance.lognormvariate(0, 0.15) * (chance.uniform(1.3, 1.9) if edge else 1.0) / kind.life
     e0, knee = kind.e0 + chance.gauss(0, 0.012), kind.knee * max(0.6, chance.gauss(1, 0.10))
     off, gain = chance.gauss(0, 0.006), chance.gauss(1, 0.002)
     room = chance.uniform(4, 11) if cold else chance.gauss(21.5, 1.2)
     charge = chance.random() * capacity
-    if kind is PERSONAL and chance.random() < 0.7:
-        charge = chance.uniform(0.75, 1.0) * capacity  # on its charger every few days; the others forget it
+    charges: float | None = None
+    regular = kind is PERSONAL and chance.random() < REGULAR
+    if regular:
+        charge = chance.uniform(0.75, 1.0) * capacity
+        charges = chance.uniform(*CHARGED_AFTER) - DAYS_BACK
+    elif kind is PERSONAL and chance.random() < REMEMBERS:
+        charges = chance.random()
+    if kind is PENDANT and charge > most_left * capacity:
+        return FULL
     first = charge  # at the beginning of what is looked at
     readings: list[Measured] = []
-    charged = kind is PERSONAL and chance.random() < 0.05
-    for step in range(round((DAYS_BACK + window) * READINGS_A_DAY) + 1):
-        when = step / READINGS_A_DAY - DAYS_BACK
+    for step in range(ceil((DAYS_BACK + window) * READINGS_A_DAY) + 1):
+        # The last step ends with the window: who dies an hour after it has not died in it.
+        when = min(step / READINGS_A_DAY - DAYS_BACK, window)
         day = int(when + DAYS_BACK)
         if step % READINGS_A_DAY == 0:
             today = load * chance.lognormvariate(0, kind.day_spread)
         celsius = room + (weather[day] + chance.gauss(0, 0.8) if cold else chance.gauss(0, 0.6))
-        charge -= today / READINGS_A_DAY
-        if charged and 0 < when < 1.0:
-            charge = capacity
+        charge -= today * min(1 / READINGS_A_DAY, when - (step - 1) / READINGS_A_DAY + DAYS_BACK)
+        if charges is not None and when >= charges:
+            charge, charges = capacity, when + chance.uniform(*CHARGED_AFTER) if regular else None
         share = charge / capacity
         resists = exp(1500 * (1 / (273.15 + celsius) - 1 / 293.15))
         rests = e0 + kind.tilt * share + kind.head * exp(-25 * (1 - share)) - knee / (max(share, -0.03) + kind.foot)
         rests -= 0.030 * (resists - 1) + max(0.0, 20 - celsius) * 0.0012
         if rests - kind.pulse * (resists - 1) < kind.cut_off:
             if when <= 0:
-                return None
+                return DEAD
             return _seen(number, kind, first, load, capacity, readings, when, chance)
         if when <= 0:
             shown = (

@@ -21,7 +21,7 @@ class Chemistry:
     degree below 20 °C; it reaches its end sooner by that. ``pulse_mv``: what a modem that sends takes off what is read
     at rest; the end is met in a pulse. ``spread_mv``: how far one cell and one unit's measuring stand from the table.
     ``rechargeable``: a rise of the voltage is a charge. ``load_spread``: how far a unit's load stands from what its
-    profile says, as a share.
+    profile says, as a share; ``day_spread``: how far the load of one day stands from the unit's own mean.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Chemistry:
     spread_mv: float
     rechargeable: bool
     load_spread: float = 0.3
+    day_spread: float = 0.12
 
     def left(self, mv: float) -> tuple[float, float]:
         """(share of the charge left at this voltage, mV for a whole charge there). Outside the table its ends hold."""
@@ -39,6 +40,14 @@ class Chemistry:
         (low, low_mv), (high, high_mv) = rising[place - 1], rising[place]
         slope = (high_mv - low_mv) / (high - low)
         return min(max(low + (mv - low_mv) / slope, -0.02), 1.0), slope
+
+    def shows(self, left: float) -> tuple[float, float]:
+        """(mV at this share of the charge, mV for a whole charge there); the ends of the table go on as they are."""
+        rising = self.points[::-1]
+        place = min(max(bisect_left([point[0] for point in rising], left), 1), len(rising) - 1)
+        (low, low_mv), (high, high_mv) = rising[place - 1], rising[place]
+        slope = (high_mv - low_mv) / (high - low)
+        return low_mv + (left - low) * slope, slope
 
 
 def _table(*percent_mv: tuple[float, int]) -> tuple[tuple[float, int], ...]:
@@ -53,13 +62,13 @@ CHEMISTRIES: Final[Mapping[str, Chemistry]] = MappingProxyType({
             _table((100, 3130), (90, 3015), (80, 2990), (70, 2970), (60, 2950), (50, 2930), (40, 2900), (30, 2860),
                    (20, 2790), (15, 2735), (10, 2650), (7, 2570), (5, 2480), (3.5, 2390), (2, 2260),
                    (1, 2130), (0, 2000)),
-            cold_mv=2.5, pulse_mv=20, spread_mv=15, rechargeable=False,
+            cold_mv=2.5, pulse_mv=18, spread_mv=15, rechargeable=False,
         ),
         Chemistry(
             "li_ion",
             _table((100, 4150), (90, 4030), (80, 3970), (60, 3860), (40, 3750), (20, 3610), (10, 3510), (5, 3410),
                    (2, 3250), (0, 3100)),
-            cold_mv=2.0, pulse_mv=50, spread_mv=12, rechargeable=True,
+            cold_mv=2.0, pulse_mv=50, spread_mv=15, rechargeable=True, day_spread=0.2,
         ),
         # Flat to the end: there the voltage says little, and what has been drawn since the cell was new says more.
         Chemistry(

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from fleet.supervision.battery import Forecast
 
-LIKELY: Final = 0.125
+LIKELY: Final = 0.025
 """A unit that is dead by then with this likelihood is visited: one visit for nothing costs less than a dead button."""
 FIXED_PERCENT: Final = 20
 EMPTY_DAYS: Final = 2.0

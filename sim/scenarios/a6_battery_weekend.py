@@ -20,6 +20,7 @@ from unittest import mock
 from fleet.supervision import battery, battery_end
 from fleet.supervision.battery_curves import Chemistry
 from fleet.supervision.battery_end import Cell, Score, Stop
+from fleet.supervision.battery_track import Track
 from sim import battery_truth
 from sim.battery_truth import PERSONAL, Truth
 from sim.scenarios.scenario import Check, Options, Scenario
@@ -42,7 +43,7 @@ SABOTAGES: Final = {
 @contextlib.contextmanager
 def _applied(sabotage: str | None) -> Iterator[None]:
     if sabotage == "voltage-only":
-        with mock.patch.object(battery, "_from_voltage", _by_voltage_alone):
+        with mock.patch.object(battery, "_track", _by_voltage_alone):
             yield
     elif sabotage == "no-last-gasp":
         with mock.patch.object(battery_end, "cause_of_silence", lambda gasp, forecast, others: "unknown"):
@@ -51,12 +52,13 @@ def _applied(sabotage: str | None) -> Iterator[None]:
         yield
 
 
-def _by_voltage_alone(days: object, readings: object, chemistry: Chemistry, expected: object) -> tuple[object, object]:
+def _by_voltage_alone(
+    days: Sequence[tuple[float, float, float]], readings: object, chemistry: Chemistry, pace: float
+) -> Track:
     """A straight line from full to empty, as percentages are often made."""
-    mv = days[-1][1]  # type: ignore[index]
     top, bottom = chemistry.points[0][1], chemistry.points[-1][1]
-    made = type(expected)
-    return made((mv - bottom) / (top - bottom), 1e-4), expected  # type: ignore[call-arg]
+    unsure = [[1e-4, 0.0, 0.0], [0.0, 1e-12, 0.0], [0.0, 0.0, 1e-4]]
+    return Track(0.0, (days[-1][1] - bottom) / (top - bottom), pace, 0.0, pace, unsure)
 
 
 def _cell(unit: Truth, chance: random.Random) -> Cell:

@@ -12,7 +12,7 @@ from livlina.cli import app
 from sim.scenarios import a2_sunset, a6_battery_weekend
 
 A2 = ("A2", "--units", "300", "--set", "big=0")
-A6 = ("A6", "--units", "1500")
+A6 = ("A6", "--units", "1500", "--seed", "3")
 NOTICED = {
     (A2, "by-the-list"): "units that lose their network, found",
     (A2, "no-gate"): "over the air: ordered before the stage ahead was settled",

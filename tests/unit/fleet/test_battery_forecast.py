@@ -22,9 +22,9 @@ def flat(mv: int, celsius: float | None = 20, signal: int | None = -95) -> list[
     return [Reading(-step / 4, mv, celsius, signal) for step in range(57)]
 
 
-def judged(pendants: int, personal: int, seed: int) -> tuple[list[Cell], list[int]]:
+def judged(pendants: int, personal: int, seed: int, most_left: float = 1.0) -> tuple[list[Cell], list[int]]:
     cells, died = [], []
-    for unit in battery_truth.make(pendants, personal, seed):
+    for unit in battery_truth.make(pendants, personal, seed, most_left=most_left):
         readings = [Reading(one.days, one.mv, one.celsius, one.signal) for one in unit.readings]
         of = Battery(unit.kind.chemistry, unit.kind.life, unit.age_days)
         cells.append(Cell(unit.unit, forecast(of, readings), unit.percent))
@@ -34,7 +34,7 @@ def judged(pendants: int, personal: int, seed: int) -> tuple[list[Cell], list[in
 
 
 def test_the_list_of_a_friday_is_better_than_a_fixed_percentage() -> None:
-    cells, died = judged(4000, 90, 11)
+    cells, died = judged(6000, 130, 11, most_left=0.2)
     found = beside(cells, WEEKEND, died)
     ours, fixed = found["forecast"], found["fixed 20 %"]
     assert ours.recall is not None and ours.precision is not None
@@ -52,6 +52,29 @@ def test_a6_at_its_size(seed: int) -> None:
     assert ours.recall is not None and ours.precision is not None
     assert ours.recall >= 0.95 and ours.precision >= 0.60
     assert sum(one.forecast.least <= WEEKEND for one in cells) >= ours.right
+
+
+def test_who_is_left_out_of_the_truth_changes_nobody_else() -> None:
+    whole, near = ({unit.unit: unit for unit in battery_truth.make(60, 10, 2, most_left=most)} for most in (1.0, 0.3))
+    assert len(whole) == 70 > len(near) > 10
+    assert all(whole[number] == unit for number, unit in near.items())
+
+
+def test_a_cell_is_followed_to_what_it_has_and_draws() -> None:
+    """Half the load that the profile says, and 20 mV below the curve: two weeks of voltage show both."""
+    chemistry = CHEMISTRIES["li_mno2"]
+    left, pace = 0.03, 0.5 / 400
+    read = [Reading(-n / 4, round(chemistry.shows(left + pace * n / 4)[0]) - 20, 20, -95) for n in range(57)]
+    said = forecast(Battery("li_mno2", 400), read)
+    gone = chemistry.left(chemistry.points[-1][1] + chemistry.pulse_mv + 20)[0]
+    assert said.days == pytest.approx((left - gone) / pace, rel=0.25)
+    assert said.least < said.days < said.most
+
+
+def test_a_cell_that_breaks_down_is_believed_after_some_readings() -> None:
+    """One reading is a dip; a day of them is the cell."""
+    broken = [*(one for one in flat(2900) if one.days < -1), *(Reading(-n / 4, 2120, 20, -95) for n in range(5))]
+    assert forecast(PENDANT, broken).days < 60 < forecast(PENDANT, flat(2900)).days
 
 
 def test_without_the_voltage_the_list_would_be_no_good() -> None:
