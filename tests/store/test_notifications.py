@@ -102,7 +102,7 @@ def test_somebody_of_an_alarm_centre_is_told_about_whom_the_centre_serves_while_
     serving = at_a_centre(scene, "nord", 1)
     later = at_a_centre(scene, "natt", 1, hours="on_call")
     at_a_centre(scene, "syd", 2)
-    at_a_centre(scene, "ingen", None)
+    nobody = at_a_centre(scene, "ingen", None)
     task(scene, 1, 1, "battery low", NOW - timedelta(minutes=2))
     scene.sql("ALTER POLICY notifying ON services USING (false)")
     assert gathered(scene, NOW) == 0 and items(scene) == []
@@ -114,6 +114,15 @@ def test_somebody_of_an_alarm_centre_is_told_about_whom_the_centre_serves_while_
     assert scene.sql("SELECT DISTINCT user_id FROM notifications WHERE NOT cannot_wait ORDER BY 1") == [
         (serving,), (later,),
     ]  # fmt: skip
+
+    async def settings(asking: Asking) -> list[int]:
+        found = []
+        for person in (serving, nobody):
+            async with await asking.signed_in(person) as client:
+                found.append((await client.get("/notifications", headers=HTML)).status_code)
+        return found
+
+    assert ask(scene, settings) == [200, 403], "who serves nobody sees no page"
 
 
 def test_of_a_case_the_messages_duty_reads_when_it_began_and_no_more(scene: Scene) -> None:

@@ -12,9 +12,13 @@ const title = document.title;
 let heardAt = Date.now();
 let over = false;
 
+// By the installation's clocks, as every time on the page.
+function clock(at) {
+  return new Date(at).toLocaleTimeString(document.documentElement.lang, { timeZone: stale.dataset.zone });
+}
+
 function say(text) {
-  const at = new Date(heardAt).toLocaleTimeString(document.documentElement.lang);
-  stale.textContent = text.replace("{time}", at);
+  stale.textContent = text.replace("{time}", clock(heardAt));
   stale.hidden = false;
   document.title = `! ${title}`;
 }
@@ -38,7 +42,7 @@ function put(html) {
     const again = focused.tagName === "A" ? [...region.querySelectorAll("a")].find(same) : region.querySelector(focused.tagName);
     (again ?? document.querySelector("#main")).focus({ preventScroll: true });
   }
-  if (changed) news.textContent = `${news.dataset.changed} ${new Date().toLocaleTimeString(document.documentElement.lang)}`;
+  if (changed) news.textContent = `${news.dataset.changed} ${clock(Date.now())}`;
   return true;
 }
 
