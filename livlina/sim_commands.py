@@ -38,6 +38,7 @@ def put(
     allows: Annotated[
         str | None, typer.Option(help="Technologies of its plan with commas, for example lte_m,gsm.")
     ] = None,
+    apn: Annotated[str | None, typer.Option(help="Its access point: cards that share one fail together.")] = None,
     as_json: Json = False,
 ) -> None:
     """Add a SIM card, or fill in what is known of one."""
@@ -48,7 +49,8 @@ def put(
 
     sim = inventory.Sim(
         iccid=iccid, imsi=imsi, msisdn=msisdn, issuer=issuer, operator=operator, plan=plan, cost_ore=cost_ore,
-        imei_lock=imei_lock, provider=account, technologies=None if allows is None else read_technologies(allows),
+        imei_lock=imei_lock, provider=account, apn=apn,
+        technologies=None if allows is None else read_technologies(allows),
     )  # fmt: skip
 
     async def work(connection: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ MOST = 10_000
 @dataclass(frozen=True, slots=True)
 class Sim:
     """A SIM card. ``operator`` is its home's MCC and MNC, ``cost_ore`` hundredths of a krona a month, ``technologies``
-    what its plan allows (None: nobody has said)."""
+    what its plan allows and ``apn`` its access point (None: nobody has said)."""
 
     iccid: str
     imsi: str | None = None
@@ -35,6 +35,7 @@ class Sim:
     imei_lock: str | None = None
     provider: int | None = None
     technologies: tuple[str, ...] | None = None
+    apn: str | None = None
 
 
 async def put_sim(connection: Connection, municipality: int, sim: Sim, *, actor: str, at: datetime) -> str:
@@ -50,12 +51,14 @@ async def put_sim(connection: Connection, municipality: int, sim: Sim, *, actor:
     ):
         if text is not None and not re.fullmatch(shape, text):
             raise SimError(f"the {name} is digits only: it has {shape[6:].strip('{}').replace(',', ' to ')} of them")
+    if sim.apn is not None and not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,98}[A-Za-z0-9])?", sim.apn):
+        raise SimError("an APN is letters, digits, dots and hyphens, for example m2m.example")
     if sim.technologies is not None and (not sim.technologies or set(sim.technologies) - set(TECHNOLOGIES)):
         raise SimError(f"a plan allows at least one of {', '.join(TECHNOLOGIES)}")
     values = {
         "iccid": iccid, "municipality_id": municipality, "imsi": sim.imsi, "msisdn": sim.msisdn, "issuer": sim.issuer,
         "operator": sim.operator, "plan": sim.plan, "cost_ore": sim.cost_ore, "state": sim.state,
-        "imei_lock": sim.imei_lock, "provider_id": sim.provider, "at": at,
+        "imei_lock": sim.imei_lock, "provider_id": sim.provider, "apn": sim.apn, "at": at,
         "technologies": None if sim.technologies is None else sorted(set(sim.technologies)),
     }  # fmt: skip
     if not await fetch_all(connection, SQL["put_sim"], values):

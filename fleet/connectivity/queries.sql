@@ -76,9 +76,9 @@ WHERE issuer <> '' ORDER BY issuer;
 
 -- name: put_sim
 INSERT INTO sims (iccid, municipality_id, imsi, msisdn, issuer, operator, plan, cost_ore, state, state_at, imei_lock,
-                  provider_id, technologies, made_at)
+                  provider_id, technologies, apn, made_at)
 VALUES (%(iccid)s, %(municipality_id)s, %(imsi)s, %(msisdn)s, %(issuer)s, %(operator)s, %(plan)s, %(cost_ore)s,
-        %(state)s, %(at)s, %(imei_lock)s, %(provider_id)s, %(technologies)s, %(at)s)
+        %(state)s, %(at)s, %(imei_lock)s, %(provider_id)s, %(technologies)s, %(apn)s, %(at)s)
 ON CONFLICT (iccid) DO UPDATE SET
     imsi = coalesce(excluded.imsi, sims.imsi), msisdn = coalesce(excluded.msisdn, sims.msisdn),
     issuer = coalesce(nullif(excluded.issuer, ''), sims.issuer), operator = coalesce(excluded.operator, sims.operator),
@@ -87,7 +87,7 @@ ON CONFLICT (iccid) DO UPDATE SET
     state_at = CASE WHEN excluded.state = 'unknown' THEN sims.state_at ELSE excluded.state_at END,
     imei_lock = coalesce(excluded.imei_lock, sims.imei_lock),
     provider_id = coalesce(excluded.provider_id, sims.provider_id),
-    technologies = coalesce(excluded.technologies, sims.technologies)
+    technologies = coalesce(excluded.technologies, sims.technologies), apn = coalesce(excluded.apn, sims.apn)
 WHERE sims.municipality_id = excluded.municipality_id
 RETURNING iccid;
 

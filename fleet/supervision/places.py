@@ -15,16 +15,16 @@ _WITHOUT_SIM: Final = {1: "Wi-Fi", 2: "Ethernet"}
 
 
 def place_of(row: Mapping[str, Any]) -> Place:
-    """The place of a unit by a row of its state (operator, bearer, tac, version, transport), its SIMs' issuers and its
-    district. What is unknown stays empty and makes no cohort."""
+    """The place of a unit by a row of its state (operator, bearer, tac, version, transport), its SIMs' issuers, APNs,
+    and its district. What is unknown stays empty and makes no cohort."""
     bearer, operator = row["bearer"], row["operator"]
     district = f"{row['municipality_id']}: {row['district']}" if row["district"] else ""
     shared = {"firmware": row["version"] or "", "district": district, "link": row["transport"] or ""}
     if bearer in _WITHOUT_SIM or not operator:
         return Place(operator=_WITHOUT_SIM.get(bearer, ""), **shared)
-    issuer = row["issuer2"] if bearer == _SIM_2 else row["issuer1"]
+    issuer, apn = (row["issuer2"], row["apn2"]) if bearer == _SIM_2 else (row["issuer1"], row["apn1"])
     cell = f"{operator} {row['tac']}" if row["tac"] is not None else ""
-    return Place(str(operator), issuer or "", SHARED_RADIO.get(operator, str(operator)), cell, **shared)
+    return Place(str(operator), issuer or "", SHARED_RADIO.get(operator, str(operator)), cell, apn or "", **shared)
 
 
 def spare_of(row: Mapping[str, Any]) -> Spare:

@@ -17,12 +17,14 @@ SELECT mark FROM database_mark;
 -- name: registry_marks
 -- What the registry says of everybody who is relied on, as one number: where it is the same nothing is to be read anew.
 SELECT u.unit_id, hashtextextended(concat_ws('|', u.municipality_id, u.unit_type, u.life, s.bearer IN (1, 2),
-       coalesce(i.sims, 0), coalesce(i.issuer1, ''), coalesce(i.issuer2, ''), coalesce(r.district, ''),
+       coalesce(i.sims, 0), coalesce(i.issuer1, ''), coalesce(i.issuer2, ''), coalesce(i.apn1, ''), coalesce(i.apn2, ''), coalesce(r.district, ''),
        coalesce(r.priority, 5), coalesce(r.reference, ''), coalesce(p.name, ''), p.report_s, p.spare_s), 0) AS mark
 FROM units u
 LEFT JOIN unit_states s USING (unit_id)
-LEFT JOIN (SELECT unit_id, count(*) AS sims, max(issuer) FILTER (WHERE slot = 1) AS issuer1,
-                  max(issuer) FILTER (WHERE slot = 2) AS issuer2 FROM unit_sims GROUP BY unit_id) i USING (unit_id)
+LEFT JOIN (SELECT k.unit_id, count(*) AS sims, max(coalesce(nullif(k.issuer, ''), c.issuer)) FILTER (WHERE slot = 1) AS issuer1,
+                  max(coalesce(nullif(k.issuer, ''), c.issuer)) FILTER (WHERE slot = 2) AS issuer2,
+                  max(c.apn) FILTER (WHERE slot = 1) AS apn1, max(c.apn) FILTER (WHERE slot = 2) AS apn2
+           FROM unit_sims k LEFT JOIN sims c USING (iccid) GROUP BY k.unit_id) i USING (unit_id)
 LEFT JOIN (SELECT a.unit_id, c.district, c.priority, c.reference FROM unit_recipients a
            JOIN care_recipients c USING (recipient_id) WHERE a.role = 'responsible') r USING (unit_id)
 LEFT JOIN supervision_profiles p ON p.municipality_id = u.municipality_id AND p.unit_type = u.unit_type
@@ -31,14 +33,16 @@ WHERE u.state = 'active' AND u.life IN ('active', 'absent');
 -- name: units
 -- Those of them who are asked for, with what was last heard and decided.
 SELECT u.unit_id, u.municipality_id, u.unit_type, u.life, s.seen_at, s.due_at, s.boot, s.seq, s.transport, s.bearer,
-       s.operator, s.tac, s.version, s.flags, coalesce(i.sims, 0) AS sims, i.issuer1, i.issuer2,
+       s.operator, s.tac, s.version, s.flags, coalesce(i.sims, 0) AS sims, i.issuer1, i.issuer2, i.apn1, i.apn2,
        coalesce(r.district, '') AS district, coalesce(r.priority, 5) AS priority, coalesce(r.reference, '') AS reference,
        p.name AS profile, p.report_s, p.spare_s, v.state, v.cause, v.since, v.told, v.incident_id,
        coalesce(m.active, false) AS on_battery, coalesce(b.active, false) AS battery_low
 FROM units u
 LEFT JOIN unit_states s USING (unit_id)
-LEFT JOIN (SELECT unit_id, count(*) AS sims, max(issuer) FILTER (WHERE slot = 1) AS issuer1,
-                  max(issuer) FILTER (WHERE slot = 2) AS issuer2 FROM unit_sims GROUP BY unit_id) i USING (unit_id)
+LEFT JOIN (SELECT k.unit_id, count(*) AS sims, max(coalesce(nullif(k.issuer, ''), c.issuer)) FILTER (WHERE slot = 1) AS issuer1,
+                  max(coalesce(nullif(k.issuer, ''), c.issuer)) FILTER (WHERE slot = 2) AS issuer2,
+                  max(c.apn) FILTER (WHERE slot = 1) AS apn1, max(c.apn) FILTER (WHERE slot = 2) AS apn2
+           FROM unit_sims k LEFT JOIN sims c USING (iccid) GROUP BY k.unit_id) i USING (unit_id)
 LEFT JOIN (SELECT a.unit_id, c.district, c.priority, c.reference FROM unit_recipients a
            JOIN care_recipients c USING (recipient_id) WHERE a.role = 'responsible') r USING (unit_id)
 LEFT JOIN supervision_profiles p ON p.municipality_id = u.municipality_id AND p.unit_type = u.unit_type

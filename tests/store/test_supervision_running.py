@@ -117,6 +117,29 @@ def states(database: FreshDatabase) -> dict[str, int]:
     return dict(run(database, "SELECT state, count(*) FROM unit_supervision GROUP BY state"))
 
 
+def test_issuer_and_access_point_are_read_off_the_inventory_too(database: FreshDatabase) -> None:
+    cards = "89460000000000000011", "89460000000000000029"
+    for slot, (card, issuer, apn) in enumerate(zip(cards, ("A", "B"), ("m2m.one", None), strict=True), 1):
+        run(database, "INSERT INTO sims (iccid, municipality_id, issuer, apn, made_at) VALUES (%s, 1, %s, %s, now())",
+            card, issuer, apn)  # fmt: skip
+        run(database, "INSERT INTO unit_sims (unit_id, slot, municipality_id, iccid) VALUES (1, %s, 1, %s)", slot, card)
+
+    def place(bearer: int) -> tuple[str, str]:
+        columns = "unit_id, municipality_id, seen_at, bearer, operator"
+        seen = f"INSERT INTO unit_states ({columns}) VALUES (1, 1, now(), %s, 24001)"
+        run(database, f"{seen} ON CONFLICT (unit_id) DO UPDATE SET bearer = excluded.bearer", bearer)
+        [(info, _)] = asyncio.run(acting(database, "supervise", lambda c: store.units(c, [1])))
+        return info.place.issuer, info.place.apn
+
+    assert place(3) == ("A", "m2m.one") and place(4) == ("B", "")
+    before = asyncio.run(acting(database, "supervise", store.registry_marks))[1]
+    run(database, "UPDATE sims SET apn = 'm2m.two' WHERE iccid = %s", cards[1])
+    assert asyncio.run(acting(database, "supervise", store.registry_marks))[1] != before and place(4) == (
+        "B",
+        "m2m.two",
+    )
+
+
 def test_one_dead_unit_is_a_task_and_its_return_ends_it(database: FreshDatabase) -> None:
     async def work(connection: Connection, night: Night) -> None:
         look = await begun(connection, second(0))
