@@ -32,7 +32,7 @@ async def until(condition: Callable[[], bool], seconds: float, what: str) -> Non
         await asyncio.sleep(0.05)
 
 
-async def settled(house: House, seconds: float = 150) -> None:
+async def settled(house: House, seconds: float = 300) -> None:
     """Until nothing is lost any more. What stays lost fails with the keys."""
     ends = time.monotonic() + seconds
     while True:
@@ -127,7 +127,7 @@ async def database_dies_under_a_press(house: House, claimed: Callable[[House], A
     house.kill_server()
     await asyncio.to_thread(house.postgres.restart_if_dead)
     await house.start_server()
-    await until(lambda: believed(house) == house.units, 90, "not every press is stored for its unit")
+    await until(lambda: believed(house) == house.units, 300, "not every press is stored for its unit")
     truth, _, _ = await asyncio.to_thread(compare, house)
     assert len(truth.journals) == house.units
     return len(truth.journals - truth.database)

@@ -50,4 +50,4 @@ def test_a_press_goes_the_whole_way_through_each_modem(data_folder: Path) -> Non
 async def press(house: House, unit: int) -> None:
     """One press; returns when its wearer sees that a person has taken it."""
     await house.fleet.press(unit)
-    await house.fleet.wait_lamp(unit, "taken", 150)
+    await house.fleet.wait_lamp(unit, "taken", 300)

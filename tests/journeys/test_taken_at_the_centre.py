@@ -20,7 +20,7 @@ from tests.journeys.test_other_ways import rows
 from tests.ports import free_port
 from tests.taken_reports import information, report
 
-LAMP_S = 60.0
+LAMP_S = 300.0
 
 
 class ScaipHouse(House):
