@@ -4,6 +4,10 @@ Cells live by a model of their own (`sim.battery_truth`); the product's forecast
 times a day and makes Friday's list. Deaths stand in a truth file. Most cells that die say so with their last strength,
 some do not; a few units besides lose their network, and must not be taken for dead batteries. Who is visited in the
 evening gets a new cell, and leaves the list when its voltage says so.
+
+Few units have few deaths: of a dozen, one that is missed is 8 %. A fleet of less than the full size is therefore judged
+over as many weekends as bring together the units of the full one, each with weather and cells of its own; the first of
+them is also walked through (causes, stops, new cells).
 """
 
 from __future__ import annotations
@@ -12,8 +16,9 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from typing import Final
 from unittest import mock
 
@@ -27,6 +32,9 @@ from sim.scenarios.scenario import Check, Options, Scenario
 
 WINDOW_DAYS: Final = 65 / 24
 PERSONAL_SHARE: Final = 250 / 11_000
+FULL_SIZE: Final = 11_000
+NEAR_THE_END: Final = 0.2
+"""A pendant that had more than this of its charge two weeks ago does not die, and no rule lists it."""
 STOPS: Final = 40
 LAST_GASP: Final = 0.95
 LOST_NETWORK: Final = 20
@@ -104,6 +112,28 @@ def _replaced(units: Sequence[Truth], stops: Sequence[Stop], by_click: bool, cha
     return len(left & real), len(visited - real - left)
 
 
+def _fleet(options: Options, weekend: int, most_left: float) -> list[Truth]:
+    personal = max(1, round(options.units * PERSONAL_SHARE))
+    seed = options.seed + 1_000_003 * weekend
+    return battery_truth.make(options.units, personal, seed, WINDOW_DAYS, most_left=most_left)
+
+
+def _other_weekends(options: Options) -> list[dict[str, Score]]:
+    """The scores of the weekends after the first, of pendants near their end and personal alarms."""
+    scores: list[dict[str, Score]] = []
+    for weekend in range(1, ceil(FULL_SIZE / options.units)):
+        chance = random.Random(f"a6 {options.seed} {weekend}")
+        units = _fleet(options, weekend, NEAR_THE_END)
+        died = [unit.unit for unit in units if unit.dies is not None]
+        scores.append(dict(battery_end.beside([_cell(unit, chance) for unit in units], WINDOW_DAYS, died)))
+    return scores
+
+
+def _together(scores: Sequence[Mapping[str, Score]], rule: str) -> Score:
+    of = [one[rule] for one in scores]
+    return Score(sum(one.listed for one in of), sum(one.died for one in of), sum(one.right for one in of))
+
+
 def _rate(value: float | None) -> float | str:
     return "none" if value is None else round(value, 3)
 
@@ -112,7 +142,7 @@ async def run(options: Options) -> list[Check]:
     """Friday, the list, the weekend, Monday."""
     stops = int(options.numbers["stops"]) or max(1, round(STOPS * options.units / 11_000))
     chance = random.Random(f"a6 {options.seed}")
-    units = battery_truth.make(options.units, max(1, round(options.units * PERSONAL_SHARE)), options.seed, WINDOW_DAYS)
+    units = _fleet(options, 0, 1.0)
     died = {unit.unit for unit in units if unit.dies is not None}
     (options.folder / "truth.json").write_text(json.dumps(sorted(died)), encoding="utf-8")
     options.say(f"{len(units)} units; {len(died)} will die before Monday")
@@ -121,12 +151,13 @@ async def run(options: Options) -> list[Check]:
         cells = {unit.unit: _cell(unit, chance) for unit in units}
         listed = battery_end.before(cells.values(), WINDOW_DAYS, stops=stops)
         spent = time.perf_counter() - began
-        scores = battery_end.beside(list(cells.values()), WINDOW_DAYS, died)
+        scores = [battery_end.beside(list(cells.values()), WINDOW_DAYS, died), *_other_weekends(options)]
         wrong, blamed = _causes(units, cells, chance)
         still, gone = _replaced(units, listed, options.sabotage == "by-click", chance)
-    ours, fixed = scores["forecast"], scores[f"fixed {battery_end.FIXED_PERCENT} %"]
+    ours, fixed = (_together(scores, rule) for rule in ("forecast", f"fixed {battery_end.FIXED_PERCENT} %"))
     return [
-        Check("units that die before Monday 08:00", len(died), "any", True),
+        Check("weekends judged together", len(scores), "any", True),
+        Check("units that die before Monday 08:00", ours.died, "any", True),
         Check("recall", _rate(ours.recall), RECALL, ours.recall is not None and ours.recall >= RECALL),
         Check("precision", _rate(ours.precision), PRECISION,
               ours.precision is not None and ours.precision >= PRECISION),
@@ -167,7 +198,7 @@ def _disorder(listed: Sequence[Stop], cells: dict[int, Cell]) -> int:
 SCENARIO = Scenario(
     name="A6",
     title="batteries over a weekend",
-    units=11_000,
+    units=FULL_SIZE,
     run=run,
     sabotages=SABOTAGES,
     numbers={"stops": 0},

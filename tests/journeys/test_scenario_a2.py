@@ -12,7 +12,7 @@ from livlina.cli import app
 from sim.scenarios import a2_sunset, a6_battery_weekend
 
 A2 = ("A2", "--units", "300", "--set", "big=0")
-A6 = ("A6", "--units", "1500", "--seed", "3")
+A6 = ("A6", "--units", "1500", "--seed", "1")
 NOTICED = {
     (A2, "by-the-list"): "units that lose their network, found",
     (A2, "no-gate"): "over the air: ordered before the stage ahead was settled",
@@ -36,6 +36,13 @@ def _run(*arguments: str) -> tuple[int, dict[str, Any], set[str]]:
 def test_it_passes(small: tuple[str, ...]) -> None:
     status, document, failed = _run(*small)
     assert (status, failed, document["passed"]) == (0, set(), True)
+
+
+def test_few_units_are_judged_over_as_many_weekends_as_bring_a_whole_fleet() -> None:
+    status, document, _ = _run("A6", "--units", "2000", "--seed", "2")
+    by_name = {check["name"]: check["value"] for check in document["checks"]}
+    assert (status, by_name["weekends judged together"]) == (0, 6)
+    assert by_name["units that die before Monday 08:00"] >= 30
 
 
 def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
