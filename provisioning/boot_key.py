@@ -55,9 +55,9 @@ def open_boot_key(place: str) -> BootKey:
 
 def make_in_token(uri: TokenUri) -> TokenBootKey:
     """A new key, made in the token, which never gives it out. Raises AuthorityError, also if the name is taken."""
+    session = session_for_new(uri)
     from pkcs11 import KeyType
 
-    session = session_for_new(uri)
     public, private = session.generate_keypair(KeyType.RSA, BITS, store=True, label=uri.key, private_template=hidden())
     return TokenBootKey(private, public)
 

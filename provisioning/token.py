@@ -110,18 +110,18 @@ class TokenKey(ec.EllipticCurvePrivateKey):
 
 def open_key(uri: TokenUri) -> TokenKey:
     """The key that is in the token. Raises AuthorityError."""
+    private, public = halves(uri, "EC")
     from pkcs11 import Attribute
 
-    private, public = halves(uri, "EC")
     return TokenKey(private, _public(bytes(public[Attribute.EC_POINT])))
 
 
 def make_key(uri: TokenUri) -> TokenKey:
     """A new key, made in the token, which never gives it out. Raises AuthorityError, also if the name is taken."""
+    session = session_for_new(uri)
     from pkcs11 import Attribute, KeyType
     from pkcs11.util.ec import encode_named_curve_parameters
 
-    session = session_for_new(uri)
     curve = {Attribute.EC_PARAMS: encode_named_curve_parameters("secp256r1")}
     domain = session.create_domain_parameters(KeyType.EC, curve, local=True)
     public, private = domain.generate_keypair(store=True, label=uri.key, private_template=hidden())
@@ -130,9 +130,9 @@ def make_key(uri: TokenUri) -> TokenKey:
 
 def halves(uri: TokenUri, kind: str) -> tuple[Any, Any]:
     """The private and the public key of this name, of kind EC or RSA. Raises AuthorityError."""
+    session = _session(uri)
     from pkcs11 import KeyType, NoSuchKey, ObjectClass
 
-    session = _session(uri)
     try:
         private = session.get_key(object_class=ObjectClass.PRIVATE_KEY, label=uri.key)
         public = session.get_key(object_class=ObjectClass.PUBLIC_KEY, label=uri.key)
@@ -147,9 +147,9 @@ def halves(uri: TokenUri, kind: str) -> tuple[Any, Any]:
 
 def session_for_new(uri: TokenUri) -> Any:
     """A session in which a key of this name can be made. Raises AuthorityError, also if the name is taken."""
+    session = _session(uri)
     from pkcs11 import Attribute
 
-    session = _session(uri)
     if list(session.get_objects({Attribute.LABEL: uri.key})):
         raise AuthorityError(f"token {uri.token} has a key {uri.key} already: name another one, or use that")
     return session
@@ -163,6 +163,7 @@ def hidden() -> dict[Any, bool]:
 
 
 def _session(uri: TokenUri) -> Any:
+    """Open; the others import from the library only after it, for what is missing to be said by a sentence."""
     try:
         import pkcs11
     except ImportError:
