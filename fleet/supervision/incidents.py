@@ -19,6 +19,8 @@ RESTING: Final = 0.05
 SETTLE_LEAST_S: Final = 60
 SETTLE_MOST_S: Final = 900
 HUB_BATTERY_S: Final = 70 * 3600
+LEFT_BEHIND_S: Final = 24 * 3600
+"""So long after the last return those who are down are dead one by one, however many they are."""
 RETURN_WINDOW_MS: Final = 10_000
 
 
@@ -167,7 +169,8 @@ class Incident:
 
     def is_over(self, now_ms: int) -> bool:
         """Whether it may close: some came back on the path it is about, nobody was lost lately, and nearly all are
-        back or no one returned for two intervals. Who is still down then is looked at one by one."""
+        back, or more than are still down and no one returned for two intervals, or no one for a day. Who is still down
+        then is looked at one by one: one that came back for a moment must not make that of a whole outage."""
         settle = min(SETTLE_MOST_S, max(SETTLE_LEAST_S, self.interval_s)) * SECOND
         back = self.count(Fate.BACK)
         if self.closed_ms is not None or now_ms < self.last_touched_ms + settle:
@@ -179,7 +182,8 @@ class Incident:
         away = self.count(Fate.DOWN, Fate.ON_BATTERY)
         if away <= RESTING * len(self.members) and now_ms >= self.last_return_ms + settle // 5:
             return True
-        return not self.count(Fate.ON_BATTERY) and now_ms >= self.last_return_ms + 2 * settle
+        quiet = 2 * settle if back >= away else LEFT_BEHIND_S * SECOND
+        return not self.count(Fate.ON_BATTERY) and now_ms >= self.last_return_ms + quiet
 
     def close(self, now_ms: int) -> None:
         """Ends it; those presumed never were down."""

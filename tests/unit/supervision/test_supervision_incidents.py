@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.supervision.cohorts import ALARM, Kind, deviance
-from fleet.supervision.incidents import Fate
+from fleet.supervision.incidents import Fate, Incident, Member
 from fleet.supervision.model import Place, Spare, State, Word
 from fleet.supervision.watch import Watch
 from sim.silent_fleet import Outage, SilentFleet
@@ -231,3 +231,25 @@ def test_units_with_a_spare_are_visited_only_when_their_switch_did_not_come() ->
 def test_an_empty_watch_waits_for_nothing() -> None:
     assert Watch().next_wakeup() is None and len(Watch()) == 0
     assert Spare.NONE is Spare("none")
+
+
+def of_ten() -> Incident:
+    found = Incident(1, power=False, scopes=[(Kind.OPERATOR, "24001")], opened_ms=0, began_ms=0)
+    for unit in range(1, 11):
+        found.touch(Member(unit, 0, Fate.DOWN, single=False, switch_by_ms=0, was_down=True), 0)
+    return found
+
+
+def test_one_that_came_back_for_a_moment_does_not_end_an_outage() -> None:
+    incident = of_ten()
+    incident.heard(1, 10 * MINUTE, inside=True)
+    assert not incident.is_over(3 * HOUR)
+    assert incident.is_over(10 * MINUTE + 24 * HOUR), "who is down for a day is dead alone"
+
+
+def test_when_more_are_back_than_down_and_nobody_comes_any_more_it_ends() -> None:
+    incident = of_ten()
+    for unit in range(1, 6):
+        incident.heard(unit, 10 * MINUTE, inside=True)
+    assert not incident.is_over(19 * MINUTE)
+    assert incident.is_over(21 * MINUTE)
