@@ -107,8 +107,10 @@ class CertificateAuthority:
     @classmethod
     def open(cls, folder: Path) -> CertificateAuthority:
         """Load the root of `folder`, or create it there if there is none. Safe when several processes do so at once."""
+        # Looked at first: another process writes it after the key's file, which must then be there.
+        published = (folder / "ca.pem").exists()
         if not (folder / AUTHORITY_FILE).exists() and not (folder / TOKEN_FILE).exists():
-            if (folder / "ca.pem").exists():
+            if published:
                 raise AuthorityError(
                     f"the root's key is not in {folder}, and its certificate is: bring {AUTHORITY_FILE} back for this, "
                     "or use a station's credential; another root would be one that no unit believes"

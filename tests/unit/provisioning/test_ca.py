@@ -136,6 +136,23 @@ def test_several_that_open_at_once_get_one_root(tmp_path: Path) -> None:
     assert len(roots) == 8 and len(set(roots)) == 1
 
 
+def test_a_root_that_another_process_finishes_between_two_looks_is_its_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, exists = tmp_path / "a", Path.exists
+    others: list[bytes] = []
+
+    def look(path: Path) -> bool:
+        found = exists(path)
+        if path.name == "authority.pem" and not others:
+            others.append(b"")
+            others[0] = CertificateAuthority.create(folder).ca_der
+        return found
+
+    monkeypatch.setattr(Path, "exists", look)
+    assert CertificateAuthority.open(folder).ca_der == others[0]
+
+
 def test_a_missing_or_damaged_authority_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(AuthorityError, match="create one"):
         CertificateAuthority.load(tmp_path)
