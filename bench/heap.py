@@ -36,6 +36,7 @@ HEARTBEAT_S = 300
 BOARD_KB = 100
 """A board's heap, which units are to fit into."""
 _KEY = bytes(range(16))
+_WIFI = ("wlan", "network", "password")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Kind:
     dialect: str | None = "bg95"
     sms: bool = False
     pendants: int = 0
+    wifi: bool = False
 
 
 UNITS = (
@@ -55,8 +57,10 @@ UNITS = (
     Kind("hub with modem and CoAP", 1),
     Kind("worn, with modem, CoAP and SMS", 2, sms=True),
     Kind("hub with modem, CoAP, MQTT, SMS and 4 pendants", 1, ("coap", "mqtt"), sms=True, pendants=4),
+    Kind("hub with modem and Wi-Fi, CoAP, SMS and 4 pendants", 1, sms=True, pendants=4, wifi=True),
+    Kind("hub with modem and Wi-Fi, CoAP, MQTT and SMS", 1, ("coap", "mqtt"), sms=True, wifi=True),
 )
-"""From the emptiest to the fullest."""
+"""From the emptiest to the fullest, with one radio and then with two."""
 KINDS = (*UNITS, Kind("tracker with GM02S, CoAP and SMS", 3, dialect="gm02s", sms=True))
 """Those, and one that is never near its limit but speaks another modem's language and sleeps."""
 LEAST_FREE = 204_800 // 25
@@ -122,6 +126,7 @@ def measure(kind: Kind = UNITS[1], hours_s: int = HOURS_S) -> Heap:
             made = None if kind.dialect is None else Scenario(dialect=kind.dialect)
             _provision(folder, books, kind, receiver.port, made)
             unit = world.add_unit(1, folder / "flash", rig=None if made is None else Rig(made, world.clock))
+            unit.own_network = made is None or kind.wifi
             world.run(hours_s)
             unit.press(seconds=1)
             world.run(30)
@@ -142,6 +147,7 @@ def _provision(folder: Path, books: Books, kind: Kind, port: int, made: Scenario
         # The port of nobody: see above.
         mqtt_address=("127.0.0.1", 9, "localhost") if "mqtt" in kind.pipes else None,
         modem=None if made is None else configured(made), sms_number="+46123456" if kind.sms else None,
+        own_network=_WIFI if kind.wifi else None,
         pendants=[(16 + number, 7001 + number, _KEY, 3600) for number in range(kind.pendants)],
     )  # fmt: skip
 

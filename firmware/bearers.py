@@ -1,4 +1,4 @@
-"""Makes the unit's ways to the fleet from its configuration: the board's own network, or a modem.
+"""Makes the unit's ways to the fleet from its configuration: the board's own network, a modem, or both.
 
 Part of the composition root: what a unit does not use is not even loaded, since a library that lies in memory is paid
 for by every unit. Opens nothing.
@@ -11,6 +11,7 @@ from board import BEARER
 from firmware.core.events import FAULT_CONFIG
 from firmware.ports import identity
 from firmware.ports.console import say
+from protocols.wire import messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 SMS = "sms"
 _MODEM = "modem"
-_OWN = "board"
+_OWN = "network"
 
 
 def _name(kind: str, number: int) -> str:
@@ -34,23 +35,43 @@ def _name(kind: str, number: int) -> str:
 
 
 class Ways:
-    """Which ways there are. `names` in preferred order; every CoAP address is a pipe of its own. `radios` and
-    `last_resort` are the courier's. In safe mode only CoAP counts, if there is an address of it."""
+    """Which ways there are. `names` in preferred order; every CoAP address is a pipe of its own, over each radio.
+    `rows` are (name, kind, number of the address, radio) of those; `radios` and `last_resort` are the courier's.
+    Beside the board's own network a modem carries CoAP alone: one MQTT session is all that a unit has. In safe mode
+    only CoAP counts, if there is an address of it."""
 
     def __init__(self, config: "Config", safe: bool) -> None:
         self.kinds = list(config.pipes)
         self.coap = config.coap
         if safe and config.coap:
             self.kinds = ["coap"]
-        self.names: "list[str]" = []
-        for kind in self.kinds:
-            self.names += [_name(kind, number) for number in range(len(self.coap) if kind == "coap" else 1)]
-        self.radios: "list[object]" = [_MODEM if config.modem is not None else _OWN for _ in self.names]
+        self.rows: "list[tuple[str, str, int, str]]" = []
+        own = [_OWN] if config.own is not None or config.modem is None else []
+        modem = [] if config.modem is None else [_MODEM]
+        for radio in modem + own if config.modem_first else own + modem:
+            for kind in self.kinds:
+                if kind == "coap":
+                    made = len([row for row in self.rows if row[1] == kind])
+                    for number in range(len(self.coap)):
+                        self.rows.append((_name(kind, made + number), kind, number, radio))
+                elif radio == _OWN or not own:
+                    self.rows.append((_name(kind, 0), kind, 0, radio))
+        self.names = [row[0] for row in self.rows]
+        self.radios: "list[str]" = [row[3] for row in self.rows]
+        self.own = _OWN in self.radios
         self.last_resort: "list[str]" = []
         if config.modem is not None and config.sms is not None:
             self.names.append(SMS)
             self.radios.append(_MODEM)
             self.last_resort.append(SMS)
+
+    def spare(self, random: "Callable[[int], int]", now: int) -> "Any":
+        """What proves each of several radios; None where there is one."""
+        if not self.own or _MODEM not in self.radios:
+            return None
+        from firmware.core.spare import Spare
+
+        return Spare(self.names, self.radios, _MODEM, random, now)
 
 
 class Builder:
@@ -75,18 +96,29 @@ class Builder:
         self._driver = driver
 
     def build(self, ways: Ways, cellular: "Any") -> None:
-        """Add the ways to the driver, over the modem if there is one."""
-        for kind in ways.kinds:
+        """Add the ways to the driver, each over its radio."""
+        if ways.own:
+            self._driver.network = self._own(cellular)
+        for name, kind, number, radio in ways.rows:
+            over = cellular if radio == _MODEM else None
             if kind == "coap":
-                for number, (host, port) in enumerate(ways.coap):
-                    self._add(self._coap(_name(kind, number), host, port, cellular), cellular)
+                host, port = ways.coap[number]
+                self._driver.add(self._coap(name, host, port, over), over is not None)
             else:
-                self._add(self._mqtt(cellular), cellular)
+                self._driver.add(self._mqtt(over), over is not None)
         for name in ways.last_resort:
-            self._add(cellular.sms_pipe(name, self._config.sms, self._driver.on_change), cellular)
+            self._driver.add(cellular.sms_pipe(name, self._config.sms, self._driver.on_change), True)
 
-    def _add(self, pipe: "Any", cellular: "Any") -> None:
-        self._driver.add(pipe, cellular is not None)
+    def _own(self, cellular: "Any") -> "Any":
+        from firmware.ports.own import OwnNetwork
+
+        return OwnNetwork(self._config.own, self._clock, self._driver.unit.urgent, cellular)
+
+    def _bearer(self) -> int:
+        """What the board's own network is called."""
+        if self._config.own is None:
+            return BEARER
+        return messages.BEARER_WIFI if self._config.own[0] == "wlan" else messages.BEARER_ETHERNET
 
     def _coap(self, name: str, host: str, port: int, cellular: "Any") -> "Any":
         from protocols.wire.coap_client import Client
@@ -96,10 +128,10 @@ class Builder:
         on_frame = self._driver.on_frame
         if cellular is not None:
             return cellular.coap_pipe(name, host, port, client, on_frame, self._driver.on_change)
-        from firmware.ports.udp import CoapPipe
+        from firmware.ports.own_udp import CoapPipe
 
-        pipe = CoapPipe(name, host, port, client, self._clock, self._random, on_frame)
-        pipe.bearer = BEARER
+        pipe = CoapPipe(name, self._driver.network, host, port, client, self._random, on_frame, self._driver.on_change)
+        pipe.bearer = self._bearer()
         return pipe
 
     def _mqtt(self, cellular: "Any") -> "Any":
@@ -131,9 +163,9 @@ class Builder:
             self._driver.on_frame,
             self._driver.on_change,
             self._driver.unit.urgent,
-            *([] if cellular is None else [cellular.stream]),
+            self._driver.network.stream if cellular is None else cellular.stream,
         )
-        pipe.bearer = BEARER if cellular is None else cellular.bearer
+        pipe.bearer = self._bearer() if cellular is None else cellular.bearer
         return pipe
 
 

@@ -40,8 +40,8 @@ LEVELS_MS = 60000
 
 
 class Driver:
-    """`pipes` (by name) is empty at first: call `add` for each, then `run`. `sensors`, `cellular`, `radio` (of the
-    pendants) and `repose` are set before `run` where the unit has them."""
+    """`pipes` (by name) is empty at first: call `add` for each, then `run`. `sensors`, `cellular`, `network` (the
+    board's own), `radio` (of the pendants) and `repose` are set before `run` where the unit has them."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Driver:
         self.unit = unit
         self.sensors: "Any" = None
         self.cellular: "Any" = None
+        self.network: "Any" = None
         self.radio: "Any" = None
         self.repose: "Any" = None
         self.pipes = pipes
@@ -112,7 +113,7 @@ class Driver:
             if pipe is None or pipe.name in self._over_modem:
                 # By SMS too: a card that brings one is of use.
                 self.tell(("receipt",))
-            self._receipt(message)
+            self._receipt(message, None if pipe is None else pipe.name)
         elif isinstance(message, messages.Command) and pipe is not None:
             self.crumbs.drop(breadcrumbs.COMMAND, message.kind & 0xFFFF)
             self.feed(("command", message))
@@ -125,16 +126,16 @@ class Driver:
                 # An SMS that is no receipt may wake, like any other.
                 self.feed(("wake",))
 
-    def _receipt(self, message: "messages.Receipt") -> None:
+    def _receipt(self, message: "messages.Receipt", name: "str | None") -> None:
         self._supervisor.receipt()
         if message.time is not None:
             self.tell(("clock", message.time))
         for boot, seq, _ in message.items:
-            for name in self._order:
+            for pipe in [self.pipes[other] for other in self._order]:
                 # It has arrived: what waits for another address, or is repeated there, need not.
-                if hasattr(self.pipes[name], "overtaken"):
-                    self.pipes[name].overtaken((boot, seq))
-        self.feed(("receipt", message.items, message.time))
+                if hasattr(pipe, "overtaken"):
+                    pipe.overtaken((boot, seq))
+        self.feed(("receipt", message.items, message.time, name))
 
     def on_change(self, pipe: "Any") -> None:
         """A pipe has come up or gone down."""
@@ -408,7 +409,8 @@ class Driver:
                 self._carry_out(self.unit.handle(("pipe", name, True), now))
         self._carry_out(self.unit.start(now))
         asyncio.create_task(self._watch_contact())
-        for name, part in (("sensors", self.sensors), ("modem", self.cellular), ("pendants", self.radio)):
+        parts = (("sensors", self.sensors), ("modem", self.cellular), ("network", self.network))
+        for name, part in parts + (("pendants", self.radio),):
             if part is not None:
                 self._watch(part, self._supervisor.task(name))
                 asyncio.create_task(part.run())

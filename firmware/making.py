@@ -134,6 +134,7 @@ def build(flash: "Flash", version: str, spread: int) -> Driver:
         0 if config.modem is None else config.modem[2],
         ways.radios,
         ways.last_resort,
+        ways.spare(means.below, now),
     )
     supervisor = Supervisor(flash, machine, Watchdog(), crumbs, safe, now)
     driver = Driver(

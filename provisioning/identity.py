@@ -4,7 +4,7 @@ Files (the firmware reads them; integers are map keys):
     identity.cbor   {1: unit number, 2: key generation, 3: master secret (16 bytes)}
     config.cbor     {1: profile code, 2: heartbeat interval (s), 3: [pipe names, best first],
                      4: [[host, port] of each CoAP address], 5: [host, port, TLS name] of MQTT, absent without MQTT,
-                     6 to 11: what `Extras` holds, absent where it is the profile's own}
+                     6 to 13: what `Extras` holds, absent where it is the profile's own}
     ca.der cert.der key.der   what the unit trusts and what it shows
     counters        {1: 0, 2: 0}
 
@@ -32,6 +32,8 @@ PENDANT_KEY_BYTES = 16
 MOST_PENDANTS = 16
 LONGEST_HOLD_MS = 29_999
 LONGEST_CANCEL_MS = 60_000
+LONGEST_SSID = 32
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 63
 
 
 class IdentityError(Exception):
@@ -62,7 +64,8 @@ class Extras:
     `pendants`: (input 1..255, id, 16-byte key (never shown), seconds between its reports 60..604800); `timings`:
     (input, hold ms, cancel window ms); `silent`: a personal unit shows nothing; `off_duty_s`: heartbeat interval off
     duty; `modem`: (dialect, access point, 1 or 2 cards), which then carries CoAP and MQTT; `sms_number`: the fleet's,
-    for the last resort.
+    for the last resort; `own_network`: ("wlan", name, password (never shown)) or ("lan",) of the board's own network,
+    which beside a modem carries MQTT and races it with CoAP; `modem_first`: heartbeats prefer the modem then.
     """
 
     pendants: Sequence[tuple[int, int, bytes, int]] = field(default=(), repr=False)
@@ -71,6 +74,8 @@ class Extras:
     off_duty_s: int | None = None
     modem: tuple[str, str, int] | None = None
     sms_number: str | None = None
+    own_network: Sequence[str] | None = field(default=None, repr=False)
+    modem_first: bool = False
 
     def __post_init__(self) -> None:
         inputs = [row[0] for row in self.pendants]
@@ -96,6 +101,14 @@ class Extras:
             raise IdentityError(f"a modem is one of {', '.join(DIALECTS)}, with 1 or 2 cards; not {self.modem}")
         if self.sms_number is not None and (self.modem is None or not self.sms_number.lstrip("+").isdecimal()):
             raise IdentityError("an SMS number is digits, perhaps behind a +, and needs a modem")
+        own = self.own_network
+        if own is not None and tuple(own) != ("lan",) and not _is_wlan(own):
+            raise IdentityError(
+                f"a board's own network is a cable, or Wi-Fi: a name of at most {LONGEST_SSID} bytes and a password of "
+                f"{SHORTEST_PASSWORD} to {LONGEST_PASSWORD}, or an empty one"
+            )
+        if self.modem_first and (own is None or self.modem is None):
+            raise IdentityError("a modem goes first where the unit has both, a modem and a network of its own")
 
     def fields(self) -> dict[int, object]:
         """The pairs of config.cbor."""
@@ -112,7 +125,21 @@ class Extras:
             found[10] = list(self.modem)
         if self.sms_number is not None:
             found[11] = self.sms_number
+        if self.own_network is not None:
+            found[12] = list(self.own_network)
+        if self.modem_first:
+            found[13] = True
         return found
+
+
+def _is_wlan(own: Sequence[str]) -> bool:
+    """Whether a Wi-Fi radio takes this name and password (IEEE 802.11: an SSID's octets; WPA's pass phrase)."""
+    return (
+        len(own) == 3
+        and own[0] == "wlan"
+        and 0 < len(own[1].encode()) <= LONGEST_SSID
+        and (not own[2] or SHORTEST_PASSWORD <= len(own[2].encode()) <= LONGEST_PASSWORD)
+    )
 
 
 def make_identity(unit: int, generation: int = 1) -> Identity:
@@ -133,10 +160,11 @@ def unit_files(
     extras: Extras | None = None,
 ) -> dict[str, bytes]:
     """The files of a new unit, by name; nothing is written. Raises IdentityError if a pipe has no address."""
-    config = _config(profile, heartbeat_s, pipes, coap_addresses, mqtt_address)
+    extras = extras or Extras()
+    config = _config(profile, heartbeat_s, pipes, coap_addresses, mqtt_address, extras)
     return {
         "identity.cbor": cbor.encode({1: identity.unit, 2: identity.generation, 3: identity.secret16}),
-        "config.cbor": cbor.encode(config | (extras or Extras()).fields()),
+        "config.cbor": cbor.encode(config),
         "ca.der": ca_der,
         "cert.der": unit_certificate.cert_der,
         "key.der": unit_certificate.key_der,
@@ -161,6 +189,8 @@ def write_flash(
     off_duty_s: int | None = None,
     modem: tuple[str, str, int] | None = None,
     sms_number: str | None = None,
+    own_network: Sequence[str] | None = None,
+    modem_first: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Make `folder` (created if missing) the flash of this unit.
@@ -176,7 +206,7 @@ def write_flash(
     files = unit_files(
         identity, unit_certificate, ca_der, profile=profile, heartbeat_s=heartbeat_s, pipes=pipes,
         coap_addresses=coap_addresses, mqtt_address=mqtt_address,
-        extras=Extras(pendants, timings, silent, off_duty_s, modem, sms_number),
+        extras=Extras(pendants, timings, silent, off_duty_s, modem, sms_number, own_network, modem_first),
     )  # fmt: skip
     path = folder / "identity.cbor"
     content = files[path.name]
@@ -255,6 +285,8 @@ def write_config(
     off_duty_s: int | None = None,
     modem: tuple[str, str, int] | None = None,
     sms_number: str | None = None,
+    own_network: Sequence[str] | None = None,
+    modem_first: bool = False,
 ) -> None:
     """Give a unit that has its identity another configuration, for example when the server has moved.
 
@@ -265,8 +297,8 @@ def write_config(
     """
     if not (folder / "identity.cbor").exists():
         raise IdentityError(f"{folder} holds no unit's identity; make one with write_flash")
-    extras = Extras(pendants, timings, silent, off_duty_s, modem, sms_number)
-    config = _config(profile, heartbeat_s, pipes, coap_addresses, mqtt_address) | extras.fields()
+    extras = Extras(pendants, timings, silent, off_duty_s, modem, sms_number, own_network, modem_first)
+    config = _config(profile, heartbeat_s, pipes, coap_addresses, mqtt_address, extras)
     replace(folder / "config.cbor", cbor.encode(config), mode=0o600)
 
 
@@ -276,6 +308,7 @@ def _config(
     pipes: Sequence[str],
     coap_addresses: Sequence[tuple[str, int]],
     mqtt_address: tuple[str, int, str] | None,
+    extras: Extras,
 ) -> dict[int, object]:
     if not pipes or any(pipe not in PIPES for pipe in pipes) or len(set(pipes)) != len(pipes):
         raise IdentityError(f"pipes are one or more of {', '.join(PIPES)}, each once; not {list(pipes)}")
@@ -283,6 +316,15 @@ def _config(
         raise IdentityError("the coap pipe needs at least one address (host, port)")
     if "mqtt" in pipes and mqtt_address is None:
         raise IdentityError("the mqtt pipe needs an address (host, port, TLS name)")
+    if extras.modem is not None and extras.own_network is not None:
+        if "coap" not in pipes:
+            raise IdentityError(
+                "a unit with a modem and a network of its own needs the coap pipe: mqtt is one connection"
+            )
+        if "mqtt" in pipes and extras.pendants:
+            raise IdentityError(
+                "a hub with a modem and a network of its own has room for pendants or for mqtt, not both"
+            )
     if not 0 < heartbeat_s <= MAX_HEARTBEAT_S:
         raise IdentityError(f"a heartbeat interval is 1 to {MAX_HEARTBEAT_S} s, not {heartbeat_s}")
     for host, port in [*coap_addresses, *([] if mqtt_address is None else [mqtt_address[:2]])]:
@@ -298,4 +340,4 @@ def _config(
     }
     if mqtt_address is not None:
         config[5] = list(mqtt_address)
-    return config
+    return config | extras.fields()

@@ -62,7 +62,7 @@ SOURCES_KB = 4096
 """For an interpreter that has to compile the sources into its heap; what a board has is not shown then."""
 _MPY_VERSION = 6
 _MPY_SUB_VERSION = 3
-_OPEN = ("bluetooth", "board", "esp32", "machine")
+_OPEN = ("bluetooth", "board", "esp32", "machine", "network")
 """Modules of the simulated board that a real one has too: the firmware reads all of their names."""
 _VERSION_SCRIPT = "import sys; print(sys.implementation._mpy, 8 if sys.maxsize >> 32 else 4)"
 

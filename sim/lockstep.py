@@ -64,7 +64,7 @@ class StuckError(Exception):
 class VirtualUnit:
     """One unit. Attributes: `number`, `folder` (its flash), `rig` or None, `stage` (what its lamp says), `lamps` as
     (seconds, stage) in order, `resets` as (seconds, status), `naps` (deep sleeps), `declarations` (how often it came to
-    rest), `board` (what is wired to it)."""
+    rest), `board` (what is wired to it), `own_network` (whether it has sockets of its own, as without a modem)."""
 
     def __init__(
         self, world: LockStep, number: int, folder: Path, seed: int, rig: Rig | None, command: str, ticks: int
@@ -72,6 +72,7 @@ class VirtualUnit:
         self.number = number
         self.folder = folder.absolute()
         self.rig = rig
+        self.own_network = rig is None
         self.lamps: list[tuple[float, str]] = []
         self.resets: list[tuple[float, int]] = []
         self.declarations = 0
@@ -313,7 +314,7 @@ class VirtualUnit:
         self.contact(0)
         self._world.clock.call_later(seconds, lambda: self.contact(1))
 
-    # The unit's own sockets, where it has no modem
+    # The unit's own sockets, where it has any
 
     def came(self) -> None:
         """A datagram of this unit's own has arrived at a server here."""

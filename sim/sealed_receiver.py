@@ -18,7 +18,7 @@ from fleet.registry.directory import Aead
 from protocols.wire import messages, seal
 from protocols.wire.coap_server import Server
 from provisioning.identity import Identity
-from sim.lockstep import EPOCH, LockStep
+from sim.lockstep import EPOCH, LockStep, VirtualUnit
 from sim.modem.path import Address
 
 CHANGED = 0x44
@@ -102,12 +102,14 @@ class Books:
 
 
 class Receiver:
-    """One address of the fleet. `deaf`: datagrams come in and nothing is done with them, as behind a dead host.
+    """One address of the fleet. `deaf`: datagrams come in and nothing is done with them, as behind a dead host;
+    `deaf_to_own`: the same for those that come by a unit's own network and not by its modem.
     `requests` were heard; `wraps` counts how often the senders' message ids began anew."""
 
     def __init__(self, world: LockStep, books: Books, commit_ms: float = 5) -> None:
         self.books = books
         self.deaf = False
+        self.deaf_to_own = False
         self.dropped = 0
         self.requests = 0
         self.wraps = 0
@@ -117,6 +119,7 @@ class Receiver:
         self._machine = Server(mid=7)
         self._timer: Any = None
         self._peers: dict[int, Address] = {}
+        self._own: set[Address] = set()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._socket.bind(("127.0.0.1", 0))
@@ -133,9 +136,10 @@ class Receiver:
         if self._world.belongs(peer):
             self._world.flights.came(self.address)
         else:
-            for unit in self._world.units.values():
+            self._own.add(peer)
+            for unit in self._with_own():
                 unit.came()
-        if self.deaf:
+        if self.deaf or (self.deaf_to_own and peer in self._own):
             self.dropped += 1
             return
         self.requests += 1
@@ -182,13 +186,15 @@ class Receiver:
         if self._world.belongs(peer):
             self._world.flights.sent(peer)
         else:
-            own = [unit for unit in self._world.units.values() if unit.rig is None]
-            if not own:
+            if peer not in self._own:
                 # The modem's socket that it was is closed: nobody is there.
                 return
-            for unit in own:
+            for unit in self._with_own():
                 unit.goes()
         self._socket.sendto(data, peer)
+
+    def _with_own(self) -> list[VirtualUnit]:
+        return [unit for unit in self._world.units.values() if unit.own_network]
 
     def reach(self, unit: int, boot: int, seq: int, stage: int) -> None:
         """A later stage: kept, and pushed to where the unit was last heard from."""

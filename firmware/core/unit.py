@@ -6,11 +6,11 @@ heartbeat and the search. It never touches flash, a key or a socket, and it neve
 outside.
 
 Events: those of `core.presses` ("edge", "press", "pendant"), ("owed", code) for a press that was nearly lost;
-("receipt", items, time) and ("command", command) that were opened and verified, ("refused",) for a down frame that was
-not; ("pipe", name, up), ("unsent", key, pipe) when a pipe could not take a frame; ("report", kind, data), ("position",
-data), ("mains", lost), ("charging", on), ("worn", on), ("battery", percent, mV), ("fault", code, text[, times]) of the
-ports; ("heartbeat", alone), as in core.sim_choice, and ("status",) when one is wanted, ("wake",) by somebody unproven;
-("time",) to let time pass.
+("receipt", items, time, pipe or None) and ("command", command) that were opened and verified, ("refused",) for a down
+frame that was not; ("pipe", name, up), ("unsent", key, pipe) when a pipe could not take a frame; ("report", kind,
+data), ("position", data), ("mains", lost), ("charging", on), ("worn", on), ("battery", percent, mV), ("fault", code,
+text[, times]) of the ports; ("heartbeat", alone), as in core.sim_choice, and ("status",) when one is wanted, ("wake",)
+by somebody unproven; ("time",) to let time pass.
 
 Actions: ("journal", record) is to be on flash before the next action is carried out; ("keep", name, value) likewise;
 ("send", pipe, key, message, urgent) builds no bytes that may be kept: seal with a fresh counter and send; ("lamp",
@@ -19,7 +19,7 @@ stage) of core.stages; ("cellular", event) for the modem; ("reboot",).
 
 from firmware.core import events, obey
 from firmware.core.alarm import COUNTED
-from firmware.core.events import Faults, Reports
+from firmware.core.events import FAULT_PORT, Faults, Reports
 from firmware.core.locate import Locate
 from firmware.core.presses import Presses
 from firmware.core.vitals import Vitals
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from firmware.core.pendants import Pendants
     from firmware.core.records import Entry
     from firmware.core.setup import Setup
+    from firmware.core.spare import Spare
 
     Actions = list[tuple[Any, ...]]
     Key = tuple[int, int]
@@ -74,8 +75,8 @@ class Unit:
 
     `boot` is this boot's number; `pipes` are names in preferred order; `entries` and `items` are the journal's open
     presses and waiting messages; `kept` are values kept by name; `slots` is how many SIMs there are, 0 without a modem;
-    `radios` and `last_resort` are the courier's. After a deep sleep kept["slept"] is what `remembered` gave, less the
-    seconds slept.
+    `radios` and `last_resort` are the courier's; `spare` says which of several radios is to be proven. After a deep
+    sleep kept["slept"] is what `remembered` gave, less the seconds slept.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Unit:
         slots: int = 0,
         radios: "Sequence[object]" = (),
         last_resort: "Sequence[str]" = (),
+        spare: "Spare | None" = None,
     ) -> None:
         kept = kept or {}
         slept = kept.get("slept")
@@ -125,6 +127,8 @@ class Unit:
         self._courier = Courier(
             pipes, means.random, others=events.MOST + 1, jitter=jitter, radios=radios, last_resort=last_resort
         )
+        self._spare = spare
+        self._proof: "str | None" = None
         self._echo: "int | None" = None
         self._lamp = 0
         self._report: "Key | None" = None
@@ -246,6 +250,9 @@ class Unit:
     def _on_heartbeat(self, event: "tuple[Any, ...]", now: int) -> "Actions":
         if event[1]:
             self._courier.alone()
+        if self._spare is not None:
+            # It is the modem's path that is to be proven.
+            self._proof = self._spare.modem
         self._vitals.soon(now)
         return []
 
@@ -265,6 +272,8 @@ class Unit:
 
     def _on_receipt(self, event: "tuple[Any, ...]", now: int) -> "Actions":
         time = event[2]
+        if self._spare is not None and event[3] is not None:
+            self._spare.heard(event[3], now)
         if time is not None:
             self._echo = time if self._echo is None else max(self._echo, time)
         actions: "Actions" = []
@@ -310,7 +319,11 @@ class Unit:
         if self._vitals.due(now):
             self._report = self.take_key()
             self._vitals.sent(now)
-            actions += self._translate(self._courier.submit(self._report, HEARTBEAT, now), now)
+            radio = None if self._spare is None else self._proving(now)
+            actions += self._translate(self._courier.submit(self._report, HEARTBEAT, now, radio=radio), now)
+            silent = None if self._spare is None else self._spare.silent(now)
+            if silent is not None:
+                actions += self._on_fault(("fault", FAULT_PORT, "no answer: " + silent), now)
         wanted = self._locate.wanted(now)
         if wanted != self._looking:
             self._looking = wanted
@@ -323,6 +336,11 @@ class Unit:
                 if not self._alarms.open:
                     actions.append(("reboot",))
         return actions
+
+    def _proving(self, now: int) -> "str | None":
+        """The radio that the heartbeat of now is to prove."""
+        radio, self._proof = self._proof, None
+        return radio or self._spare.wanted(now)
 
     def _show(self, now: int) -> "Actions":
         lamp = self._alarms.lamp(now)

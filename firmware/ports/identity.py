@@ -3,7 +3,8 @@
 `identity.cbor` is `{1: unit, 2: key generation, 3: master secret (16 bytes)}`. `config.cbor` is `{1: profile code,
 2: heartbeat interval (s), 3: [pipe, ...] in preferred order, 4: [[host, port], ...] for CoAP,
 5: [host, port, name in the server's certificate] for MQTT, ? 10: [dialect, access point, slots] of a modem that carries
-4 and 5, ? 11: the fleet's number for SMS}`; 4 and 5 are only needed by the pipes that 3 names. 6 to 9 are
+4 and 5, ? 11: the fleet's number for SMS, ? 12: ["wlan", name, password] or ["lan"] of the board's own network, ? 13:
+whether the modem goes before that}`; 4 and 5 are only needed by the pipes that 3 names. 6 to 9 are
 core.profiles'.
 """
 
@@ -79,11 +80,19 @@ def _is_modem(value: object) -> bool:
     )
 
 
+def _is_own(value: object) -> bool:
+    """["wlan", name, password] or ["lan"]."""
+    if not isinstance(value, list) or not all([isinstance(word, str) for word in value]):
+        return False
+    return value == ["lan"] or (len(value) == 3 and value[0] == "wlan" and value[1] != "")
+
+
 class Config:
     """How this unit reaches the fleet; what kind of unit it is, core.profiles.read makes of `fields`.
 
     `pipes` (kinds in preferred order), `coap` (list of (host, port)), `mqtt` (host, port, name) or None, `modem`
-    (dialect, access point, slots) or None, `sms` (the fleet's number) or None. What does not fit is left out and listed
+    (dialect, access point, slots) or None, `sms` (the fleet's number) or None, `own` ([kind, ...] of
+    the board's own network) or None, `modem_first`. What does not fit is left out and listed
     in `faults` as (key, what is wrong): a unit with one way left must alarm. Raises IdentityError if none is left.
     """
 
@@ -103,6 +112,11 @@ class Config:
         sms = fields.get(11)
         self.sms = sms if isinstance(sms, str) and sms else None
         self._note(11, sms is None or self.sms is not None, "no number")
+        own = fields.get(12)
+        self.own = own if _is_own(own) else None
+        self._note(12, own is None or self.own is not None, "no network")
+        self.modem_first = fields.get(13) is True
+        self._note(13, fields.get(13) in (None, True, False), "no order of radios")
         named = fields.get(3)
         ways = {"coap": len(self.coap) > 0, "mqtt": self.mqtt is not None}
         self.pipes: "list[str]" = []
@@ -115,7 +129,16 @@ class Config:
             # Whatever has an address is better than a unit that is silent.
             self._note(3, False, "no pipe named")
             self.pipes = [kind for kind in ("coap", "mqtt") if ways[kind]]
+        if self.modem is not None and self.own is not None:
+            self._two_radios()
         _need(len(self.pipes) > 0, CONFIG_FILE, "an address of CoAP or MQTT")
+
+    def _two_radios(self) -> None:
+        """MQTT has one connection and needs room: a unit that has both radios has CoAP first of all."""
+        self._note(12, "coap" in self.pipes, "a modem beside it needs CoAP")
+        if "mqtt" in self.pipes and "coap" in self.pipes and self.fields.get(6):
+            self._note(5, False, "no room beside two radios and pendants")
+            self.pipes.remove("mqtt")
 
     def _note(self, key: int, right: bool, text: str) -> None:
         if not right:

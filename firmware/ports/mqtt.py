@@ -7,7 +7,6 @@ bytes and decides nothing. It is `up` once the server has granted the subscripti
 import asyncio
 import errno
 
-from firmware.ports import sockets
 from firmware.ports.console import say
 from firmware.ports.tls import TlsStream
 
@@ -54,7 +53,7 @@ class MqttPipe:
         on_frame: "Callable[[object, bytes], None]",
         on_change: "Callable[[object], None]",
         urgent: "Callable[[], bool]",
-        reach: "Any" = sockets.connect,
+        reach: "Callable[[str, int], Any]",
     ) -> None:
         self.name = name
         self.bearer = 0

@@ -46,9 +46,8 @@ class Connection:
         self.stream.close()
 
 
-async def connect(host: str, port: int) -> Connection:
-    """A connection to the first address of a host. Raises OSError."""
-    address = resolve(host, port, socket.SOCK_STREAM)
+async def connect(address: "object") -> Connection:
+    """A connection to this address, as `resolve` gives it. Raises OSError."""
     made = Connection()
     made.stream.setblocking(False)
     try:

@@ -17,6 +17,7 @@ LIMITS = (
     ("coap", 120000),
     ("modem", 300000),
     ("mqtt", 180000),
+    ("network", 120000),
     ("pendants", 120000),
     ("sensors", 120000),
 )

@@ -29,7 +29,8 @@ alarm nothing else is sent, so that it has the radio to itself; then heartbeats 
 are open. A new alarm goes at once; of the others at most `BURST` go in a second, so that after a long outage the fresh
 ones are not pushed out of the radio by the old; who has been due for `STARVED` goes before who has not.
 
-**Others** go only while a pipe is up, jittered. A newer heartbeat replaces the older. Faults and logs are retried until
+**Others** go only while a pipe is up, jittered. A heartbeat that is to prove a radio keeps to it for `PROVING` attempts
+and takes any pipe then: somebody waits for it. A newer heartbeat replaces the older. Faults and logs are retried until
 stored.
 
 **Bounds.** At most `alarms` open alarms: a new one displaces the oldest *stored* one; an alarm that is not stored is
@@ -68,6 +69,9 @@ BURST_MS = 1000
 STARVED = 10000
 # While an alarm has had fewer attempts than this, other messages wait.
 RESERVED = 3
+# So many attempts of a heartbeat that is to prove a radio keep to it, and the first waits so long for it to be up.
+PROVING = 3
+PROVING_WAIT = 30000
 HEARTBEAT_ATTEMPTS = 4
 
 RESORT_AFTER = 20000
@@ -100,6 +104,7 @@ class _Item:
         "noticed",
         "pipe",
         "priority",
+        "radio",
         "resort",
         "resorts",
         "since",
@@ -125,6 +130,7 @@ class _Item:
         self.step = 0  # the place in RETRIES: attempts since there was a pipe again
         self.last = due - APART
         self.pipe = -1  # index of the pipe last used
+        self.radio: "object" = None  # the radio that this heartbeat is to prove
         self.want = -1  # index of the pipe to use next, if it is still up then
         self.noticed = True  # whether `sent` has moved the timer of this attempt, or there is none to move
         self.failures = 0  # attempts since the last regular one that could not be sent
@@ -170,17 +176,30 @@ class Courier:
         self._fault_free = 0
         self._sends: "list[int]" = []  # times of the alarms' sends in the last second
 
-    def submit(self, key: "Key", priority: int, now: int, stage: int = WAITING, late: bool = False) -> "Actions":
+    def submit(
+        self,
+        key: "Key",
+        priority: int,
+        now: int,
+        stage: int = WAITING,
+        late: bool = False,
+        radio: "object" = None,
+    ) -> "Actions":
         """Takes a message over. `stage` is what a journal knows of an alarm after a restart: a stored one is not sent
         again, only asked for. `late` says that an earlier boot has left it: it takes its turn behind the fresh ones,
-        the newest of these first, and goes by the next `timeout`, which is due at once. A key that is held already
-        changes nothing."""
+        the newest of these first, and goes by the next `timeout`, which is due at once. `radio` is the one that a
+        heartbeat is to prove. A key that is held already changes nothing."""
         if self._find(key) is not None:
             return []
         actions: "Actions" = []
         if priority != ALARM:
             actions += self._displace(priority)
-            self._others.append(_Item(key, priority, WAITING, now))
+            item = _Item(key, priority, WAITING, now)
+            self._others.append(item)
+            if radio is not None:
+                item.radio = radio
+                if not self._radio_up(radio):
+                    item.due = now + PROVING_WAIT
         elif stage < TAKEN:
             if len(self._alarms) >= self._alarm_bound:
                 stored = [item for item in self._alarms if item.stage >= STORED]
@@ -269,6 +288,10 @@ class Courier:
             for item in self._others:
                 item.due = now + self._random(jitter + 1)
                 item.step = 0
+        else:
+            for item in self._others:
+                if item.radio is not None and item.radio == self._radios[index] and not item.attempts:
+                    item.due = now
         return self.timeout(now)
 
     def alone(self) -> None:
@@ -334,6 +357,9 @@ class Courier:
         reserved = any([item.stage == WAITING and item.attempts < RESERVED for item in self._alarms])
         return self._any_up() and not reserved
 
+    def _radio_up(self, radio: "object") -> bool:
+        return any([self._up[index] and self._radios[index] == radio for index in self._ordinary])
+
     def _any_up(self) -> bool:
         return any([self._up[index] for index in self._ordinary])
 
@@ -368,11 +394,15 @@ class Courier:
         return now if len(recent) < BURST else recent[-BURST] + BURST_MS
 
     def _race(self, item: _Item) -> int:
-        """The candidate whose radio, and which itself, this message has not used for the longest time."""
+        """The candidate whose radio, and which itself, this message has not used for the longest time. The radio that
+        a heartbeat is to prove comes before."""
+        bound = item.radio is not None and item.attempts <= PROVING
         radios = [(self._radios[index], item.used.get(index, 0)) for index in self._ordinary]
         best, choice = None, 0
         for index in self._candidates():
-            rank = (max([used for radio, used in radios if radio == self._radios[index]]), item.used.get(index, 0))
+            radio = self._radios[index]
+            elsewhere = bound and radio != item.radio
+            rank = (elsewhere, max([used for one, used in radios if one == radio]), item.used.get(index, 0))
             if best is None or rank < best:
                 best, choice = rank, index
         return choice

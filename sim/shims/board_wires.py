@@ -33,6 +33,8 @@ import sys
 LONGEST = 64
 NO_PIN = 255
 FULL_SCALE_UV = 3300000
+LINK = 20
+"""The wire that stands for the access point of network.py: high while it takes the unit. No pin of the board."""
 TEMPERATURE = 31
 """The channel of the chip's own sensor; raw is in kelvins."""
 _VISIBLE = 0xFF

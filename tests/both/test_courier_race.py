@@ -225,3 +225,40 @@ def test_bad_weather_loses_no_alarm_and_makes_no_storm():
         assert longest <= 50000, "never silent"
         assert weather.sends * 1000 // now < 4, "no storm: attempts a second over the whole time"
         assert weather.sms and weather.sends > presses
+
+
+def proving(up, radio):
+    machine = racing(up, pipes=(W, A, B))
+    sent = machine.submit((1, 1), HEARTBEAT, 0, radio=radio)
+    return machine, sent
+
+
+def test_a_heartbeat_that_proves_a_radio_keeps_to_it_and_then_takes_any():
+    machine, sent = proving((W, A, B), "coap")
+    assert sent == [("send", (1, 1), 1, A)]
+    assert [event[4] for event in run(machine, 0, 60000) if event[1] == "send"] == [B, A, W]
+    machine, sent = proving((W, A, B), None)
+    assert sent == [("send", (1, 1), 1, W)]
+    assert [event[4] for event in run(machine, 0, 60000) if event[1] == "send"] == [A, W, B]
+
+
+def test_a_radio_that_is_to_be_proven_is_waited_for_and_not_for_ever():
+    machine, sent = proving((W,), "coap")
+    assert sent == [] and machine.next_wakeup(0) == 30000
+    assert machine.timeout(30000) == [("send", (1, 1), 1, W)]
+    machine, sent = proving((W,), "coap")
+    assert sent == []
+    assert machine.pipe_up(B, 2000) == [("send", (1, 1), 1, B)]
+    machine, sent = proving((W,), "coap")
+    assert machine.submit(K, ALARM, 1000) == [("send", K, 1, W)], "an alarm waits for no proof"
+
+
+def test_without_radios_of_its_own_each_address_comes_first():
+    """The negative control of the race: two addresses of one silent radio, and the other radio after eight seconds."""
+    pipes = (W, ("wifi", 1), A)
+    machine = courier(pipes=pipes, up=pipes)
+    machine.submit(K, ALARM, 0)
+    assert on(run(machine, 0, 20000), A) == [8000]
+    machine = racing(pipes, pipes=pipes)
+    machine.submit(K, ALARM, 0)
+    assert on(run(machine, 0, 20000), A)[0] == 4000

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import socket
 
-from firmware.ports import sockets, udp
+from firmware.ports import own, own_udp, sockets
 from firmware.ports.clock import Clock
 from protocols.wire.coap_client import Client
 
@@ -29,6 +29,16 @@ def ports():
     return made
 
 
+def never():
+    return False
+
+
+def piped(clock, host, port, on_frame=lambda pipe, frame: None):
+    """A pipe over a network that somebody else has brought up."""
+    network = own.OwnNetwork(None, clock, never)
+    return own_udp.CoapPipe("coap", network, host, port, Client(1, 1), lambda bound: 0, on_frame)
+
+
 def heard(one):
     try:
         return one.recv(1024)
@@ -42,7 +52,7 @@ def test_a_name_that_means_another_server_now_is_asked_again():
     resolve = sockets.resolve
     sockets.resolve = lambda host, port, kind: resolve("127.0.0.1", where[0], kind)
     clock = Clock()
-    pipe = udp.CoapPipe("coap", "fleet.test", 1, Client(1, 1), clock, lambda bound: 0, lambda pipe, frame: None)
+    pipe = piped(clock, "fleet.test", 1)
     pipe.deaf_ms = 100
 
     async def scenario():
@@ -68,7 +78,7 @@ def test_what_is_abandoned_is_repeated_no_more():
     (far, port), (other, _) = ports()
     other.close()
     clock = Clock()
-    pipe = udp.CoapPipe("coap", "127.0.0.1", port, Client(1, 1), clock, lambda bound: 0, lambda pipe, frame: None)
+    pipe = piped(clock, "127.0.0.1", port)
     pipe.send("a", b"one", True)
     pipe.send("b", b"two", True)
     assert pipe.next_wakeup(clock.now()) is not None
@@ -107,9 +117,7 @@ def test_a_datagram_is_heard_in_a_heap_that_has_no_kilobyte_in_one_piece():
     spare.close()
     clock = Clock()
     answers = []
-    pipe = udp.CoapPipe(
-        "coap", "127.0.0.1", port, Client(1, 1), clock, lambda bound: 0, lambda *one: answers.append(one[1])
-    )
+    pipe = piped(clock, "127.0.0.1", port, lambda *one: answers.append(one[1]))
 
     async def scenario():
         running = asyncio.create_task(pipe.run())
@@ -142,9 +150,7 @@ def test_two_datagrams_that_have_come_together_are_two():
     (far, port), (spare, _) = ports()
     spare.close()
     answers = []
-    pipe = udp.CoapPipe(
-        "coap", "127.0.0.1", port, Client(1, 1), Clock(), lambda bound: 0, lambda *one: answers.append(one[1])
-    )
+    pipe = piped(Clock(), "127.0.0.1", port, lambda *one: answers.append(one[1]))
 
     async def scenario():
         running = asyncio.create_task(pipe.run())

@@ -1,0 +1,201 @@
+"""The board's own network: Wi-Fi is brought up and kept up here; and where on it the fleet's servers are.
+
+Nothing here waits but a look-up of a name, which stock MicroPython knows in its blocking form only. So a name is asked
+for while no press waits, what was found is kept, and with a press that waits it is only asked for when nothing is
+known; beside a second radio not even then at once, see `Peer`. An address in figures needs none of this.
+"""
+
+import asyncio
+import errno
+import socket
+
+from firmware.ports import sockets
+from firmware.ports.console import say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from firmware.ports.clock import Clock
+
+LOOK_MS = 500
+"""How often the link is looked at: MicroPython tells nobody that it has gone."""
+CONNECT_MS = 20000
+"""For access point, password and address; then it is begun anew."""
+PAUSE_MS = 1000
+LONGEST_PAUSE_MS = 60000
+ANEW = 4
+"""Every so many failures in turn the radio is switched off and on."""
+HEAD_START_MS = 8000
+"""With a press that waits, and no address known of a name, the other radio has so long before the look-up blocks."""
+NAME_PARTS = 10
+LONGEST_NAME_MS = 60000
+"""A look-up that has blocked and brought nothing is tried again after so many times as long, at most after a minute; as
+soon as it has blocked where a press has no other radio."""
+
+
+def interface(settings: "list[str]") -> "Any":
+    """The radio of `settings`; None where somebody else has brought the network up: a cable's is the board's own
+    `main.py`'s, since its pins are, and a host has no module for it."""
+    if settings[0] != "wlan":
+        return None
+    try:
+        import network
+    except ImportError:
+        return None
+    return network.WLAN(network.STA_IF)
+
+
+class Peer:
+    """Where one server is. Attribute: `stale`, whether it is to be asked for anew when no press waits."""
+
+    def __init__(self, network: "OwnNetwork", host: str, port: int) -> None:
+        self.stale = False
+        self._network = network
+        self._host = host
+        self._port = port
+        self._known = None
+        self._named = bool(host.strip("0123456789."))
+        self._not_before: "int | None" = None
+
+    def where(self, kind: int) -> "object":
+        """Its address, as `connect` takes it. Raises OSError: no network, or no such name, or not known yet."""
+        network = self._network
+        if self._known is not None and (not self.stale or network.urgent()):
+            return self._known
+        now = network.clock.now()
+        if self._named and self._known is None and self._not_before is None and network.urgent() and network.spare():
+            self._not_before = now + HEAD_START_MS
+        if self._not_before is not None and now < self._not_before:
+            if self._known is None:
+                raise OSError(errno.EHOSTUNREACH)
+            return self._known
+        try:
+            self._known = sockets.resolve(self._host, self._port, kind)
+            self.stale = False
+            self._not_before = None
+        except OSError:
+            if self._named:
+                ended = network.clock.now()
+                parts = 1 if network.urgent() and not network.spare() else NAME_PARTS
+                self._not_before = ended + min((ended - now) * parts, LONGEST_NAME_MS)
+            if self._known is None:
+                raise
+        return self._known
+
+
+class OwnNetwork:
+    """`settings` is ["wlan", name, password]; ["lan"] and None are a network that somebody else has brought up.
+    `urgent()` says whether a press waits; `modem` is the other radio (`up`), or None. Attributes: `up`, `errors`,
+    `mark` for the watchdog, `clock`, `urgent`. Name and password are never shown."""
+
+    def __init__(
+        self,
+        settings: "list[str] | None",
+        clock: "Clock",
+        urgent: "Callable[[], bool]",
+        modem: "Any" = None,
+    ) -> None:
+        self.clock = clock
+        self.urgent = urgent
+        self._modem = modem
+        self.errors = 0
+        self.mark: "Any" = None
+        self._settings = settings
+        self._link = None if settings is None else interface(settings)
+        self.up = self._link is None
+        self._pipes: "list[Any]" = []
+        self._hurry = asyncio.Event()
+        self._failed = 0
+        self._server: "Peer | None" = None
+
+    def add(self, pipe: "Any") -> None:
+        """This pipe hears when the link changes."""
+        self._pipes.append(pipe)
+
+    def spare(self) -> bool:
+        """Whether another radio is up."""
+        return self._modem is not None and self._modem.up
+
+    def hurry(self) -> None:
+        """An alarm is waiting: end the pause between two attempts."""
+        self._hurry.set()
+
+    async def stream(self, host: str, port: int) -> "Any":
+        """A TCP connection for firmware.ports.tls. Raises OSError."""
+        if self._server is None:
+            self._server = Peer(self, host, port)
+        address = self._server.where(socket.SOCK_STREAM)
+        # The next connection may ask anew: this one has failed by then.
+        self._server.stale = True
+        return await sockets.connect(address)
+
+    async def run(self) -> None:
+        """Bring it up and keep it up, for ever; over at once where somebody else does."""
+        if self._link is None:
+            if self.mark is not None:
+                self.mark.pause()
+            return
+        while True:
+            try:
+                await self._hold()
+            except (OSError, RuntimeError) as error:
+                # Wrong password, no access point, no cable: by count and on the console.
+                self.errors += 1
+                self._failed += 1
+                say("own network:", error)
+            self._tell(False)
+            await self._rest(min(PAUSE_MS << min(self._failed, 10), LONGEST_PAUSE_MS) if self._failed else 0)
+
+    async def _hold(self) -> None:
+        """One link from beginning to end. Raises OSError, and what a radio raises that is busy."""
+        self._begin()
+        since = self.clock.now()
+        while not self._look():
+            if self.clock.now() >= since + CONNECT_MS:
+                raise OSError(errno.ETIMEDOUT)
+            await asyncio.sleep_ms(LOOK_MS)
+        self._failed = 0
+        self._tell(True)
+        while self._look():
+            await asyncio.sleep_ms(LOOK_MS)
+
+    def _look(self) -> bool:
+        if self.mark is not None:
+            self.mark.alive(self.clock.now())
+        return bool(self._link.isconnected())
+
+    def _begin(self) -> None:
+        if self._failed and self._failed % ANEW == 0:
+            self._link.active(False)
+        self._link.active(True)
+        if self._link.isconnected():
+            return
+        # What is still on its way would refuse the next one.
+        self._link.disconnect()
+        self._link.connect(*[word for word in self._settings[1:3] if word])
+
+    def _tell(self, up: bool) -> None:
+        if up == self.up:
+            return
+        self.up = up
+        for pipe in self._pipes:
+            if up:
+                # Another address of our own, perhaps: another socket.
+                pipe.renew()
+            pipe.changed()
+
+    async def _rest(self, pause: int) -> None:
+        """Wait before the next attempt; an alarm ends that."""
+        end = self.clock.now() + pause
+        while self.clock.now() < end:
+            self._hurry.clear()
+            if self.mark is not None:
+                self.mark.alive(self.clock.now())
+            try:
+                await asyncio.wait_for_ms(self._hurry.wait(), end - self.clock.now())
+            except asyncio.TimeoutError:
+                return
+            # Not faster than once a second, however long an alarm waits.
+            end = min(end, self.clock.now() + PAUSE_MS)
