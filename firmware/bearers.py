@@ -94,11 +94,12 @@ class Builder:
         self._random = random
         self._spread = spread
         self._driver = driver
+        self._network: "Any" = None
 
     def build(self, ways: Ways, cellular: "Any") -> None:
         """Add the ways to the driver, each over its radio."""
         if ways.own:
-            self._driver.network = self._own(cellular)
+            self._network = self._own(cellular)
         for name, kind, number, radio in ways.rows:
             over = cellular if radio == _MODEM else None
             if kind == "coap":
@@ -130,7 +131,8 @@ class Builder:
             return cellular.coap_pipe(name, host, port, client, on_frame, self._driver.on_change)
         from firmware.ports.own_udp import CoapPipe
 
-        pipe = CoapPipe(name, self._driver.network, host, port, client, self._random, on_frame, self._driver.on_change)
+        pipe = CoapPipe(name, self._network, host, port, client, self._random, on_frame, self._driver.on_change)
+        pipe.network = self._network
         pipe.bearer = self._bearer()
         return pipe
 
@@ -163,8 +165,10 @@ class Builder:
             self._driver.on_frame,
             self._driver.on_change,
             self._driver.unit.urgent,
-            self._driver.network.stream if cellular is None else cellular.stream,
+            self._network.stream if cellular is None else cellular.stream,
         )
+        if cellular is None:
+            pipe.network = self._network
         pipe.bearer = self._bearer() if cellular is None else cellular.bearer
         return pipe
 

@@ -40,8 +40,9 @@ LEVELS_MS = 60000
 
 
 class Driver:
-    """`pipes` (by name) is empty at first: call `add` for each, then `run`. `sensors`, `cellular`, `network` (the
-    board's own), `radio` (of the pendants) and `repose` are set before `run` where the unit has them."""
+    """`pipes` (by name) is empty at first: call `add` for each, then `run`; those over the board's own network have it
+    as `network`. `sensors`, `cellular`, `radio` (of the pendants) and `repose` are set before `run` where the unit has
+    them."""
 
     def __init__(
         self,
@@ -59,7 +60,6 @@ class Driver:
         self.unit = unit
         self.sensors: "Any" = None
         self.cellular: "Any" = None
-        self.network: "Any" = None
         self.radio: "Any" = None
         self.repose: "Any" = None
         self.pipes = pipes
@@ -131,10 +131,10 @@ class Driver:
         if message.time is not None:
             self.tell(("clock", message.time))
         for boot, seq, _ in message.items:
-            for pipe in [self.pipes[other] for other in self._order]:
-                # It has arrived: what waits for another address, or is repeated there, need not.
-                if hasattr(pipe, "overtaken"):
-                    pipe.overtaken((boot, seq))
+            for other in self._order:
+                # It has arrived: what waits for another way, or is repeated there, need not.
+                if hasattr(self.pipes[other], "overtaken"):
+                    self.pipes[other].overtaken((boot, seq))
         self.feed(("receipt", message.items, message.time, name))
 
     def on_change(self, pipe: "Any") -> None:
@@ -409,8 +409,10 @@ class Driver:
                 self._carry_out(self.unit.handle(("pipe", name, True), now))
         self._carry_out(self.unit.start(now))
         asyncio.create_task(self._watch_contact())
-        parts = (("sensors", self.sensors), ("modem", self.cellular), ("network", self.network))
-        for name, part in parts + (("pendants", self.radio),):
+        parts = [("sensors", self.sensors), ("modem", self.cellular), ("pendants", self.radio)]
+        # One for all of them.
+        parts += [("network", pipe.network) for pipe in self.pipes.values() if hasattr(pipe, "network")][:1]
+        for name, part in parts:
             if part is not None:
                 self._watch(part, self._supervisor.task(name))
                 asyncio.create_task(part.run())

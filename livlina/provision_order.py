@@ -14,6 +14,9 @@ mqtt_name = "fleet.example.org"
 modem = "sim7080g"
 access_point = "iot.example"
 sms_number = "+46700000000"
+wlan = "the building's"
+wlan_password_file = "wlan.txt"
+modem_first = false
 
 [board]
 name = "LilyGO T-SIM7080G-S3"
@@ -29,7 +32,9 @@ vibration = true
 
 In place of the table, `board = "reference-hub"` takes the board from hardware/, in a checkout; `modem` is then its own.
 `modem` and `access_point` (then also `sims`), `battery`, `speaker`, `vibration`, `sms_number`, `coap`, `mqtt` and
-`mqtt_name` may be left out.
+`mqtt_name` may be left out. `wlan` is the Wi-Fi that the boards join, beside the modem or without one; its password is
+the first line of a file of its own, beside the order, so that the order can be passed on; without one it is open.
+`modem_first` has heartbeats go by the modem.
 """
 
 from __future__ import annotations
@@ -47,7 +52,7 @@ from provisioning.plan import BoardKind, Order
 _ORDER = {
     "number": str, "quantity": int, "municipality": int, "profile": str, "production": bool, "heartbeat_s": int,
     "pipes": list, "coap": list, "mqtt": str, "mqtt_name": str, "board": dict,
-    "modem": str, "access_point": str, "sms_number": str,
+    "modem": str, "access_point": str, "sms_number": str, "wlan": str, "wlan_password_file": str, "modem_first": bool,
 }  # fmt: skip
 _BOARD = {
     "name": str,
@@ -67,6 +72,9 @@ _OPTIONAL = (
     "modem",
     "access_point",
     "sms_number",
+    "wlan",
+    "wlan_password_file",
+    "modem_first",
     "sims",
     "battery",
     "speaker",
@@ -100,8 +108,27 @@ def read_order(path: Path) -> tuple[Order, BoardKind]:
         words["number"], words["quantity"], words["municipality"], words["profile"], words["production"],
         words["heartbeat_s"], tuple(str(pipe) for pipe in words["pipes"]), coap, mqtt,
         (words["modem"], words.get("access_point", "")) if "modem" in words else None, words.get("sms_number"),
+        _own_network(path, words), words.get("modem_first", False),
     )  # fmt: skip
     return order, kind
+
+
+def _own_network(path: Path, words: dict[str, Any]) -> tuple[str, str, str] | None:
+    """The Wi-Fi that the boards join, with its password."""
+    named = words.get("wlan_password_file")
+    if "wlan" not in words:
+        if named is not None:
+            raise OrderError(f"{path}: wlan_password_file without wlan: name the Wi-Fi that it is for")
+        return None
+    if named is None:
+        return "wlan", words["wlan"], ""
+    try:
+        lines = (path.parent / named).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise OrderError(f"{path}: {named} cannot be read: {getattr(error, 'strerror', 'no text')}") from None
+    if not lines or not lines[0]:
+        raise OrderError(f"{path}: {named} holds no password in its first line")
+    return "wlan", words["wlan"], lines[0]
 
 
 def _kind(path: Path, board: dict[str, Any]) -> BoardKind:

@@ -110,6 +110,19 @@ class Extras:
         if self.modem_first and (own is None or self.modem is None):
             raise IdentityError("a modem goes first where the unit has both, a modem and a network of its own")
 
+    def go_with(self, pipes: Sequence[str]) -> None:
+        """Raises IdentityError where a unit with two radios cannot have these pipes."""
+        if self.modem is None or self.own_network is None:
+            return
+        if "coap" not in pipes:
+            raise IdentityError(
+                "a unit with a modem and a network of its own needs the coap pipe: mqtt is one connection"
+            )
+        if "mqtt" in pipes and self.pendants:
+            raise IdentityError(
+                "a hub with a modem and a network of its own has room for pendants or for mqtt, not both"
+            )
+
     def fields(self) -> dict[int, object]:
         """The pairs of config.cbor."""
         found: dict[int, object] = {}
@@ -316,15 +329,7 @@ def _config(
         raise IdentityError("the coap pipe needs at least one address (host, port)")
     if "mqtt" in pipes and mqtt_address is None:
         raise IdentityError("the mqtt pipe needs an address (host, port, TLS name)")
-    if extras.modem is not None and extras.own_network is not None:
-        if "coap" not in pipes:
-            raise IdentityError(
-                "a unit with a modem and a network of its own needs the coap pipe: mqtt is one connection"
-            )
-        if "mqtt" in pipes and extras.pendants:
-            raise IdentityError(
-                "a hub with a modem and a network of its own has room for pendants or for mqtt, not both"
-            )
+    extras.go_with(pipes)
     if not 0 < heartbeat_s <= MAX_HEARTBEAT_S:
         raise IdentityError(f"a heartbeat interval is 1 to {MAX_HEARTBEAT_S} s, not {heartbeat_s}")
     for host, port in [*coap_addresses, *([] if mqtt_address is None else [mqtt_address[:2]])]:

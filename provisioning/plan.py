@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from provisioning.identity import DIALECTS
+from provisioning.identity import DIALECTS, Extras, IdentityError
 
 PROFILES = {"social": 1, "personal": 2, "tracker": 3, "camera": 4, "technical": 5}
 SOUNDING = ("social", "tracker", "technical")
@@ -50,7 +50,8 @@ class BoardKind:
 class Order:
     """What was ordered. `production` boards get the secure boot digest burnt and carry people's alarms; the others are
     marked, in their NVS and in the ledger. Addresses are those of the fleet's doors, as `identity.write_flash` takes
-    them. `modem` is its dialect and access point where the board speaks through one.
+    them. `modem` is its dialect and access point where the board speaks through one; `own_network` (never shown) and
+    `modem_first` are those of `Extras`.
     """
 
     number: str
@@ -64,6 +65,17 @@ class Order:
     mqtt: tuple[str, int, str] | None = None
     modem: tuple[str, str] | None = None
     sms_number: str | None = None
+    own_network: Sequence[str] | None = field(default=None, repr=False)
+    modem_first: bool = False
+
+    def extras(self, sims: int) -> Extras:
+        """What its units' configuration says besides, with so many SIM slots. Raises IdentityError."""
+        modem = None if self.modem is None else (*self.modem, sims)
+        made = Extras(
+            modem=modem, sms_number=self.sms_number, own_network=self.own_network, modem_first=self.modem_first
+        )
+        made.go_with(self.pipes)
+        return made
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,10 @@ def plan(order: Order, kind: BoardKind) -> tuple[Step, ...]:
         )
     if order.modem is not None and order.modem[0] not in DIALECTS:
         raise PlanError(f"{order.modem[0]!r} is no modem: choose one of {', '.join(DIALECTS)}")
+    try:
+        order.extras(kind.sims)
+    except IdentityError as error:
+        raise PlanError(str(error)) from error
     if kind.flash_bytes < 4 << 20:
         raise PlanError(f"{kind.name} has {kind.flash_bytes >> 20} MiB of flash and a unit needs 4")
     seen = asked_about(order.profile, kind)

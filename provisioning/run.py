@@ -23,7 +23,7 @@ from provisioning import littlefs_image, nvs_image
 from provisioning.efuse_espefuse import make_production, secure_boot_digest
 from provisioning.firmware_image import FirmwareImage
 from provisioning.flash_esptool import ChipFacts, Port
-from provisioning.identity import Extras, unit_files
+from provisioning.identity import unit_files
 from provisioning.issuing import station_of
 from provisioning.journal import Journal
 from provisioning.ledger import ENDS, Ledger, Row
@@ -309,13 +309,13 @@ class _Run:
     def _files(self) -> dict[str, bytes]:
         """The unit's own files. They never lie on the station's disk but in the identity's own file."""
         assert self._made is not None
-        order, modem = self._order, self._order.modem
+        order = self._order
         code = {} if order.production else {"main.py": MAIN}
         return code | unit_files(
             self._made.identity, self._made.certificate, self._bench.station.ca_der,
             profile=PROFILES[order.profile], heartbeat_s=order.heartbeat_s, pipes=order.pipes,
             coap_addresses=order.coap, mqtt_address=order.mqtt,
-            extras=Extras(modem=None if modem is None else (*modem, self._kind.sims), sms_number=order.sms_number),
+            extras=order.extras(self._kind.sims),
         )  # fmt: skip
 
     def _register(self) -> dict[str, object]:

@@ -28,43 +28,49 @@ LONGEST_PAUSE_MS = 60000
 ANEW = 4
 """Every so many failures in turn the radio is switched off and on."""
 HEAD_START_MS = 8000
-"""With a press that waits, and no address known of a name, the other radio has so long before the look-up blocks."""
+"""With a press that waits, and no address known of a name, the other radio has so long before the look-up blocks; as long
+a press goes to the address that is known."""
 NAME_PARTS = 10
 LONGEST_NAME_MS = 60000
 """A look-up that has blocked and brought nothing is tried again after so many times as long, at most after a minute; as
 soon as it has blocked where a press has no other radio."""
 
 
-def interface(settings: "list[str]") -> "Any":
-    """The radio of `settings`; None where somebody else has brought the network up: a cable's is the board's own
-    `main.py`'s, since its pins are, and a host has no module for it."""
-    if settings[0] != "wlan":
+def radios(settings: "list[str] | None") -> "Any":
+    """The board's module for its radios; None where somebody else has brought the network up: a cable's is the board's
+    own `main.py`'s, since its pins are, and a host has no such module."""
+    if settings is None or settings[0] != "wlan":
         return None
     try:
         import network
     except ImportError:
         return None
-    return network.WLAN(network.STA_IF)
+    return network
 
 
 class Peer:
-    """Where one server is. Attribute: `stale`, whether it is to be asked for anew when no press waits."""
+    """Where one server is: what was found last, until `forget`."""
 
     def __init__(self, network: "OwnNetwork", host: str, port: int) -> None:
-        self.stale = False
         self._network = network
         self._host = host
         self._port = port
         self._known = None
         self._named = bool(host.strip("0123456789."))
         self._not_before: "int | None" = None
+        self._ask_at: "int | None" = None
+
+    def forget(self, after: int) -> None:
+        """It may have moved: it is asked for anew, with a press that waits not before so many ms."""
+        at = self._network.clock.now() + after
+        self._ask_at = at if self._ask_at is None else min(self._ask_at, at)
 
     def where(self, kind: int) -> "object":
         """Its address, as `connect` takes it. Raises OSError: no network, or no such name, or not known yet."""
         network = self._network
-        if self._known is not None and (not self.stale or network.urgent()):
-            return self._known
         now = network.clock.now()
+        if self._known is not None and (self._ask_at is None or (now < self._ask_at and network.urgent())):
+            return self._known
         if self._named and self._known is None and self._not_before is None and network.urgent() and network.spare():
             self._not_before = now + HEAD_START_MS
         if self._not_before is not None and now < self._not_before:
@@ -73,8 +79,7 @@ class Peer:
             return self._known
         try:
             self._known = sockets.resolve(self._host, self._port, kind)
-            self.stale = False
-            self._not_before = None
+            self._ask_at = self._not_before = None
         except OSError:
             if self._named:
                 ended = network.clock.now()
@@ -103,8 +108,9 @@ class OwnNetwork:
         self.errors = 0
         self.mark: "Any" = None
         self._settings = settings
-        self._link = None if settings is None else interface(settings)
-        self.up = self._link is None
+        self._radios = radios(settings)
+        self._link = None
+        self.up = self._radios is None
         self._pipes: "list[Any]" = []
         self._hurry = asyncio.Event()
         self._failed = 0
@@ -127,13 +133,13 @@ class OwnNetwork:
         if self._server is None:
             self._server = Peer(self, host, port)
         address = self._server.where(socket.SOCK_STREAM)
-        # The next connection may ask anew: this one has failed by then.
-        self._server.stale = True
+        # The next connection asks anew: this one has failed by then.
+        self._server.forget(HEAD_START_MS)
         return await sockets.connect(address)
 
     async def run(self) -> None:
         """Bring it up and keep it up, for ever; over at once where somebody else does."""
-        if self._link is None:
+        if self._radios is None:
             if self.mark is not None:
                 self.mark.pause()
             return
@@ -146,7 +152,7 @@ class OwnNetwork:
                 self._failed += 1
                 say("own network:", error)
             self._tell(False)
-            await self._rest(min(PAUSE_MS << min(self._failed, 10), LONGEST_PAUSE_MS) if self._failed else 0)
+            await self._rest(min(PAUSE_MS << min(self._failed, 10), LONGEST_PAUSE_MS) if self._failed else LOOK_MS)
 
     async def _hold(self) -> None:
         """One link from beginning to end. Raises OSError, and what a radio raises that is busy."""
@@ -167,6 +173,9 @@ class OwnNetwork:
         return bool(self._link.isconnected())
 
     def _begin(self) -> None:
+        if self._link is None:
+            # Not sooner: a radio that cannot be had must not keep the unit from starting.
+            self._link = self._radios.WLAN(self._radios.STA_IF)
         if self._failed and self._failed % ANEW == 0:
             self._link.active(False)
         self._link.active(True)

@@ -10,7 +10,7 @@ import socket
 
 from firmware.ports import sockets
 from firmware.ports.console import say
-from firmware.ports.own import Peer
+from firmware.ports.own import HEAD_START_MS, Peer
 from firmware.ports.udp import DatagramPipe
 
 TYPE_CHECKING = False
@@ -53,9 +53,9 @@ class Datagrams:
     def forget(self, token: bytes) -> None:
         """Nothing waits here: what is sent is gone."""
 
-    def renew(self) -> None:
-        """The next datagram opens another socket, to where the server is by then."""
-        self._peer.stale = True
+    def renew(self, after: int = 0) -> None:
+        """The next datagram opens another socket, to where the server is by then; `after` as in Peer.forget."""
+        self._peer.forget(after)
         if self._listening is not None:
             self._listening.cancel()
 
@@ -159,3 +159,7 @@ class CoapPipe(DatagramPipe):
         datagrams = Datagrams(name, network, host, port)
         super().__init__(name, datagrams, client, network.clock, random, on_frame, on_change)
         network.add(self)
+
+    def renew(self) -> None:
+        """The network below has come up, perhaps with another address of ours: another socket."""
+        self._datagrams.renew(HEAD_START_MS)

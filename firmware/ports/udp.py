@@ -51,7 +51,6 @@ class DatagramPipe:
         self._on_frame = on_frame
         self._on_change = on_change
         self._deaf_at = None
-        self._unsent = False
         self._tokens: "dict[object, bytes]" = {}
 
     @property
@@ -71,22 +70,16 @@ class DatagramPipe:
         """An alarm is waiting."""
         self._datagrams.hurry()
 
-    def renew(self) -> None:
-        """Another socket: the network below is another."""
-        self._datagrams.renew()
-
     def send(self, key: "object", frame: bytes, urgent: bool) -> bool:
-        """Send a frame; an older one of the same key is no longer repeated. False if another way is to be tried: an
-        ordinary frame must wait for its turn, or there is no network below. It is repeated here all the same."""
+        """Send a frame; an older one of the same key is no longer repeated. False if it must wait for another try:
+        an ordinary frame for its turn; an urgent one has no network below, and is repeated here all the same."""
         now = self._clock.now()
         self.overtaken(key)
         if not urgent and not self._client.ready():
             return False
         token, actions = self._client.request(PATH, frame, now, self._random(1001), urgent)
         self._tokens[key] = token
-        self._unsent = False
-        self._carry_out(actions)
-        return not self._unsent
+        return self._carry_out(actions) or not urgent
 
     def overtaken(self, key: "object") -> None:
         """What has been sent for this key is repeated no longer, and no longer waits."""
@@ -114,13 +107,15 @@ class DatagramPipe:
             return self._deaf_at
         return due
 
-    def _carry_out(self, actions: "Actions") -> None:
+    def _carry_out(self, actions: "Actions") -> bool:
+        """Whether there was a network for all that was to be sent."""
+        sent = True
         for action in actions:
             if action[0] == "send":
                 if self._deaf_at is None:
                     self._deaf_at = self._clock.now() + self.deaf_ms
                 if self._datagrams.send(action[1]) is False:
-                    self._unsent = True
+                    sent = False
             elif action[0] == "response":
                 self._over(action[1])
                 if action[3]:
@@ -136,6 +131,7 @@ class DatagramPipe:
                 self.refused += 1
                 # Told as a frame that does not open: garbled, or far too long, it is bad input like one.
                 self._on_frame(self, b"")
+        return sent
 
     def _over(self, token: bytes) -> None:
         for key in [key for key in self._tokens if self._tokens[key] == token]:

@@ -71,7 +71,7 @@ STARVED = 10000
 RESERVED = 3
 # So many attempts of a heartbeat that is to prove a radio keep to it, and the first waits so long for it to be up.
 PROVING = 3
-PROVING_WAIT = 30000
+PROVING_WAIT = 15000
 HEARTBEAT_ATTEMPTS = 4
 
 RESORT_AFTER = 20000
@@ -177,13 +177,7 @@ class Courier:
         self._sends: "list[int]" = []  # times of the alarms' sends in the last second
 
     def submit(
-        self,
-        key: "Key",
-        priority: int,
-        now: int,
-        stage: int = WAITING,
-        late: bool = False,
-        radio: "object" = None,
+        self, key: "Key", priority: int, now: int, stage: int = WAITING, late: bool = False, radio: "object" = None
     ) -> "Actions":
         """Takes a message over. `stage` is what a journal knows of an alarm after a restart: a stored one is not sent
         again, only asked for. `late` says that an earlier boot has left it: it takes its turn behind the fresh ones,

@@ -2,7 +2,7 @@
 
 from couriers import A, B, K, M, courier, run
 
-from protocols.wire.courier import ALARM, BURST, FAULT, HEARTBEAT, LOG, STORED, TAKEN, Courier
+from protocols.wire.courier import ALARM, BURST, FAULT, HEARTBEAT, LOG, PROVING_WAIT, STORED, TAKEN, Courier
 
 W = ("wifi", 0)
 SMS = ("sms", 0)
@@ -244,8 +244,8 @@ def test_a_heartbeat_that_proves_a_radio_keeps_to_it_and_then_takes_any():
 
 def test_a_radio_that_is_to_be_proven_is_waited_for_and_not_for_ever():
     machine, sent = proving((W,), "coap")
-    assert sent == [] and machine.next_wakeup(0) == 30000
-    assert machine.timeout(30000) == [("send", (1, 1), 1, W)]
+    assert sent == [] and machine.next_wakeup(0) == PROVING_WAIT
+    assert machine.timeout(PROVING_WAIT) == [("send", (1, 1), 1, W)]
     machine, sent = proving((W,), "coap")
     assert sent == []
     assert machine.pipe_up(B, 2000) == [("send", (1, 1), 1, B)]

@@ -79,14 +79,29 @@ def test_what_is_known_serves_a_press_and_is_asked_anew_when_there_is_none():
     peer = named(world)
     assert where(world, peer) == "first"
     world.answer = "second"
-    peer.stale = True
+    peer.forget(5000)
     world.alarm = True
     assert where(world, peer) == "first" and world.asked == 1
     world.alarm = False
     assert where(world, peer) == "second" and world.asked == 2
     world.answer = None
-    peer.stale = True
+    peer.forget(0)
     assert where(world, peer) == "second", "an old address is better than none"
+
+
+def test_a_server_that_has_moved_is_found_while_a_press_waits():
+    world = World()
+    peer = named(world)
+    assert where(world, peer) == "first"
+    world.answer = "second"
+    world.alarm = True
+    peer.forget(5000)
+    world.at = 4000
+    # Said again, it is not put off.
+    peer.forget(5000)
+    assert where(world, peer) == "first"
+    world.at = 5000
+    assert where(world, peer) == "second"
 
 
 def test_a_look_up_that_has_blocked_is_not_soon_repeated():
@@ -147,12 +162,21 @@ def test_a_link_that_comes_and_goes_is_told_and_taken_up_again():
 
 
 class Broken:
-    """A radio that refuses the first times."""
+    """A radio that cannot be had at first, and then refuses some times."""
+
+    STA_IF = 0
 
     def __init__(self, times):
         self.left = times
         self.words = None
         self.on = []
+        self.there = False
+
+    def WLAN(self, kind):
+        self.there, before = True, self.there
+        if not before:
+            raise RuntimeError("Wifi Unknown Error 0x0101")
+        return self
 
     def active(self, on):
         self.on.append(on)
@@ -172,10 +196,10 @@ class Broken:
 
 def test_a_radio_that_refuses_is_switched_off_and_on_and_an_alarm_ends_the_pause():
     radio = Broken(own.ANEW)
-    kept = own.interface
-    own.interface = lambda settings: radio
+    kept = own.radios
+    own.radios = lambda settings: radio
     network = own.OwnNetwork(["wlan", "name", ""], Clock(), never)
-    own.interface = kept
+    own.radios = kept
 
     async def scenario():
         running = asyncio.create_task(network.run())
@@ -188,7 +212,7 @@ def test_a_radio_that_refuses_is_switched_off_and_on_and_an_alarm_ends_the_pause
         running.cancel()
 
     asyncio.run(scenario())
-    assert network.errors == own.ANEW and radio.on == [True] * own.ANEW + [False, True]
+    assert network.errors == own.ANEW + 1 and radio.on.count(False) == 1 and radio.on[-1]
     assert radio.words == ("name",), "an open network is asked without a password"
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from firmware.core import profiles
+from firmware.ports.flash import Flash
+from firmware.ports.identity import Config
 from protocols.wire import cbor
 from provisioning.ca import CertificateAuthority, UnitCertificate
 from provisioning.identity import (
@@ -159,6 +161,16 @@ def test_new_keys_leave_everything_else_as_it_is(tmp_path: Path) -> None:
         ({"modem": ("bg95", "a", 3)}, "1 or 2 cards"),
         ({"sms_number": "+461"}, "needs a modem"),
         ({"sms_number": "call me", "modem": ("bg95", "a", 1)}, "is digits"),
+        ({"own_network": ("wlan", "", "")}, "own network is"),
+        ({"own_network": ("wlan", "n" * 33, "")}, "at most 32 bytes"),
+        ({"own_network": ("wlan", "name", "short")}, "8 to 63"),
+        ({"own_network": ("lan", "name")}, "own network is"),
+        ({"own_network": ("lan",), "modem_first": True}, "has both"),
+        ({"own_network": ("lan",), "modem": ("bg95", "a", 1), "pipes": ["mqtt"]}, "needs the coap pipe"),
+        (
+            {"own_network": ("lan",), "modem": ("bg95", "a", 1), "pendants": [(1, 1, bytes(16), 60)]},
+            "pendants or for mqtt",
+        ),
     ],
 )
 def test_a_configuration_that_the_firmware_would_refuse_is_refused_here(
@@ -186,6 +198,45 @@ def test_what_a_configuration_may_say_besides_reaches_the_firmware_without_a_fau
     setup = profiles.read(cbor.decode((tmp_path / "f/config.cbor").read_bytes()))
     assert setup.silent and setup.off_duty == 14400 and setup.faults == []
     assert repr(Extras(MORE["pendants"])).count("7001") == 0, "a key is never shown"
+
+
+def test_a_network_of_its_own_reaches_the_firmware_and_its_password_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ("wlan", "the building's", "very secret")
+    assert "secret" not in repr(Extras(own_network=own))
+    more = {"modem": ("bg95", "a", 1), "own_network": own, "modem_first": True}
+    write_flash(tmp_path / "f", make_identity(42), CERTIFICATE, b"ca", **(BOTH | more))
+    monkeypatch.chdir(tmp_path / "f")
+    read = Config(Flash())
+    assert (read.own, read.modem_first, read.faults) == (list(own), True, [])
+    assert (tmp_path / "f/config.cbor").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("pairs", "faults", "pipes"),
+    [
+        ({12: ["wlan", ""]}, [(12, "no network")], ["coap"]),
+        ({12: ["wlan", "n", 7]}, [(12, "no network")], ["coap"]),
+        ({12: "wlan"}, [(12, "no network")], ["coap"]),
+        ({13: 2}, [(13, "no order of radios")], ["coap"]),
+        ({12: ["lan"], 3: ["mqtt"]}, [(12, "a modem beside it needs CoAP")], ["mqtt"]),
+        ({12: ["lan"], 3: ["mqtt", "coap"], 6: [[1]]}, [(5, "no room beside two radios and pendants")], ["coap"]),
+        ({12: ["lan"], 3: ["mqtt", "coap"]}, [], ["mqtt", "coap"]),
+    ],
+)
+def test_a_configuration_of_two_radios_that_is_wrong_is_told_and_leaves_a_way(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pairs: dict[int, Any],
+    faults: list[tuple[int, str]],
+    pipes: list[str],
+) -> None:
+    usual = {1: 1, 2: 60, 3: ["coap"], 4: [["h", 1]], 5: ["h", 2, "n"], 10: ["bg95", "a", 1]}
+    (tmp_path / "config.cbor").write_bytes(cbor.encode(usual | pairs))
+    monkeypatch.chdir(tmp_path)
+    read = Config(Flash())
+    assert (read.faults, read.pipes) == (faults, pipes)
 
 
 @pytest.mark.parametrize(("unit", "generation"), [(0, 1), (1 << 32, 1), (1, -1), (1, 256)])

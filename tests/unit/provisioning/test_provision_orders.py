@@ -55,6 +55,29 @@ def test_an_order_for_boards_with_a_modem(tmp_path: Path) -> None:
         plan(*read_order(path))
 
 
+def test_an_order_for_boards_that_join_a_wlan(tmp_path: Path) -> None:
+    path, password = tmp_path / "order.toml", tmp_path / "wlan.txt"
+    wlan = 'wlan = "the building"\nwlan_password_file = "wlan.txt"\n'
+    path.write_text(wlan + ORDER)
+    with pytest.raises(OrderError, match="cannot be read"):
+        read_order(path)
+    password.write_text("a secret of theirs\n")
+    order, kind = read_order(path)
+    assert order.own_network == ("wlan", "the building", "a secret of theirs") and "secret" not in repr(order)
+    assert order.extras(kind.sims).fields() == {12: ["wlan", "the building", "a secret of theirs"]}
+    assert "selftest" in [step.name for step in plan(order, kind)]
+    password.write_text("short")
+    with pytest.raises(PlanError, match="8 to 63") as refused:
+        plan(*read_order(path))
+    assert "short" not in str(refused.value)
+    path.write_text('wlan_password_file = "wlan.txt"\n' + ORDER)
+    with pytest.raises(OrderError, match="without wlan"):
+        read_order(path)
+    path.write_text('wlan = "open"\nmodem_first = true\n' + ORDER)
+    with pytest.raises(PlanError, match="has both"):
+        plan(*read_order(path))
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

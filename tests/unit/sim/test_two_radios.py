@@ -138,6 +138,8 @@ def test_a_link_that_is_lost_under_a_press_is_left_at_once_and_taken_up_again(hu
 def test_the_spare_radio_is_proven_soon_after_the_start_and_its_silence_is_told(hub: Hub) -> None:
     hub.world.run(HOUR_S + HEARTBEAT_S)
     assert Counter(hub.bearers(messages.Heartbeat))[messages.BEARER_SIM1] == 1
+    proof = next(one.message for one in hub.heard if one.message.bearer == messages.BEARER_SIM1)
+    assert proof.status and proof.operator, "the fleet learns which network the modem is on"
     hub.world.run(HOUR_S)
     assert Counter(hub.bearers(messages.Heartbeat))[messages.BEARER_SIM1] == 1, "and not again for a day"
     assert not hub.faults()
