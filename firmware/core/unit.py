@@ -318,7 +318,7 @@ class Unit:
         actions = self._carry_out(self._presses.handle(("time",), now), now)
         if self._vitals.due(now):
             self._report = self.take_key()
-            radio = None if self._spare is None else self._proving(now)
+            radio = None if self._spare is None else self._proving(self._spare, now)
             self._vitals.sent(now)
             actions += self._translate(self._courier.submit(self._report, HEARTBEAT, now, radio=radio), now)
             silent = None if self._spare is None else self._spare.silent(now)
@@ -337,11 +337,11 @@ class Unit:
                     actions.append(("reboot",))
         return actions
 
-    def _proving(self, now: int) -> "str | None":
+    def _proving(self, spare: "Spare", now: int) -> "str | None":
         """The radio that the heartbeat of now is to prove. The status goes along: with it, and over no other radio, the
         fleet learns which network the modem is on."""
         radio, self._proof = self._proof, None
-        radio = radio or self._spare.wanted(now)
+        radio = radio or spare.wanted(now)
         if radio is not None:
             self._vitals.ask(now)
         return radio

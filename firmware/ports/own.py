@@ -28,8 +28,8 @@ LONGEST_PAUSE_MS = 60000
 ANEW = 4
 """Every so many failures in turn the radio is switched off and on."""
 HEAD_START_MS = 8000
-"""With a press that waits, and no address known of a name, the other radio has so long before the look-up blocks; as long
-a press goes to the address that is known."""
+"""With a press that waits, and no address known of a name, the other radio has so long before the look-up blocks. So
+long, too, a press goes to the address that is known."""
 NAME_PARTS = 10
 LONGEST_NAME_MS = 60000
 """A look-up that has blocked and brought nothing is tried again after so many times as long, at most after a minute; as
