@@ -113,7 +113,7 @@ check: setup $(VENV)/.test lint ## lint, types, imports, bytecode, and the tests
 
 # Both are told in full whichever fails. Tests are collected once beforehand: in a fresh clone each worker would have to
 # translate all of them.
-test: test-setup ## everything, in some eleven minutes on two cores
+test: test-setup ## everything, in some eleven to thirteen minutes on two cores
 	@$(MAKE) lint & lint=$$!
 	$(BIN)/python -m pytest -q --collect-only $(WHOLE_TESTS) $(QUICK_TESTS) >/dev/null || true
 	tests=0
