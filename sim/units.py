@@ -315,6 +315,10 @@ class UnitFleet:
         board = self._member(unit)
         return board if board.asleep else self._running(unit)
 
+    async def wait_present(self, unit: int) -> None:
+        """Until a unit that has reset itself is back with its pins; its console may speak before. Raises UnitError."""
+        await self._wait_present([self._member(unit)])
+
     async def press(self, unit: int, input: int = 0) -> None:
         """Press and release the unit's button, or close and open another contact (core.profiles: 300 a fall, 301
         duress); returns when the board has seen both edges, or has been woken by the first.

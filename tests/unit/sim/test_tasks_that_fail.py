@@ -92,6 +92,7 @@ async def booted(street, number):
 async def told_and_delivered(street, code, text, reason, crashes=3):
     far, fleet = street.far, street.fleet
     await booted(street, 4)
+    await fleet.wait_present(1)
     # Right after three resets the governor lets a modem rest; an alarm passes it.
     await fleet.press(1)
     await fleet.wait_lamp(1, "stored", 60)
