@@ -4,6 +4,7 @@ Its other inputs it gives up last, at the third time in safe mode.
 """
 
 import asyncio
+import contextlib
 
 import pytest
 from test_safe_mode import spoilt
@@ -137,8 +138,12 @@ def test_a_modem_task_that_crashes_again_and_again_leaves_a_unit_that_alarms(on_
 def test_negative_control_with_all_its_chores_it_never_comes_to_rest(on_spoilt_street):
     async def scenario(street):
         await booted(street, 4)
-        await street.fleet.press(1)
-        await booted(street, 5)
+        while "boot 5 " not in street.console():
+            await street.fleet.wait_present(1)
+            # It may fall again while the finger is on it; then the press has done its work, or comes once more.
+            with contextlib.suppress(units.UnitError):
+                await street.fleet.press(1)
+            await asyncio.sleep(0.2)
         assert set(street.ended) == {units.EXIT_RESET}
 
     line = '        """What Dialect.survey has found."""\n'
