@@ -265,7 +265,8 @@ class Driver:
         sent = pipe.send(key, self._sealer.seal(message.encode()), urgent)
         if sent:
             self._energy(("exchange",))
-        if sent and isinstance(message, messages.Heartbeat) and name in self._over_modem:
+        if isinstance(message, messages.Heartbeat) and name in self._over_modem:
+            # Also where it must wait for another frame's answer: on a path that is dead that one never comes.
             self.tell(("asked",))
         return sent or key is None
 

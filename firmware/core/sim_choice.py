@@ -9,9 +9,9 @@ Events: ("switched", slot[, ms]) when a switch is done (CFUN=1 was answered), wi
 that nothing is believed of the new SIM;
 ("registered", operator, technology) and ("lost",) of the SIM in use; ("sim", ok) for a SIM that cannot be read;
 ("barred",) when the subscription is refused; ("restarted",) when the modem has started anew with the same SIM, so
-that a search is no loss; ("use", slot) when a verified command asks for a slot; ("asked",) when a heartbeat is sent;
- ("receipt",) when a verified receipt came over this modem; ("alarm", open) while a press is not stored;
-("policy", policy), see `Policy`; ("clock", unix s) of a verified server time; ("time",).
+that a search is no loss; ("use", slot) when a verified command asks for a slot; ("asked",) when a heartbeat is sent
+or waits behind what is not answered; ("receipt",) when a verified receipt came over this modem; ("alarm", open) while a
+press is not stored; ("policy", policy), see `Policy`; ("clock", unix s) of a verified server time; ("time",).
 Actions: ("switch", slot, reason), one of `REASONS`; ("heartbeat", alone) to be sent now, so that the path is proven,
 alone: at a time that this unit shares with no other, unless by chance;
 ("proven", slot, ok) is the outcome of the daily exercise; ("undiverse", operator, operator) when both SIMs stand on one
@@ -56,6 +56,10 @@ HOUR_MS = 3600000
 DAY_MS = 86400000
 HOLD_MS = HOUR_MS
 """At most one return in this time, and each that fails doubles it, up to a day."""
+RECEIPT_MS = HOUR_MS
+"""A return waits up to this much longer for a receipt and begins with it. If the preferred SIM is still silent the unit
+is back before its next heartbeat is missed: an operator's whole fleet left it together and tries it together, and would
+look like an outage of the other one. Where heartbeats are rarer than this no receipt is waited for."""
 EXERCISE_MS = 180000
 """So long the spare path has in its daily exercise to bring a receipt: as long as a first registration may take."""
 SPREAD_PARTS = 8
@@ -298,7 +302,10 @@ class SimChoice:
                     hold = self._since + IDLE_MS
                 if self._returned is not None:
                     hold = max(hold, self._returned + HOLD_MS)
-                plans.append((hold, POLICY if self.standing(self.active) else RETURN))
+                if self.standing(self.active):
+                    plans.append((hold, POLICY))
+                else:
+                    plans.append((hold if self._heard >= hold else hold + RECEIPT_MS, RETURN))
             else:
                 quiet = self._exercise if self._returned is None else max(self._exercise, self._returned + HOLD_MS)
                 plans.append((quiet, EXERCISE))

@@ -165,7 +165,7 @@ class Cellular:
         return Connection(socket)
 
     def tell(self, event: "tuple[Any, ...]") -> None:
-        """("alarm", open): a press is not stored, or all are; ("asked",): a heartbeat was sent this way; ("receipt",):
+        """("alarm", open): a press is not stored, or all are; ("asked",): a heartbeat is to go this way; ("receipt",):
         a verified receipt came this way; ("clock", unix s): verified server time; ("policy", Policy); ("switch", slot);
         ("rest", allowed[, period in s]): PSM may be used; ("locate", want); ("slept", known), before `run`: the
         board has slept deep and the modem has kept its supply, so that it is woken and not started (`Facts.woken`)."""

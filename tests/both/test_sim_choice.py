@@ -44,6 +44,7 @@ class World:
         self.beat = beat
         self.alarm = False
         self.log = []
+        self.receipts = []
         self.kept = None
         self.up = False
         self.later = []
@@ -88,6 +89,7 @@ class World:
                 if self.answers[active]:
                     self.plan(200, "answer", active)
         elif what == "answer" and self.up and slot == active:
+            self.receipts.append(self.now)
             self.put(("receipt",))
             if self.alarm:
                 self.alarm = False
@@ -224,8 +226,32 @@ def test_after_an_alarm_the_preferred_sim_is_used_again_after_an_hour():
     world.press().run(30000)
     world.answers[0] = True
     at = world.switches()[0][0]
-    world.run(HOUR_MS)
-    assert world.switches()[1:] == [(at + HOUR_MS, 0, RETURN)]
+    world.run(HOUR_MS + world.beat)
+    assert [one[1:] for one in world.switches()[1:]] == [(0, RETURN)]
+    assert at + HOUR_MS <= world.switches()[1][0] <= at + HOUR_MS + world.beat
+
+
+def test_a_return_that_fails_costs_no_heartbeat():
+    """Whole fleets return together: units that missed a heartbeat for it would look like an outage of the SIM that
+    they came from."""
+    for shift in range(0, 300000, 20000):
+        world = World().run(60000 + shift)
+        world.answers[0] = False
+        world.press().run(3 * HOUR_MS)
+        failed = [at for at, slot, reason in world.switches() if reason == RETURN]
+        assert failed, shift
+        came = [at for at in world.receipts if at >= failed[0] - world.beat]
+        longest = max([came[i] - came[i - 1] for i in range(1, len(came))])
+        assert longest <= world.beat + 1000, (shift, longest)
+
+
+def test_a_return_waits_for_no_receipt_where_heartbeats_are_rare():
+    world = World(beat=4 * HOUR_MS).run(60000)
+    world.answers[0] = False
+    world.press().run(30000)
+    at = world.switches()[0][0]
+    world.run(3 * HOUR_MS)
+    assert (at + HOUR_MS + sim_choice.RECEIPT_MS, 0, RETURN) in world.switches()
 
 
 def test_the_spare_path_is_exercised_every_day_and_the_outcome_told():
