@@ -188,7 +188,7 @@ def cellular(
     import board
     import machine
 
-    from firmware.core.sim_choice import Policy
+    from firmware.core.sim_choice import held
     from firmware.modem.bearer import Cellular
     from firmware.ports.uart import Uart, Wires
 
@@ -206,7 +206,7 @@ def cellular(
         kept,
         access_point,
         slots,
-        Policy() if policy is None else Policy(policy[0], tuple(policy[1]), tuple([tuple(row) for row in policy[2]])),
+        held(policy),
         on_event,
         safe,
     )

@@ -273,10 +273,9 @@ class Driver:
     def _order_modem(self, event: "tuple[Any, ...]") -> None:
         if event[0] == "policy":
             # Loaded by units with a modem only.
-            from firmware.core.sim_choice import Policy
+            from firmware.core.sim_choice import held
 
-            value = event[1]
-            event = ("policy", Policy(value[0], tuple(value[1]), tuple([tuple(row) for row in value[2]])))
+            event = ("policy", held(event[1]))
         self.tell(event)
 
     def _show(self, now: int) -> "int | None":

@@ -204,7 +204,15 @@ def account_list(as_json: Json = False) -> None:
 
 @policy_app.command("begin")
 def policy_begin(
-    policy: Annotated[Path, typer.Argument(help="A JSON file: preferred, forbidden, closings.")],
+    policy: Annotated[
+        Path | None, typer.Argument(help="A JSON file: preferred, forbidden, closings, roaming, hold_s, apart_s.")
+    ] = None,
+    prefer: Annotated[
+        str | None, typer.Option(help="1, 2, or best: the SIM that works and is clearly stronger, for each unit.")
+    ] = None,
+    roaming: Annotated[
+        bool | None, typer.Option("--roaming/--no-roaming", help="On other operators' networks; an alarm always may.")
+    ] = None,
     stages: Annotated[str, typer.Option(help="Per cent of the units, growing to 100.")] = "1,10,50,100",
     soak_s: Annotated[int, typer.Option(min=0, max=LARGEST, help="Least time of a stage.")] = 3600,
     most_failed: Annotated[int, typer.Option(min=0, max=LARGEST, help="More failures stop the change.")] = 3,
@@ -220,9 +228,13 @@ def policy_begin(
     from fleet.connectivity.policy import PolicyError
     from livlina.registry_connection import console_actor
 
-    document = json.loads(policy.read_text(encoding="utf-8"))
+    document = json.loads(policy.read_text(encoding="utf-8")) if policy is not None else {}
     if not isinstance(document, dict) or not all(part.isdigit() for part in stages.split(",")):
         raise typer.BadParameter("the policy is a JSON object, stages are numbers with commas")
+    if prefer is not None:
+        document["preferred"] = int(prefer) if prefer.isdigit() else prefer
+    if roaming is not None:
+        document["roaming"] = roaming
 
     async def work(connection: Any) -> dict[str, Any]:
         return await changes.begin(

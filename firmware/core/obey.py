@@ -30,6 +30,11 @@ LEAST_HEARTBEAT = 5
 """The shortest interval (s) that a command may set; a configuration may set a shorter one, for tests of the fleet."""
 MOST_ROWS = 16
 """Forbidden operators and closing dates in a policy."""
+ROAMING_ALLOWED = 1
+HOLD_S, LEAST_HOLD_S, LEAST_APART_S, LONGEST_HOLD_S = 3600, 60, 600, 86400
+"""Of a policy: the time that a unit stays away from its preferred SIM, and the least between two returns."""
+POLICY_ARGUMENTS = 6
+"""The answer to a policy names the highest argument that this unit knows. An older one says nothing of it."""
 _OPERATOR = 999999
 _U32 = 0xFFFFFFFF
 _BAD: "Outcome" = (RESULT_BAD_ARGUMENTS, None, [])
@@ -41,8 +46,15 @@ def whole(value: "Any", least: int, most: int) -> bool:
 
 
 def policy(value: "Any") -> "list[Any] | None":
-    """[preferred slot, [operator, ...], [[operator, radio, unix s], ...]] if it is one, else None."""
-    if not isinstance(value, list) or len(value) != 3 or not whole(value[0], 0, 1):
+    """[preferred slot, [operator, ...], [[operator, radio, unix s], ...]] or the same with roaming, hold (s) and apart
+    (s) behind it, if it is one, else None."""
+    if not isinstance(value, list) or len(value) not in (3, 6) or not whole(value[0], 0, 1):
+        return None
+    if len(value) == 6 and not (
+        whole(value[3], 0, 1)
+        and whole(value[4], LEAST_HOLD_S, LONGEST_HOLD_S)
+        and whole(value[5], LEAST_APART_S, LONGEST_HOLD_S)
+    ):
         return None
     forbidden, closings = value[1], value[2]
     if not isinstance(forbidden, list) or len(forbidden) > MOST_ROWS:
@@ -151,10 +163,14 @@ class Commands:
     def _policy(self, args: "dict[int, Any]") -> "Outcome":
         if not self._slots:
             return RESULT_NOT_THIS_PROFILE, None, []
-        value = policy([args.get(1), args.get(2, []), args.get(3, [])])
+        told = [args.get(1), args.get(2, []), args.get(3, [])]
+        if 4 in args or 5 in args or 6 in args:
+            # Otherwise it is kept as an older firmware keeps it, which may come back.
+            told += [args.get(4, ROAMING_ALLOWED), args.get(5, HOLD_S), args.get(6, HOLD_S)]
+        value = policy(told)
         if value is None or value[0] >= self._slots:
             return _BAD
-        return RESULT_DONE, None, [("keep", "policy", value), ("cellular", ("policy", value))]
+        return RESULT_DONE, {1: POLICY_ARGUMENTS}, [("keep", "policy", value), ("cellular", ("policy", value))]
 
     def _switch(self, args: "dict[int, Any]", is_open: bool) -> "Outcome":
         if self._slots < 2:

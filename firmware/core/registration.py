@@ -11,7 +11,8 @@ which SIM is used (`core.sim_choice`), and an alarm does not hurry it: with an a
 Event source: the modem's AT task. Action sink: the same task, by way of the governor.
 Events: ("registration", stat, cause) as +CEREG tells it, `cause` the EMM cause or None; ("sim", ok); ("silent",) when a
 command had no answer at all; ("answers",) when one had; ("began", slot) when the modem was started or the SIM was
-changed; ("refused",) when the governor did not let the last action go; ("time",).
+changed; ("refused",) when the governor did not let the last action go; ("foreign",) when the SIM is a guest on the
+network that it is on, and may not use it; ("time",).
 Actions: ("search",) AT+COPS=0; ("cycle",) CFUN=0 and 1; ("wake",) pulse the power key or DTR; ("cut",) take away the
 modem's supply for `CUT_MS`; ("registered", ms since it was lost, roaming); ("lost", condition) when it is no longer
 registered; ("barred", class, cause) when waiting helps nothing with this SIM or network.
@@ -147,6 +148,10 @@ class Ladder:
             if self.condition == SILENT:
                 self._helped(now)
                 actions = self._enter(SEARCHING, now)
+        elif name == "foreign":
+            # As if that network had refused it: others are looked for now and then, and nobody cuts the power.
+            self.cause = None
+            actions = self._enter(OTHER_NETWORK, now)
         elif name == "began":
             actions = self._enter(SEARCHING, now)
             self.cause = None

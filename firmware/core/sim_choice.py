@@ -9,9 +9,10 @@ Events: ("switched", slot[, ms]) when a switch is done (CFUN=1 was answered), wi
 that nothing is believed of the new SIM;
 ("registered", operator, technology) and ("lost",) of the SIM in use; ("sim", ok) for a SIM that cannot be read;
 ("barred",) when the subscription is refused; ("restarted",) when the modem has started anew with the same SIM, so
-that a search is no loss; ("use", slot) when a verified command asks for a slot; ("asked",) when a heartbeat is sent
-or waits behind what is not answered; ("receipt",) when a verified receipt came over this modem; ("alarm", open) while a
-press is not stored; ("policy", policy), see `Policy`; ("clock", unix s) of a verified server time; ("time",).
+that a search is no loss; ("abroad", bool): the SIM in use has found a network, a guest's (stat 5) or its own;
+("use", slot) when a verified command asks for a slot; ("asked",) when a heartbeat is sent or waits behind what is not
+answered; ("receipt",) when a verified receipt came over this modem; ("alarm", open) while a press is not stored;
+("policy", policy), see `Policy`; ("clock", unix s) of a verified server time; ("time",).
 Actions: ("switch", slot, reason), one of `REASONS`; ("heartbeat", alone) to be sent now, so that the path is proven,
 alone: at a time that this unit shares with no other, unless by chance;
 ("proven", slot, ok) is the outcome of the daily exercise; ("undiverse", operator, operator) when both SIMs stand on one
@@ -23,7 +24,7 @@ from protocols.wire import messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     Actions = list[tuple[Any, ...]]
@@ -55,7 +56,8 @@ SWITCH_MS = 30000
 HOUR_MS = 3600000
 DAY_MS = 86400000
 HOLD_MS = HOUR_MS
-"""At most one return in this time, and each that fails doubles it, up to a day."""
+"""Where the policy says nothing else: so long a unit stays away, and at most one return in this time. Each return that
+fails doubles the first, up to a day."""
 RECEIPT_MS = HOUR_MS
 """A return waits up to this much longer for a receipt and begins with it. If the preferred SIM is still silent the unit
 is back before its next heartbeat is missed: an operator's whole fleet left it together and tries it together, and would
@@ -85,22 +87,38 @@ def same_radio(one: "tuple[int, int]", other: "tuple[int, int]") -> bool:
 
 
 class Policy:
-    """What the fleet wants: the preferred slot, operators not to be used without need, and closing dates as
-    (operator, technology, unix s), all told by a verified command."""
+    """What the fleet wants: the preferred slot, operators not to be used without need, closing dates as (operator,
+    technology, unix s), whether a SIM may be a guest on another operator's network without an alarm, how long (s) a
+    unit stays away from its preferred SIM, and the least time (s) between two returns: all told by a verified command.
 
-    __slots__ = ("closings", "forbidden", "preferred")
+    Attributes `hold` and `apart` are ms."""
+
+    __slots__ = ("apart", "closings", "forbidden", "hold", "preferred", "roaming")
 
     def __init__(
         self,
         preferred: int = 0,
         forbidden: "tuple[int, ...]" = (),
         closings: "tuple[tuple[int, int, int], ...]" = (),
+        roaming: int = 1,
+        hold_s: int = HOLD_MS // 1000,
+        apart_s: int = HOLD_MS // 1000,
     ) -> None:
         if preferred not in (0, 1):
             raise ValueError("the preferred SIM is 0 or 1")
         self.preferred = preferred
         self.forbidden = forbidden
         self.closings = closings
+        self.roaming = bool(roaming)
+        self.hold = hold_s * 1000
+        self.apart = apart_s * 1000
+
+
+def held(value: "Sequence[Any] | None") -> Policy:
+    """The policy of the list that core.obey.policy gives; without one the usual."""
+    if value is None:
+        return Policy()
+    return Policy(value[0], tuple(value[1]), tuple([tuple(row) for row in value[2]]), *value[3:])
 
 
 GOOD, UNWANTED, REFUSED, UNREADABLE = 0, 1, 2, 3
@@ -123,6 +141,8 @@ class SimChoice:
         # What the modem took for its last change of card (ms), 0 if it is not known yet.
         self._takes = state[7] if kept and len(state) > 7 else 0
         self._standing = [GOOD, GOOD]
+        # Whether each SIM was a guest where it was found last.
+        self._abroad = [False, False]
         self.phase = SEARCHING
         self._since = now  # when the phase began
         self._arrived = now  # when this SIM was switched to
@@ -137,7 +157,7 @@ class SimChoice:
         # Switches without an alarm since the last receipt. One to begin with: a first registration takes its time.
         self._fruitless = 1
         self._returned: "int | None" = None
-        self._hold = HOLD_MS
+        self._hold = policy.hold
         self._exercising = False
         # A fresh unit proves its other card soon, and learns how long a change takes.
         left = DAY_MS - state[2] * 1000 - random(DAY_MS // SPREAD_PARTS) if kept else HOUR_MS + random(HOUR_MS)
@@ -156,7 +176,7 @@ class SimChoice:
         """What is to be done now that this has happened."""
         name = event[0]
         actions: "Actions" = []
-        if self.phase == SWITCHING and name in ("registered", "lost", "sim", "barred"):
+        if self.phase == SWITCHING and name in ("registered", "lost", "sim", "barred", "abroad"):
             # The last words of the SIM that was left.
             name = "time"
         if name == "registered":
@@ -164,6 +184,8 @@ class SimChoice:
         elif name == "lost":
             if self.phase == UP:
                 self._enter(SEARCHING, now)
+        elif name == "abroad":
+            self._abroad[self.active] = event[1]
         elif name in ("sim", "barred"):
             bad = REFUSED if name == "barred" else UNREADABLE
             self._standing[self.active] = GOOD if name == "sim" and event[1] else bad
@@ -191,6 +213,7 @@ class SimChoice:
             self._alarms(event[1], now)
         elif name == "policy":
             self.policy = event[1]
+            self._hold = self.policy.hold
             actions = self._news(now)
         elif name == "clock":
             # A receipt that is played again, however genuine, does not open again what is closed.
@@ -214,7 +237,7 @@ class SimChoice:
         if self._standing[slot]:
             return self._standing[slot]
         operator, technology = self.seen[slot]
-        if operator in self.policy.forbidden:
+        if operator in self.policy.forbidden or (self._abroad[slot] and not self.policy.roaming):
             return UNWANTED
         for closed_operator, closed_technology, date in self.policy.closings:
             if operator == closed_operator and technology == closed_technology and self._past(date):
@@ -253,7 +276,7 @@ class SimChoice:
         self._asked = None
         self._fruitless = 0
         if self.active == self.policy.preferred and now >= self._arrived + IDLE_MS:
-            self._hold = HOLD_MS
+            self._hold = self.policy.hold
         if not self._exercising or self.phase != UP:
             return []
         return self._end_exercise(True, now)
@@ -296,19 +319,19 @@ class SimChoice:
             plans.append((max(self._asked, self._since) + patience, UNANSWERED))
         if self.phase == UP:
             if self._best() != self.active:
-                # The hour counts from the return and from the arrival: a SIM that flaps is not run after.
+                # The time counts from the return and from the arrival: a SIM that flaps is not run after.
                 hold = self._arrived + self._hold
                 if self.standing(self.active) == UNWANTED:
                     hold = self._since + IDLE_MS
                 if self._returned is not None:
-                    hold = max(hold, self._returned + HOLD_MS)
+                    hold = max(hold, self._returned + self.policy.apart)
                 if self.standing(self.active):
                     plans.append((hold, POLICY))
                 else:
                     plans.append((hold if self._heard >= hold else hold + RECEIPT_MS, RETURN))
             else:
-                quiet = self._exercise if self._returned is None else max(self._exercise, self._returned + HOLD_MS)
-                plans.append((quiet, EXERCISE))
+                quiet = self._exercise if self._returned is None else self._returned + self.policy.apart
+                plans.append((max(quiet, self._exercise), EXERCISE))
         return plans
 
     def _in_alarm(self, since: int) -> "tuple[int, int]":
@@ -371,7 +394,7 @@ class SimChoice:
         else:
             self._fruitless += 1
             preferred = self.active == self.policy.preferred
-            if preferred and self._returned is not None and now < self._returned + HOLD_MS:
+            if preferred and self._returned is not None and now < self._returned + max(HOLD_MS, self.policy.apart):
                 # The return has failed: the next one waits longer.
                 self._hold = min(self._hold * 2, DAY_MS)
         # Masts that go take many units with them at once; a heartbeat without an answer has a time of its own.

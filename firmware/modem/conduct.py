@@ -14,6 +14,7 @@ Events: ("begin", operation) and ("end",) of everything that holds the channel; 
 order, reason); what Dialect.event and the engine tell; ("doubt",) and ("works",) of a socket; ("use",) when something
 wants to be sent; ("sms_out",); what the unit tells (`bearer.Cellular.tell`); ("time",).
 
+A network that is not the SIM's own is none where the policy says so, but for an alarm and `GUEST_MS` after it.
 Every order that troubles a network or the power asks the governor. An alarm passes it (its own bounds stay), ends all
 pauses, and interrupts what takes too long.
 """
@@ -21,7 +22,7 @@ pauses, and interrupts what takes too long.
 from firmware.core import governor as governors
 from firmware.core.events import FAULT_PORT
 from firmware.core.governor import ATTACH, CONTEXT
-from firmware.core.registration import REGISTERED
+from firmware.core.registration import REGISTERED, ROAMING
 from firmware.core.sim_choice import SWITCHING
 from firmware.modem import chores as chore
 from firmware.modem import orders
@@ -61,7 +62,6 @@ class Conduct(Council):
         super().__init__(slots, policy, kept, random, now)
         self.chores = Chores(takes_radio, sleeps, safe)
         self.state = OFF
-        self.alarm = False
         self.cuts = 0
         self._slots = slots
         self._sleeps = sleeps
@@ -73,8 +73,6 @@ class Conduct(Council):
         self._abandoned = False
         self._failures = 0
         self._not_before = now
-        # Order -> when the governor lets it go.
-        self._later: "dict[str, int]" = {}
         self._poll = now
         self._checked = False
         self._use = False
@@ -122,6 +120,7 @@ class Conduct(Council):
             if self.state == SEARCHING:
                 due.append(max(self._poll, self._not_before))
             due.append(self._renewal())
+            due.append(self.leaves_at if self._roams and self.leaves_at > now else None)
         if self.alarm and self._op is not None and not self._abandoned and self._op[0] not in orders.NEVER:
             name, since = self._op
             due.append(since + orders.patience(name, self._slots > 1))
@@ -166,7 +165,7 @@ class Conduct(Council):
     def _told(self, name: str, event: "tuple[Any, ...]", now: int) -> None:
         """By the unit."""
         if name == "alarm":
-            self.alarm = event[1]
+            self._alarmed(event[1], now)
             self._govern(event, now)
             self._choose(event, now)
             self._awaited(event[1], now)
@@ -184,6 +183,7 @@ class Conduct(Council):
             self._govern(event, now)
             self._choose(event, now)
         elif name == "policy":
+            self.leaves_at = now + orders.GUEST_MS
             self._choose(event, now)
         elif name == "switch":
             self._choose(("use", event[1]), now)
@@ -250,6 +250,7 @@ class Conduct(Council):
     def _began(self, now: int) -> None:
         """The modem answers, and begins its search anew: that is no loss."""
         self._rung = None
+        self._roams = False
         self._choose(("restarted",), now)
         self._climb(("answers",), now)
         self._climb(("began", self.slot), now)
@@ -260,9 +261,25 @@ class Conduct(Council):
         if self.state not in orders.RADIO or self._running in orders.RADIO_OFF:
             return
         self._out.append(("result", "registration", told))
+        if self._turned_away(told, now):
+            self._leave(now)
+            return
         # Only an EMM cause means what our table says (TS 27.007 clause 10.1.22, <cause_type> 0).
         self._climb(("registration", told.stat, told.cause if told.cause_type == 0 else None), now)
         self._move("registered" if told.registered else "unregistered", now)
+
+    def _alarmed(self, is_open: bool, now: int) -> None:
+        """An alarm goes over every network, and its later stages come back the way that it went."""
+        if self.alarm and not is_open:
+            self.leaves_at = now + orders.GUEST_MS
+        self.alarm = is_open
+        if is_open and self._roams and self._move("registered", now):
+            self._climb(("registration", ROAMING, None), now)
+
+    def _leave(self, now: int) -> None:
+        self._climb(("foreign",), now)
+        if self.state == ATTACHED:
+            self._move("unregistered", now)
 
     def _doubt(self, now: int) -> None:
         """A socket has failed: the path may be gone without a word. The modem is asked, later each time."""
@@ -389,6 +406,8 @@ class Conduct(Council):
             self._climb(("time",), now)
         if self.state != LOCATING:
             self._choose(("time",), now)
+        if self.state in (ATTACHED, UP) and self._unwelcome(now):
+            self._leave(now)
         if self.choice.phase == SWITCHING and self.choice.active == self.slot and self._running is None:
             # It has changed its mind before the switch, or the modem has started with the right card.
             self._choose(("switched", self.slot), now)
@@ -448,7 +467,8 @@ class Conduct(Council):
         if self.state == ATTACHED:
             return "pdp_up" if self._checked else "pdp_check", None
         due = self._renewal()
-        return ("pdp_down", None) if due is not None and now >= due else None
+        over = self._unwelcome(now) or (due is not None and now >= due)
+        return ("pdp_down", None) if over else None
 
     def _begin(self, now: int) -> None:
         wanted = self._wanted(now) if now >= self._not_before else None
@@ -477,19 +497,3 @@ class Conduct(Council):
     def _order(self, wanted: "tuple[str, Any]") -> None:
         self._running, self._argument = wanted
         self._out.append(("do", self._running, self._argument))
-
-    def _may(self, order: str, now: int) -> bool:
-        """Ask the governor. What must wait is asked for again when it may go; a rung is handed back to the ladder."""
-        kinds = orders.ASKS.get(order, ())
-        card = self.choice.active if order in orders.CHOOSES else self.slot
-        wait = max([self.governor.wait(kind, card, now) for kind in kinds] + [0])
-        if not wait:
-            for kind in kinds:
-                self._govern(("want", kind, card), now)
-            return True
-        if order == self._rung or (order == "power_cut" and self._rung == "cut"):
-            self._rung = None
-            self._climb(("refused",), now)
-        else:
-            self._later[order] = now + wait
-        return False

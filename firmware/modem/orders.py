@@ -78,6 +78,9 @@ POLL_ALARM_MS = 3000
 """The registration is asked for so often while it is awaited: its URC may be lost."""
 MOST_DOUBTS = 5
 """Sockets that failed on a path that the modem calls good, in a row, before the modem is taken for dead."""
+GUEST_MS = 600000
+"""Where only an alarm may use a guest's network, its later stages come back for this long after it, and so long the
+answer to the policy that says so has."""
 PAUSE_MS = 1000
 PAUSE_ALARM_MS = 2000
 LONGEST_PAUSE_MS = 60000

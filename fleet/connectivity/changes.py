@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -15,7 +16,9 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from fleet.clock import Clock, pause
+from fleet.connectivity.model import Policy
 from fleet.connectivity.policy import (
+    EVERY_UNIT_KNOWS,
     PolicyError,
     Progress,
     checked_stages,
@@ -25,10 +28,12 @@ from fleet.connectivity.policy import (
     staged,
     wire_arguments,
 )
+from fleet.connectivity.preference import preferences
 from fleet.evidence.audit import record
 from fleet.store.borrow import AWAY, borrow
 from fleet.store.pool import Connection, Pool, fetch_all
 from fleet.store.sql_file import read_statements
+from protocols.wire import cbor
 
 log = logging.getLogger("livlina.connectivity")
 SQL = read_statements("fleet.connectivity", "changes.sql")
@@ -48,9 +53,9 @@ async def begin(
     only: Collection[int] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Plans a change for every active unit that has the preferred SIM and is in no other change, or for those of
-    ``only`` among them. Nothing is ordered yet. Raises PolicyError."""
+    ``only`` among them. Units that the policy would keep off every SIM that works for them are left out and named.
+    Nothing is ordered yet. Raises PolicyError."""
     policy = read_policy(document)
-    wire_arguments(policy)
     shares = checked_stages(stages)
     values = {"municipality": municipality, "slot": policy.preferred}
     units = [row["unit_id"] for row in await fetch_all(connection, SQL["candidates"], values)]
@@ -58,19 +63,26 @@ async def begin(
         units = [unit for unit in units if unit in only]
     if not units:
         raise PolicyError("no active unit has that SIM, or all are in another change")
+    slots, left_out = await preferences(connection, policy, units, municipality, at)
+    if not slots:
+        raise PolicyError(f"all {len(left_out)} units are left out: {left_out[min(left_out)]}")
     if soak_s < 0 or most_failed < 0 or within_s <= 0:
         raise PolicyError("times and the number of failures are not negative, and units get some time")
     row = {
         "municipality_id": municipality or 0, "policy": Jsonb(dict(document)), "stages": shares, "soak_s": soak_s,
         "most_failed": most_failed, "within_s": within_s, "actor": actor, "at": at,
+        "left_out": Jsonb([{"unit": f"{unit:08x}", "why": why} for unit, why in sorted(left_out.items())]),
     }  # fmt: skip
     change = int((await fetch_all(connection, SQL["add"], row))[0]["change_id"])
-    place = staged(units, shares, seed)
-    columns = {"unit_id": list(place), "stage": list(place.values())}
+    place = staged(list(slots), shares, seed)
+    columns = {
+        "unit_id": list(place), "stage": list(place.values()), "preferred": [slots[unit] for unit in place],
+    }  # fmt: skip
     await connection.execute(SQL["add_units"], {"change_id": change, **columns})
     await record(
         connection, actor=actor, action="sim_policy.change_begun", municipality_id=municipality or 0,
-        subject=f"policy_change:{change}", detail={"units": len(units), "stages": shares}, at=at,
+        subject=f"policy_change:{change}",
+        detail={"units": len(slots), "left_out": len(left_out), "stages": shares}, at=at,
     )  # fmt: skip
     return await report(connection, change)
 
@@ -98,7 +110,9 @@ async def report(connection: Connection, change: int) -> dict[str, Any]:
     failed = await fetch_all(connection, SQL["failed_units"], {"change_id": change})
     return {
         "change": change, "state": row["state"], "why": row["why"], "stage": row["stage"], "stages": found,
-        "policy": row["policy"], "failed": [{"unit": f"{one['unit_id']:08x}", "why": one["why"]} for one in failed],
+        "policy": row["policy"], "left_out": row["left_out"],
+        "preferred": await _preferred(connection, change),
+        "failed": [{"unit": f"{one['unit_id']:08x}", "why": one["why"]} for one in failed],
     }  # fmt: skip
 
 
@@ -108,7 +122,7 @@ async def advance(connection: Connection, order: OrderPolicy, at: datetime) -> i
     for change in await fetch_all(connection, SQL["running"]):
         policy = read_policy(change["policy"])
         place = {"change_id": change["change_id"], "at": at}
-        await connection.execute(SQL["note_answers"], place)
+        await connection.execute(SQL["note_answers"], {**place, "knows": _known(policy)})
         await connection.execute(SQL["note_tests"], {**place, "slot": policy.preferred})
         await connection.execute(SQL["give_up"], {**place, "within": timedelta(seconds=change["within_s"])})
         found = gate(await _progress(connection, change), change["soak_s"], change["most_failed"], at)
@@ -126,8 +140,19 @@ async def advance(connection: Connection, order: OrderPolicy, at: datetime) -> i
             await _note(connection, change, "sim_policy.change_done" if over else "sim_policy.stage_begun", at, stage)
             if over:
                 continue
-        ordered += await _order(connection, order, change, stage, wire_arguments(policy), policy.apart_s, at)
+        ordered += await _order(connection, order, change, stage, policy, at)
     return ordered
+
+
+def _known(policy: Policy) -> bytes | None:
+    """What the answer of a unit says at least that knows all of a policy; None where every unit does."""
+    highest = max(wire_arguments(replace(policy, preferred=1)))
+    return None if highest <= EVERY_UNIT_KNOWS else cbor.encode({1: highest})
+
+
+async def _preferred(connection: Connection, change: int) -> dict[str, int]:
+    rows = await fetch_all(connection, SQL["preferred"], {"change_id": change})
+    return {str(row["preferred"]): row["units"] for row in rows}
 
 
 async def _progress(connection: Connection, change: Mapping[str, Any]) -> Progress:
@@ -141,13 +166,13 @@ async def _progress(connection: Connection, change: Mapping[str, Any]) -> Progre
 
 
 async def _order(
-    connection: Connection, order: OrderPolicy, change: Mapping[str, Any], stage: int, args: Mapping[int, Any],
-    apart_s: int, at: datetime,
-) -> int:  # fmt: skip
+    connection: Connection, order: OrderPolicy, change: Mapping[str, Any], stage: int, policy: Policy, at: datetime
+) -> int:
     place = {"change_id": change["change_id"], "at": at}
     given = 0
     for row in await fetch_all(connection, SQL["to_order"], {**place, "stage": stage, "most": AT_ONCE}):
-        if may_order(row["last_return"], at, apart_s):
+        if may_order(row["last_return"], at, policy.apart_s):
+            args = wire_arguments(replace(policy, preferred=row["preferred"] or policy.preferred))
             expires_at = at + timedelta(seconds=change["within_s"])
             number = await order(connection, row["unit_id"], args, change["actor"], at, expires_at)
             await connection.execute(SQL["ordered"], {**place, "unit_id": row["unit_id"], "number": number})

@@ -105,7 +105,7 @@ def choose(
     allowed = {slot: view for slot, view in slots.items() if may_use(policy, view, at)}
     works = {slot: view for slot, view in allowed.items() if view.good_since is not None}
     if not works:
-        return Choice(now_on, "no SIM that may be used is known to work")
+        return Choice(now_on, "no SIM that may be used is known to work", stuck=True)
     if now_on not in works:
         best = policy.preferred if policy.preferred in works else _strongest(works)
         return Choice(best, "the SIM in use does not work" if now_on in allowed else "the SIM in use may not be used")

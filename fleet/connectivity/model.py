@@ -75,27 +75,35 @@ class SlotView:
     roaming: bool = False
 
 
+HOLD_S = 3600
+"""What a unit does whose policy names no other time (docs/wire.md)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Which SIM goes first and what may never be used. Times in seconds; a signal in dBm.
 
-    ``hold_s``: so long must the preferred SIM have worked before a unit returns to it. ``apart_s``: least time between
-    two returns of a unit. ``margin_db``: where nothing is preferred, another SIM must be so much stronger.
+    ``preferred``: None where the fleet chooses for each unit (`decide.choose`). ``roaming``: whether a SIM may be a
+    guest on another operator's network without an alarm. ``hold_s``: so long must the preferred SIM have worked, and a
+    unit have been on the other one, before it returns. ``apart_s``: least time between two returns of a unit.
+    ``margin_db``: where nothing is preferred, another SIM must be so much stronger.
     """
 
     preferred: int | None = 1
     forbidden: tuple[int, ...] = ()
     roaming: bool = True
     closings: tuple[Closing, ...] = ()
-    hold_s: int = 600
-    apart_s: int = 3600
+    hold_s: int = HOLD_S
+    apart_s: int = HOLD_S
     margin_db: int = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The slot that a unit should be on, why, and whether going there is a return that counts towards the limit."""
+    """The slot that a unit should be on, why, and whether going there is a return that counts towards the limit.
+    ``stuck``: no SIM that may be used is known to work."""
 
     slot: int | None
     why: str
     is_return: bool = False
+    stuck: bool = False

@@ -14,14 +14,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
-from fleet.connectivity.model import GSM, LTE, LTE_M, NB_IOT, UMTS, Closing, Policy
+from fleet.connectivity.model import GSM, HOLD_S, LTE, LTE_M, NB_IOT, UMTS, Closing, Policy
 
 MOST_IN_A_LIST: Final = 16
 HIGHEST_OPERATOR: Final = 999_999
 RADIOS: Final = {"gsm": GSM, "umts": UMTS, "lte": LTE, "lte-m": LTE_M, "nb-iot": NB_IOT}
-_NAMES = ("preferred", "forbidden", "closings")
+_NAMES = ("preferred", "forbidden", "closings", "roaming", "hold_s", "apart_s", "margin_db")
+BEST: Final = "best"
+"""In place of a slot: the fleet chooses for each unit."""
+LEAST_HOLD_S: Final = 60
+LEAST_APART_S: Final = 600
+LONGEST_HOLD_S: Final = 86_400
+MOST_MARGIN_DB: Final = 60
 
-_PREFERRED, _FORBIDDEN, _CLOSINGS = 1, 2, 3
+_PREFERRED, _FORBIDDEN, _CLOSINGS, _ROAMING, _HOLD, _APART = 1, 2, 3, 4, 5, 6
+EVERY_UNIT_KNOWS: Final = _CLOSINGS
+"""Units of the first firmware hold the arguments up to this one, and say nothing of the others."""
 
 
 class PolicyError(ValueError):
@@ -29,14 +37,20 @@ class PolicyError(ValueError):
 
 
 def read_policy(document: Mapping[str, Any]) -> Policy:
-    """A policy that units can hold: ``preferred`` slot 1 or 2, ``forbidden`` operators, ``closings`` as
-    {operator, radio, date}. Raises PolicyError."""
+    """A policy that units can hold: ``preferred`` slot 1 or 2, or "best"; ``forbidden`` operators, ``closings`` as
+    {operator, radio, date}, ``roaming`` true or false, ``hold_s`` and ``apart_s``; with "best" the fleet's own
+    ``margin_db``. Raises PolicyError."""
     unknown = sorted(set(document) - set(_NAMES))
     if unknown:
         raise PolicyError(f"{unknown[0]!a} is nothing that a unit can hold: {', '.join(_NAMES)}")
     preferred = document.get("preferred")
-    if preferred not in (1, 2) or isinstance(preferred, bool):
-        raise PolicyError("preferred is SIM slot 1 or 2")
+    if preferred not in (1, 2, BEST) or isinstance(preferred, bool):
+        raise PolicyError("preferred is SIM slot 1 or 2, or best")
+    if preferred != BEST and "margin_db" in document:
+        raise PolicyError("margin_db is for the fleet's own choice: prefer best with it")
+    roaming = document.get("roaming", True)
+    if not isinstance(roaming, bool):
+        raise PolicyError("roaming is true or false")
     forbidden, closings = document.get("forbidden", []), document.get("closings", [])
     if not isinstance(forbidden, list) or not isinstance(closings, list):
         raise PolicyError("forbidden and closings are lists")
@@ -44,7 +58,16 @@ def read_policy(document: Mapping[str, Any]) -> Policy:
         raise PolicyError(f"a unit holds at most {MOST_IN_A_LIST} forbidden operators and as many closings")
     if not all(_is_operator(one) for one in forbidden):
         raise PolicyError("a forbidden operator is MCC and MNC as a number, for example 24001")
-    return Policy(preferred, tuple(sorted(set(forbidden))), closings=tuple(_closing(one) for one in closings))
+    usual = Policy()
+    return Policy(
+        None if preferred == BEST else preferred,
+        tuple(sorted(set(forbidden))),
+        roaming,
+        tuple(_closing(one) for one in closings),
+        _whole(document, "hold_s", usual.hold_s, LEAST_HOLD_S, LONGEST_HOLD_S),
+        _whole(document, "apart_s", usual.apart_s, LEAST_APART_S, LONGEST_HOLD_S),
+        _whole(document, "margin_db", usual.margin_db, 0, MOST_MARGIN_DB),
+    )
 
 
 def wire_arguments(policy: Policy) -> dict[int, Any]:
@@ -56,7 +79,18 @@ def wire_arguments(policy: Policy) -> dict[int, Any]:
         args[_FORBIDDEN] = list(policy.forbidden)
     if policy.closings:
         args[_CLOSINGS] = [[one.operator, one.radio, int(one.at.timestamp())] for one in policy.closings]
+    if not policy.roaming:
+        args[_ROAMING] = 0
+    if policy.hold_s != HOLD_S:
+        args[_HOLD] = policy.hold_s
+    if policy.apart_s != HOLD_S:
+        args[_APART] = policy.apart_s
     return args
+
+
+def restricts(policy: Policy) -> bool:
+    """Whether it keeps units off networks that they may be on now."""
+    return bool(policy.forbidden or policy.closings or not policy.roaming)
 
 
 def checked_stages(stages: Sequence[int]) -> list[int]:
@@ -130,6 +164,13 @@ def _closing(one: Any) -> Closing:
     if not 1970 <= at.year <= 2105:
         raise PolicyError("a closing's date lies from 1970 to 2105")
     return Closing(one["operator"], RADIOS[one["radio"]], at)
+
+
+def _whole(document: Mapping[str, Any], name: str, usual: int, least: int, most: int) -> int:
+    value = document.get(name, usual)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise PolicyError(f"{name} is a whole number from {least} to {most}")
+    return value
 
 
 def _is_operator(value: object) -> bool:

@@ -46,7 +46,7 @@ WHERE p.unit_id = t.unit_id AND p.slot = t.slot AND p.operator = last.operator A
 -- Of units that somebody relies on. A SIM that is no longer in the slot, or is not active, carries nothing.
 SELECT p.unit_id, p.slot, p.operator, p.radio, p.cell, p.tac, p.iccid, p.first_seen_at, p.seen_at, p.proven_at, p.proof,
        CASE WHEN p.slot = 0 THEN '' ELSE coalesce(n.network, o.network, 'operator ' || p.operator) END AS network,
-       coalesce(nullif(c.issuer, ''), nullif(r.issuer, ''), '') AS issuer,
+       coalesce(nullif(c.issuer, ''), nullif(r.issuer, ''), '') AS issuer, c.operator AS home,
        coalesce(c.state, 'unknown') NOT IN ('suspended', 'ended')
            AND (p.slot = 0 OR p.iccid IS NOT DISTINCT FROM
                 coalesce(CASE p.slot WHEN 1 THEN s.iccid1 ELSE s.iccid2 END, p.iccid)) AS usable

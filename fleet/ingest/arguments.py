@@ -80,6 +80,9 @@ COMMANDS: Final[Mapping[str, tuple[int, Mapping[str, Argument]]]] = {
             "preferred": Argument(1, _number(0, 1), True, "preferred=0"),
             "forbidden": Argument(2, _operators, False, "forbidden=24001,24008"),
             "closings": Argument(3, _closings, False, "closings=24001:gsm:2027-12-31"),
+            "roaming": Argument(4, _number(0, 1), False, "roaming=0"),
+            "hold": Argument(5, _number(60, 86_400), False, "hold=3600"),
+            "apart": Argument(6, _number(600, 86_400), False, "apart=3600"),
         },
     ),
     "heartbeat": (

@@ -1,6 +1,6 @@
 """Which SIM is used, against a modem that takes its time; the same on both engines."""
 
-from firmware.core import sim_choice
+from firmware.core import obey, sim_choice
 from firmware.core.sim_choice import (
     DAY_MS,
     EXERCISE,
@@ -40,6 +40,7 @@ class World:
         self.answers = [True, True]
         self.scan = [SCAN, SCAN]
         self.broken = [None, None]
+        self.abroad = [False, False]
         self.operators = operators
         self.beat = beat
         self.alarm = False
@@ -76,7 +77,10 @@ class World:
         elif what == "scanned":
             if self.broken[slot]:
                 self.put(self.broken[slot])
+            elif self.abroad[slot] and not self.choice.policy.roaming and not self.alarm:
+                self.put(("abroad", True))
             elif self.works[slot]:
+                self.put(("abroad", self.abroad[slot]))
                 self.up = True
                 self.put(("registered", self.operators[slot], LTE_M))
                 if self.alarm and self.answers[slot]:
@@ -330,6 +334,55 @@ def test_a_forbidden_network_is_not_left_more_than_once_an_hour():
     assert len(left) >= 3
     for i in range(1, len(left)):
         assert left[i] - left[i - 1] >= HOUR_MS
+
+
+def test_a_sim_that_is_a_guest_is_left_where_it_may_not_be_one():
+    for roaming in (0, 1):
+        world = World(policy=Policy(roaming=roaming), state=PROVEN)
+        world.abroad[0] = True
+        world.run(6 * HOUR_MS)
+        assert world.choice.active == 1 - roaming and world.up
+        assert len(world.switches()) == 1 - roaming, "it is not run after"
+        assert world.choice.standing(0) == (sim_choice.GOOD if roaming else sim_choice.UNWANTED)
+
+
+def test_an_alarm_goes_over_a_guest_as_soon_as_over_any_other():
+    world = World(policy=Policy(roaming=0), state=PROVEN)
+    world.abroad[0] = True
+    world.run(HOUR_MS).lose(1)
+    start = world.now
+    world.press().run(30000)
+    assert world.named("stored")[0][0] <= start + 20000
+
+
+def test_the_times_of_a_return_are_the_policys():
+    for hold_s in (120, 7200):
+        world = World(policy=Policy(hold_s=hold_s, apart_s=600)).run(60000)
+        world.answers[0] = False
+        world.press().run(30000)
+        world.answers[0] = True
+        at = world.switches()[0][0]
+        world.run(3 * HOUR_MS)
+        assert (at + hold_s * 1000, 0, RETURN) in world.switches()
+    world = World(policy=Policy(hold_s=60, apart_s=7200)).run(60000)
+    world.answers[0] = False
+    world.run(DAY_MS - HOUR_MS)
+    returns = [at for at, slot, _ in world.switches() if slot == 0]
+    assert len(returns) >= 2
+    for i in range(1, len(returns)):
+        assert returns[i] - returns[i - 1] >= 7200000
+
+
+def test_a_policy_is_read_off_what_is_kept_of_it():
+    old = sim_choice.held([1, [TELIA], [[TELE2, 1, 1900000000]]])
+    assert (old.preferred, old.forbidden, old.closings) == (1, (TELIA,), ((TELE2, 1, 1900000000),))
+    assert old.roaming and old.hold == old.apart == sim_choice.HOLD_MS == obey.HOLD_S * 1000
+    new = sim_choice.held([0, [], [], 0, 60, 600])
+    assert not new.roaming and (new.hold, new.apart) == (60000, 600000)
+    assert sim_choice.held(None).roaming
+    assert obey.policy([0, [], [], 0, 60, 600]) and obey.policy([0, [], []])
+    for wrong in ([0, [], [], 0], [0, [], [], 2, 60, 600], [0, [], [], 0, 59, 600], [0, [], [], 0, 60, 599]):
+        assert obey.policy(wrong) is None
 
 
 def test_closing_dates_count_by_verified_server_time_only():

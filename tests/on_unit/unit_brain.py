@@ -381,7 +381,11 @@ def test_a_policy_is_checked_kept_and_told_to_the_modem():
     assert bench.command(1, messages.COMMAND_SIM_POLICY, {1: 1, 2: [24001], 3: [[24005, 1, 1900000000]]}).result == 0
     value = [1, [24001], [[24005, 1, 1900000000]]]
     assert bench.kept["policy"] == value and ("cellular", ("policy", value)) in bench.others
-    for wrong in ({}, {1: 2}, {1: 0, 2: [-1]}, {1: 0, 2: 5}, {1: 0, 3: [[1, 2]]}, {1: 0, 2: [1] * 17}):
+    answer = bench.command(2, messages.COMMAND_SIM_POLICY, {1: 0, 4: 0, 9: 9})
+    assert answer.result == 0 and answer.data == {1: 6}, "what a later fleet knows passes, and is not said to be known"
+    assert bench.kept["policy"] == [0, [], [], 0, 3600, 3600]
+    bad = ({1: 0, 4: 2}, {1: 0, 5: 59}, {1: 0, 6: 599}, {1: 0, 6: 86401})
+    for wrong in bad + ({}, {1: 2}, {1: 0, 2: [-1]}, {1: 0, 2: 5}, {1: 0, 3: [[1, 2]]}, {1: 0, 2: [1] * 17}):
         number = bench.kept["command"][0] + 1
         assert bench.command(number, messages.COMMAND_SIM_POLICY, wrong).result == 2, wrong
     assert bench.command(90, messages.COMMAND_SWITCH_SIM, {1: 1}).result == 0

@@ -20,6 +20,7 @@ from protocols.wire import cbor, messages
         ("drill", ["input=2"], (2, {1: 2})),
         ("status", [], (3, None)),
         ("sim-policy", ["preferred=1"], (4, {1: 1})),
+        ("sim-policy", ["preferred=1", "roaming=0", "hold=60", "apart=600"], (4, {1: 1, 4: 0, 5: 60, 6: 600})),
         (
             "sim-policy",
             ["closings=24001:gsm:2027-12-31,24008:umts:2026-01-01", "forbidden=24001,1", "preferred=0"],
@@ -80,5 +81,8 @@ def test_whatever_is_typed_is_read_or_refused(name: str, typed: list[tuple[str, 
 
 def test_the_most_that_can_be_typed_fits() -> None:
     closing = "999999:nb-iot:2106-02-07"
-    words = ["preferred=1", "forbidden=" + ",".join(["999999"] * 16), "closings=" + ",".join([closing] * 16)]
+    words = [
+        "preferred=1", "forbidden=" + ",".join(["999999"] * 16), "closings=" + ",".join([closing] * 16),
+        "roaming=0", "hold=86400", "apart=86400",
+    ]  # fmt: skip
     assert len(cbor.encode(read_command("sim-policy", words)[1])) <= LONGEST_ARGUMENTS

@@ -86,8 +86,8 @@ def view(slot: int, *, good: float | None = 3600, operator: int = TELIA, radio: 
 def test_a_unit_leaves_at_once_and_comes_back_late() -> None:
     policy = Policy(preferred=1)
     assert choose(policy, {1: view(1, good=None), 2: view(2)}, 1, NOW, NOW).slot == 2
-    assert choose(policy, {1: view(1, good=599), 2: view(2)}, 2, None, NOW).slot == 2
-    back = choose(policy, {1: view(1, good=600), 2: view(2)}, 2, None, NOW)
+    assert choose(policy, {1: view(1, good=3599), 2: view(2)}, 2, None, NOW).slot == 2
+    back = choose(policy, {1: view(1), 2: view(2)}, 2, None, NOW)
     assert (back.slot, back.is_return) == (1, True)
     hour = timedelta(hours=1)
     assert choose(policy, {1: view(1), 2: view(2)}, 2, NOW - hour + timedelta(seconds=1), NOW).slot == 2
@@ -97,7 +97,8 @@ def test_a_unit_leaves_at_once_and_comes_back_late() -> None:
 def test_what_may_not_be_used_is_left_and_where_nothing_may_the_unit_stays() -> None:
     shut = Policy(preferred=1, forbidden=(TELIA,))
     assert choose(shut, {1: view(1), 2: view(2, operator=TRE)}, 1, NOW, NOW).slot == 2
-    assert choose(shut, {1: view(1), 2: view(2)}, 1, None, NOW).slot == 1
+    stays = choose(shut, {1: view(1), 2: view(2)}, 1, None, NOW)
+    assert (stays.slot, stays.stuck) == (1, True)
     abroad = view(2, operator=TRE, roaming=True)
     assert may_use(Policy(), abroad, NOW)
     assert not may_use(Policy(roaming=False), abroad, NOW)

@@ -9,8 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware.core import profiles
+from firmware.core.obey import Commands
 from firmware.core.obey import policy as as_a_unit_reads_it
+from firmware.core.sim_choice import held
 from fleet.connectivity.policy import (
+    EVERY_UNIT_KNOWS,
     Gate,
     PolicyError,
     Progress,
@@ -21,6 +25,7 @@ from fleet.connectivity.policy import (
     staged,
     wire_arguments,
 )
+from protocols.wire import messages
 
 NOW = datetime(2027, 3, 1, 9, tzinfo=UTC)
 operators = st.integers(10_000, 999_999)
@@ -30,24 +35,52 @@ closings = st.fixed_dictionaries(
 )  # fmt: skip
 documents = st.fixed_dictionaries(
     {"preferred": st.sampled_from([1, 2])},
-    optional={"forbidden": st.lists(operators, max_size=16), "closings": st.lists(closings, max_size=16)},
-)
+    optional={
+        "forbidden": st.lists(operators, max_size=16), "closings": st.lists(closings, max_size=16),
+        "roaming": st.booleans(), "hold_s": st.integers(60, 86_400), "apart_s": st.integers(600, 86_400),
+    },
+)  # fmt: skip
+
+
+def as_a_unit_keeps_it(args: dict[int, Any]) -> Any:
+    commands = Commands(profiles.read({}), 2, None, lambda key: 0, ())
+    outcome = commands.handle(messages.Command(number=1, kind=messages.COMMAND_SIM_POLICY, args=args), False)
+    assert outcome is not None
+    result, data, effects = outcome
+    assert (result, data) == (messages.RESULT_DONE, {1: 6})
+    assert as_a_unit_reads_it(effects[0][2]) == effects[0][2], "and it reads again what it has kept"
+    return held(effects[0][2])
 
 
 @given(documents)
 def test_what_is_read_is_what_a_unit_holds(document: dict[str, Any]) -> None:
-    args = wire_arguments(read_policy(document))
-    held = as_a_unit_reads_it([args.get(1), args.get(2, []), args.get(3, [])])
-    assert held is not None
-    assert held[0] == document["preferred"] - 1
-    assert list(held[1]) == sorted(set(document.get("forbidden", [])))
-    assert len(held[2]) == len(document.get("closings", []))
+    policy = as_a_unit_keeps_it(wire_arguments(read_policy(document)))
+    assert policy.preferred == document["preferred"] - 1
+    assert list(policy.forbidden) == sorted(set(document.get("forbidden", [])))
+    assert len(policy.closings) == len(document.get("closings", []))
+    assert policy.roaming == document.get("roaming", True)
+    assert policy.hold == document.get("hold_s", 3600) * 1000
+    assert policy.apart == document.get("apart_s", 3600) * 1000
+
+
+def test_a_policy_without_the_later_arguments_is_what_the_first_units_know() -> None:
+    assert max(wire_arguments(read_policy({"preferred": 1, "roaming": True, "hold_s": 3600}))) <= EVERY_UNIT_KNOWS
+    assert max(wire_arguments(read_policy({"preferred": 1, "roaming": False}))) > EVERY_UNIT_KNOWS
+
+
+def test_best_is_chosen_before_it_is_sent() -> None:
+    policy = read_policy({"preferred": "best", "margin_db": 3})
+    assert (policy.preferred, policy.margin_db) == (None, 3)
+    with pytest.raises(PolicyError):
+        wire_arguments(policy)
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
         {}, {"preferred": 0}, {"preferred": True}, {"preferred": 1, "more": 1}, {"preferred": 1, "forbidden": [1]},
+        {"preferred": "strongest"}, {"preferred": 1, "roaming": 0}, {"preferred": 1, "hold_s": 59},
+        {"preferred": 1, "apart_s": 599}, {"preferred": 1, "hold_s": True}, {"preferred": 1, "margin_db": 6},
         {"preferred": 1, "forbidden": list(range(24001, 24018))}, {"preferred": 1, "forbidden": "24001"},
         {"preferred": 1, "closings": [{"operator": 24001, "radio": "5g", "date": "2027-12-31"}]},
         {"preferred": 1, "closings": [{"operator": 24001, "radio": "gsm", "date": "soon"}]},

@@ -43,7 +43,9 @@ class Bench:
     Attributes: `stored_at` (ms) of the alarm, `orders` as (ms, order, argument), `told` events, `results`, `kept`,
     `abandoned` how often, `proven_at` (ms) when a heartbeat was last answered by card."""
 
-    def __init__(self, scenario: Scenario, slots: int = 1, kept: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, scenario: Scenario, slots: int = 1, kept: dict[str, Any] | None = None, policy: Policy | None = None
+    ) -> None:
         self.stepped = SteppedClock()
         self.radio = Radio(scenario)
         self.dialect = FIRMWARE[scenario.dialect]()
@@ -54,7 +56,7 @@ class Bench:
         self.slots = slots
         takes_radio = self.dialect.gnss_takes_radio
         self.conduct = Conduct(
-            slots, Policy(), self.kept.get, lambda n: n // 2, 0, takes_radio,
+            slots, policy or Policy(), self.kept.get, lambda n: n // 2, 0, takes_radio,
             self.dialect.key_on_ms > 0 or self.dialect.line_wakes,
         )  # fmt: skip
         self.silent: set[int] = set()

@@ -9,6 +9,7 @@ from firmware.modem.facts import Facts, bcd
 from protocols.wire import messages
 
 HOME = ("registration", registration('+CEREG: 1,"E485","093F9E11",7,,,"00000101","00000110"'))
+GUEST = ("registration", registration('+CEREG: 5,"E485","093F9E11",7,,,"00000101","00000110"'))
 LOST = ("registration", registration("+CEREG: 2"))
 REFUSED = ("registration", registration("+CEREG: 3,,,,0,8"))
 
@@ -16,12 +17,13 @@ REFUSED = ("registration", registration("+CEREG: 3,,,,0,8"))
 class Unit:
     """Answers every order at once: what `conduct` orders, in order."""
 
-    def __init__(self, slots=1, answers=None):
+    def __init__(self, slots=1, answers=None, policy=None, found=HOME):
         self.now = 0
         self.orders = []
         self.actions = []
         self.answers = answers or {}
-        self.conduct = Conduct(slots, Policy(), lambda name: None, lambda n: 0, 0)
+        self.found = found
+        self.conduct = Conduct(slots, policy or Policy(), lambda name: None, lambda n: 0, 0)
         self.put(("time",))
 
     def put(self, event):
@@ -41,11 +43,11 @@ class Unit:
 
     def answer(self, order):
         if order == "registration":
-            return HOME[1]
+            return self.found[1]
         if order == "identify":
             return {"iccid": "8946001201234567890", "imei": "860123456789012", "revision": "R1"}
         if order == "survey":
-            return {"registration": HOME[1], "operator": 24001, "radio": messages.RADIO_LTE_M}
+            return {"registration": self.found[1], "operator": 24001, "radio": messages.RADIO_LTE_M}
         return [] if order == "sms_list" else None
 
     def wait(self, ms):
@@ -84,6 +86,45 @@ def test_what_takes_the_path_away_and_brings_it_back():
         assert (("drop",) in unit.actions) == drops, event
         unit.put(HOME).wait(120000)
         assert unit.conduct.state == orders.UP, event
+
+
+def test_a_unit_that_may_roam_does():
+    unit = Unit(found=GUEST)
+    assert unit.conduct.state == orders.UP
+
+
+def test_a_unit_that_may_not_roam_takes_a_guests_network_for_none():
+    unit = Unit(found=GUEST, policy=Policy(roaming=0))
+    unit.wait(3600000)
+    assert unit.conduct.state == orders.SEARCHING and ("up", True) not in unit.actions
+    assert "pdp_up" not in unit.orders and "power_cut" not in unit.orders
+    unit.found = HOME
+    unit.wait(60000)
+    assert unit.conduct.state == orders.UP, "its own network is taken as soon as it is there"
+
+
+def test_an_alarm_goes_over_a_guests_network_at_once_and_leaves_it_after_its_stages():
+    unit = Unit(found=GUEST, policy=Policy(roaming=0))
+    unit.wait(1200000)
+    unit.orders = []
+    unit.put(("alarm", True))
+    assert unit.conduct.state == orders.UP and unit.orders[:2] == ["pdp_check", "pdp_up"], "no time has passed"
+    unit.put(("receipt",)).put(("alarm", False)).wait(orders.GUEST_MS - 1000)
+    assert unit.conduct.state == orders.UP, "so that later stages come"
+    unit.orders = []
+    unit.wait(2000)
+    assert unit.orders[0] == "pdp_down" and unit.conduct.state == orders.SEARCHING
+    assert ("drop",) in unit.actions
+
+
+def test_a_policy_that_ends_roaming_lets_its_own_answer_go_first():
+    unit = Unit(found=GUEST)
+    unit.put(("policy", Policy(roaming=0))).wait(orders.GUEST_MS - 1000)
+    assert unit.conduct.state == orders.UP
+    unit.wait(2000)
+    assert unit.conduct.state == orders.SEARCHING
+    unit.put(("policy", Policy())).wait(30000)
+    assert unit.conduct.state == orders.UP, "and may be taken back"
 
 
 def test_a_hung_modem_is_woken_then_cut_and_at_once_in_an_alarm():
