@@ -232,7 +232,7 @@ def policy_begin(
     if not isinstance(document, dict) or not all(part.isdigit() for part in stages.split(",")):
         raise typer.BadParameter("the policy is a JSON object, stages are numbers with commas")
     if prefer is not None:
-        document["preferred"] = int(prefer) if prefer.isdigit() else prefer
+        document["preferred"] = int(prefer) if prefer in ("1", "2") else prefer
     if roaming is not None:
         document["roaming"] = roaming
 

@@ -269,11 +269,11 @@ class Conduct(Council):
         self._move("registered" if told.registered else "unregistered", now)
 
     def _alarmed(self, is_open: bool, now: int) -> None:
-        """An alarm goes over every network, and its later stages come back the way that it went."""
         if self.alarm and not is_open:
             self.leaves_at = now + orders.GUEST_MS
         self.alarm = is_open
-        if is_open and self._roams and self._move("registered", now):
+        # As the modem told last, unless it is leaving that network.
+        if is_open and self._roams and self._running not in orders.RADIO_OFF and self._move("registered", now):
             self._climb(("registration", ROAMING, None), now)
 
     def _leave(self, now: int) -> None:

@@ -138,3 +138,21 @@ def test_what_the_planner_is_told_by_command(installed: CommandLine, running_dat
     assert "6g" in installed.refused("plan", "modem-says", "6g", "00000001")
     assert "there is no unit" in installed.refused("plan", "modem-says", "gsm", "00000009")
     assert "a plan allows" in installed.refused("sim", "put", "1290", iccid, "--allows", "6g")
+
+
+def test_a_policy_is_begun_by_command_with_each_units_best_sim(
+    installed: CommandLine, running_database: Path, tmp_path: Path
+) -> None:
+    fill(owner_url(running_database), {1: [(1, TELIA, True, True), (2, TELE2, False, True)]}, datetime.now(UTC))
+    for words, said in (
+        (["--prefer", "3"], "preferred is SIM slot 1 or 2, or best"),
+        (["--prefer", "²"], "preferred is SIM slot"),
+        (["--no-roaming"], "preferred is SIM slot"),
+    ):
+        assert said in installed.refused("sim", "policy", "begin", *words)
+    file = tmp_path / "policy.json"
+    file.write_text('{"preferred": 1, "hold_s": 120, "margin_db": 3}')
+    begun = installed.json("sim", "policy", "begin", str(file), "--prefer", "best", "--no-roaming", "--stages", "100")
+    assert begun["policy"] == {"preferred": "best", "hold_s": 120, "margin_db": 3, "roaming": False}
+    assert (begun["preferred"], begun["left_out"]) == ({"1": 1}, [])
+    assert installed.json("sim", "policy", "stop", str(begun["change"]))["state"] == "stopped"

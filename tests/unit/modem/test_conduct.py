@@ -117,6 +117,16 @@ def test_an_alarm_goes_over_a_guests_network_at_once_and_leaves_it_after_its_sta
     assert ("drop",) in unit.actions
 
 
+def test_a_press_while_the_modem_leaves_a_guests_network_believes_nothing_of_it():
+    unit = Unit(found=GUEST, policy=Policy(roaming=0), answers={"cycle": StopIteration})
+    unit.wait(1200000)
+    assert unit.orders[-1] == "cycle" and unit.conduct.busy
+    unit.put(("alarm", True))
+    assert unit.conduct.state == orders.SEARCHING
+    unit.put(("finished", "cycle", None)).wait(1000)
+    assert unit.conduct.state == orders.UP
+
+
 def test_a_policy_that_ends_roaming_lets_its_own_answer_go_first():
     unit = Unit(found=GUEST)
     unit.put(("policy", Policy(roaming=0))).wait(orders.GUEST_MS - 1000)

@@ -113,8 +113,9 @@ class Modem(RuleBasedStateMachine):
 
     @rule(
         event=st.sampled_from([
-            ("asked",), ("receipt",), ("clock", 1_800_000_000), ("policy", Policy(1)), ("switch", 0), ("switch", 1),
-            ("rest", True, 3600), ("rest", False, 0), ("locate", True), ("locate", False), ("hurry",),
+            ("asked",), ("receipt",), ("clock", 1_800_000_000), ("policy", Policy(1)), ("policy", Policy(roaming=0)),
+            ("switch", 0), ("switch", 1), ("rest", True, 3600), ("rest", False, 0), ("locate", True),
+            ("locate", False), ("hurry",),
         ])
     )  # fmt: skip
     def told(self, event: tuple[Any, ...]) -> None:
