@@ -33,6 +33,7 @@ PERMISSIONS: Mapping[str, frozenset[str]] = {
     "tasks.read": _only(_TECHNICIAN, _OPERATOR, _LEAD, _OWNER),
     "tasks.close": _only(_TECHNICIAN, _OWNER),
     "sunset.write": _only(_OWNER),
+    "supervision.write": _only(_OWNER),
     "centres.read": _only(_TECHNICIAN, _OPERATOR, _LEAD, _OWNER, _AUDITOR, _ADMINISTRATOR),
     "centres.write": _only(_ADMINISTRATOR),
     "routines.read": _only(_OPERATOR, _LEAD, _OWNER, _AUDITOR, _ADMINISTRATOR),

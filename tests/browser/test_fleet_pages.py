@@ -128,6 +128,21 @@ def test_a_plan_is_made_compared_and_printed(
 
 
 @pytest.mark.parametrize(("locale", "scheme"), LOOKS)
+def test_reporting_times_are_chosen(scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str) -> None:
+    scene.town.person("agare", ("fleet_owner", 1))
+    page = open_page(server, "agare", "/profiles", color_scheme=scheme, locale=locale)
+    page.focus("details.edit summary")
+    page.keyboard.press("Enter")
+    for name, text in (("name", "ours"), ("report_s", "120"), ("source", "contract 12")):
+        page.fill(f'input[name="{name}"]', text)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/profiles?done=1")
+    assert page.get_by_text("contract 12").count() == 1
+    page.locator("details.edit summary").click()
+    look(page, f"profiles-{scheme}")
+
+
+@pytest.mark.parametrize(("locale", "scheme"), LOOKS)
 def test_somebody_says_what_he_wants_to_be_told(
     scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str
 ) -> None:

@@ -32,6 +32,7 @@ from fleet.web.api import (
     pairings,
     people,
     plans,
+    profiles,
     recipients,
     reports,
     routines,
@@ -62,7 +63,7 @@ ROUTERS = (
     cases.router, units.router, commands.router, recipients.router, pairings.router, searches.router,
     routines.router, centres.router, tasks.router, people.router, audit.router, reports.router, fleet.router,
     webhooks.router, services.router, centre_setup.router, attention.router, plans.router,
-    notifications.router, incidents.router,
+    notifications.router, incidents.router, profiles.router,
 )  # fmt: skip
 
 _PROBLEM = {

@@ -18,8 +18,9 @@ from fleet.forwarding.model import Sign, State
 from fleet.supervision.cohorts import Kind
 from fleet.supervision.model import Cause
 from fleet.supervision.model import State as Supervised
+from fleet.supervision.profiles import DEFAULTS
 from fleet.technicians import decide as technicians
-from fleet.web import attention_words, incident_words, planner_words, texts, vocabulary
+from fleet.web import attention_words, incident_words, planner_words, profiles, texts, vocabulary
 from fleet.web.model import OUTCOMES
 from fleet.web.texts import LANGUAGES, PAGE
 from protocols.wire import messages
@@ -63,6 +64,7 @@ def test_what_supervision_and_the_calendar_say_has_a_word() -> None:
     assert {state.name.lower() for state in Supervised} == set(attention_words.STATES)
     assert {kind.name.lower() for kind in Kind} == set(incident_words.SCOPES)
     assert set(calendar_rows.NETWORKS) == set(vocabulary.OPERATORS)
+    assert {one.source for one in DEFAULTS.values()} == set(profiles.SOURCES)
     assert {row[4] for row in calendar_rows.ROWS} | {cost_compare.SOURCE} == set(planner_words.SOURCES)
 
 
