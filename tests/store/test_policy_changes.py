@@ -28,13 +28,12 @@ def rows(database: FreshDatabase, statement: str, *values: object) -> list[tuple
         return cursor.fetchall() if cursor.description else []
 
 
-@pytest.fixture(autouse=True)
-def units(database: FreshDatabase) -> None:
-    """Units 1 to 10 in use, each seen on SIM 2; unit 11 has no SIM 2."""
+def add_units(database: FreshDatabase, number: int) -> None:
+    """Units 1 to `number` of one municipality, all in use."""
 
     async def add(connection: Connection) -> None:
         await registry.add_municipality(connection, 1, "One")
-        for unit in range(1, UNITS + 2):
+        for unit in range(1, number + 1):
             await registry.add_unit(
                 connection, SecretBox(bytes(32)), unit=unit, municipality=1, unit_type="social", generation=0,
                 secret=bytes(16), fingerprint=unit.to_bytes(32, "big"), serial=f"{unit}",
@@ -42,6 +41,12 @@ def units(database: FreshDatabase) -> None:
 
     do(database, add, "registry")
     rows(database, "UPDATE units SET life = 'active', grounds = 'test:1'")
+
+
+@pytest.fixture(autouse=True)
+def units(database: FreshDatabase) -> None:
+    """Units 1 to 10 in use, each seen on SIM 2; unit 11 has no SIM 2."""
+    add_units(database, UNITS + 1)
     rows(
         database,
         "INSERT INTO unit_paths (unit_id, slot, operator, radio, municipality_id, first_seen_at, seen_at) "

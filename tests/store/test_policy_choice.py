@@ -5,46 +5,27 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 import pytest
 
 from fleet.connectivity import changes, preference
 from fleet.connectivity.policy import PolicyError
 from fleet.ingest.sim_orders import order_policy
-from fleet.registry import store as registry
-from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Connection
 from protocols.wire import cbor, messages
 from tests.database import FreshDatabase
 from tests.sim_accounts import iccid_of
+from tests.store.test_policy_changes import add_units, rows
 from tests.store.test_technicians import do
 
 START = datetime(2027, 3, 1, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 TELIA, TELE2 = 24001, 24007
-LTE_M = 5
-
-
-def rows(database: FreshDatabase, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    with psycopg.connect(database.owner_url) as connection:
-        cursor = connection.execute(statement.encode(), values)
-        return cursor.fetchall() if cursor.description else []
 
 
 @pytest.fixture(autouse=True)
 def units(database: FreshDatabase) -> None:
     """Units 1 to 4 in use. Each was on Telia with SIM 1 just now, and on Tele2 with SIM 2 an hour ago, proven."""
-
-    async def add(connection: Connection) -> None:
-        await registry.add_municipality(connection, 1, "One")
-        for unit in range(1, 5):
-            await registry.add_unit(
-                connection, SecretBox(bytes(32)), unit=unit, municipality=1, unit_type="social", generation=0,
-                secret=bytes(16), fingerprint=unit.to_bytes(32, "big"), serial=f"{unit}",
-            )  # fmt: skip
-
-    do(database, add, "registry")
-    rows(database, "UPDATE units SET life = 'active', grounds = 'test:1'")
+    add_units(database, 4)
     for slot, operator, ago in ((1, TELIA, 0), (2, TELE2, 1)):
         rows(
             database,
