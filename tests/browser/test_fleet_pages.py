@@ -131,6 +131,9 @@ def test_a_plan_is_made_compared_and_printed(
 def test_reporting_times_are_chosen(scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str) -> None:
     scene.town.person("agare", ("fleet_owner", 1))
     page = open_page(server, "agare", "/profiles", color_scheme=scheme, locale=locale)
+    page.focus("main form button.main")
+    page.keyboard.press("Enter")
+    assert page.url.endswith("/profiles"), "nobody chooses 32 days by a key that he did not mean"
     page.focus("details.edit summary")
     page.keyboard.press("Enter")
     for name, text in (("name", "ours"), ("report_s", "120"), ("source", "contract 12")):
