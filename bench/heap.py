@@ -22,7 +22,7 @@ from pathlib import Path
 from bench import options
 from protocols.wire import messages
 from provisioning.ca import CertificateAuthority
-from provisioning.identity import make_identity, write_flash
+from provisioning.identity import Extras, make_identity, write_flash
 from sim.cellular import configured
 from sim.firmware_build import build_firmware, command, environment, heap
 from sim.lockstep import CLOCK_KB, LockStep
@@ -149,9 +149,11 @@ def _provision(folder: Path, books: Books, kind: Kind, port: int, made: Scenario
         profile=kind.profile, heartbeat_s=HEARTBEAT_S, pipes=list(kind.pipes), coap_addresses=[("127.0.0.1", port)],
         # The port of nobody: see above.
         mqtt_address=("127.0.0.1", 9, "localhost") if "mqtt" in kind.pipes else None,
-        modem=None if made is None else configured(made), sms_number="+46123456" if kind.sms else None,
-        own_network=_WIFI if kind.wifi else None,
-        pendants=[(16 + number, 7001 + number, _KEY, 3600) for number in range(kind.pendants)],
+        extras=Extras(
+            modem=None if made is None else configured(made), sms_number="+46123456" if kind.sms else None,
+            own_network=_WIFI if kind.wifi else None,
+            pendants=[(16 + number, 7001 + number, _KEY, 3600) for number in range(kind.pendants)],
+        ),
     )  # fmt: skip
 
 

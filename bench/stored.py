@@ -26,7 +26,7 @@ from pathlib import Path
 from bench import options
 from protocols.wire import messages
 from provisioning.ca import CertificateAuthority
-from provisioning.identity import make_identity, write_flash
+from provisioning.identity import Extras, make_identity, write_flash
 from sim.cellular import configured
 from sim.lockstep import LockStep
 from sim.modem.device import ASLEEP, ON
@@ -94,7 +94,8 @@ class Trial:
         write_flash(
             folder / "flash", identity, authority.issue_unit(1), authority.ca_der, profile=profile,
             heartbeat_s=HEARTBEAT_S[profile], pipes=["coap"],
-            coap_addresses=[("127.0.0.1", one.port) for one in self.addresses], modem=configured(made),
+            coap_addresses=[("127.0.0.1", one.port) for one in self.addresses],
+            extras=Extras(modem=configured(made)),
         )  # fmt: skip
         self.rig = Rig(made, self.world.clock)
         self.unit = self.world.add_unit(1, folder / "flash", seed=seed, rig=self.rig)

@@ -24,7 +24,7 @@ from pathlib import Path
 from bench import options
 from protocols.wire import messages
 from provisioning.ca import CertificateAuthority
-from provisioning.identity import make_identity, write_flash
+from provisioning.identity import Extras, make_identity, write_flash
 from sim.cellular import configured
 from sim.lockstep import LockStep
 from sim.modem.rig import Rig
@@ -200,7 +200,7 @@ def measure(days: float, kind: str = "mains", dialect: str = "bg95", seed: int =
             write_flash(
                 folder / "flash", identity, authority.issue_unit(1), authority.ca_der, profile=PROFILE[kind],
                 heartbeat_s=interval, pipes=["coap"], coap_addresses=[("127.0.0.1", receiver.port)],
-                modem=configured(made),
+                extras=Extras(modem=configured(made)),
             )  # fmt: skip
             ledger = Ledger(books)
             rig = Rig(made, world.clock)

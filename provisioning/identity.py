@@ -173,7 +173,6 @@ def unit_files(
     extras: Extras | None = None,
 ) -> dict[str, bytes]:
     """The files of a new unit, by name; nothing is written. Raises IdentityError if a pipe has no address."""
-    extras = extras or Extras()
     config = _config(profile, heartbeat_s, pipes, coap_addresses, mqtt_address, extras)
     return {
         "identity.cbor": cbor.encode({1: identity.unit, 2: identity.generation, 3: identity.secret16}),
@@ -196,20 +195,13 @@ def write_flash(
     pipes: Sequence[str],
     coap_addresses: Sequence[tuple[str, int]] = (),
     mqtt_address: tuple[str, int, str] | None = None,
-    pendants: Sequence[tuple[int, int, bytes, int]] = (),
-    timings: Sequence[tuple[int, int, int]] = (),
-    silent: bool | None = None,
-    off_duty_s: int | None = None,
-    modem: tuple[str, str, int] | None = None,
-    sms_number: str | None = None,
-    own_network: Sequence[str] | None = None,
-    modem_first: bool = False,
+    extras: Extras | None = None,
     overwrite: bool = False,
 ) -> None:
     """Make `folder` (created if missing) the flash of this unit.
 
-    `pendants` and what follows it are those of `Extras`. Raises IdentityError if the folder already holds an identity
-    and `overwrite` is not set, or if a pipe has no address.
+    Raises IdentityError if the folder already holds an identity and `overwrite` is not set, or if a pipe has no
+    address.
 
     With `overwrite`, counters start again only when the unit is another one: the same key with counters from 0 would
     use nonces twice, and a boot number that comes again would make a press look like an old one. For the same reason
@@ -218,8 +210,7 @@ def write_flash(
     """
     files = unit_files(
         identity, unit_certificate, ca_der, profile=profile, heartbeat_s=heartbeat_s, pipes=pipes,
-        coap_addresses=coap_addresses, mqtt_address=mqtt_address,
-        extras=Extras(pendants, timings, silent, off_duty_s, modem, sms_number, own_network, modem_first),
+        coap_addresses=coap_addresses, mqtt_address=mqtt_address, extras=extras,
     )  # fmt: skip
     path = folder / "identity.cbor"
     content = files[path.name]
@@ -292,25 +283,15 @@ def write_config(
     pipes: Sequence[str],
     coap_addresses: Sequence[tuple[str, int]] = (),
     mqtt_address: tuple[str, int, str] | None = None,
-    pendants: Sequence[tuple[int, int, bytes, int]] = (),
-    timings: Sequence[tuple[int, int, int]] = (),
-    silent: bool | None = None,
-    off_duty_s: int | None = None,
-    modem: tuple[str, str, int] | None = None,
-    sms_number: str | None = None,
-    own_network: Sequence[str] | None = None,
-    modem_first: bool = False,
+    extras: Extras | None = None,
 ) -> None:
     """Give a unit that has its identity another configuration, for example when the server has moved.
 
-    Identity, keys and counters stay; `pendants` and what follows it are those of `Extras`.
-
-    Raises IdentityError if the folder holds no identity or the configuration is incomplete. A running unit reads it at
-    its next start.
+    Identity, keys and counters stay. Raises IdentityError if the folder holds no identity or the configuration is
+    incomplete. A running unit reads it at its next start.
     """
     if not (folder / "identity.cbor").exists():
         raise IdentityError(f"{folder} holds no unit's identity; make one with write_flash")
-    extras = Extras(pendants, timings, silent, off_duty_s, modem, sms_number, own_network, modem_first)
     config = _config(profile, heartbeat_s, pipes, coap_addresses, mqtt_address, extras)
     replace(folder / "config.cbor", cbor.encode(config), mode=0o600)
 
@@ -321,8 +302,9 @@ def _config(
     pipes: Sequence[str],
     coap_addresses: Sequence[tuple[str, int]],
     mqtt_address: tuple[str, int, str] | None,
-    extras: Extras,
+    extras: Extras | None,
 ) -> dict[int, object]:
+    extras = extras or Extras()
     if not pipes or any(pipe not in PIPES for pipe in pipes) or len(set(pipes)) != len(pipes):
         raise IdentityError(f"pipes are one or more of {', '.join(PIPES)}, each once; not {list(pipes)}")
     if "coap" in pipes and not coap_addresses:

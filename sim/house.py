@@ -34,7 +34,7 @@ from livlina.failure import PartFailed
 from livlina.installation import open_authority, open_secret_box
 from provisioning.ca import CertificateAuthority
 from provisioning.files import create_private
-from provisioning.identity import make_identity, write_config, write_flash
+from provisioning.identity import Extras, make_identity, write_config, write_flash
 from sim.cellular import CellularUnits, configured
 from sim.modem.scenario import Scenario
 from sim.to_its_end import to_its_end
@@ -69,8 +69,7 @@ class Way(TypedDict):
     pipes: list[str]
     coap_addresses: list[tuple[str, int]]
     mqtt_address: tuple[str, int, str]
-    modem: tuple[str, str, int] | None
-    sms_number: str | None
+    extras: Extras | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,9 +313,13 @@ class House:
             "pipes": [self.pipe(unit)],
             "coap_addresses": list(self.coap_addresses or [("127.0.0.1", self.ports.coap)]),
             "mqtt_address": ("127.0.0.1", self.ports.mqtt, self.settings.tls_name),
-            "modem": configured(self.modems[unit]) if unit in self.modems else None,
-            "sms_number": self.sms_number if unit in self.modems else None,
+            "extras": self._extras(unit),
         }
+
+    def _extras(self, unit: int) -> Extras | None:
+        if unit not in self.modems:
+            return None
+        return Extras(modem=configured(self.modems[unit]), sms_number=self.sms_number)
 
 
 @dataclass(frozen=True, slots=True)

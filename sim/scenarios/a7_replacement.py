@@ -31,7 +31,7 @@ from fleet.registry.directory import Aead
 from fleet.registry.reference import check_digits
 from fleet.store.pool import Connection, make_pool, tenant_transaction
 from protocols.wire import messages, seal
-from provisioning.identity import Identity, make_identity, write_flash
+from provisioning.identity import Extras, Identity, make_identity, write_flash
 from sim.cellular import CellularUnits, configured
 from sim.centre import Centre
 from sim.firmware_build import ROOT, build_firmware
@@ -229,7 +229,8 @@ async def _registered(house: House, unit: int, centre_port: int) -> Identity:
     await asyncio.to_thread(
         write_flash, house.folder / "units" / f"{unit:08x}", identity, certificate, house.authority.ca_der,
         profile=profiles.PERSONAL, heartbeat_s=HEARTBEAT_S, pipes=["coap"],
-        coap_addresses=[house.ingest.coap_address], modem=configured(scenario), sms_number="+46700000001",
+        coap_addresses=[house.ingest.coap_address],
+        extras=Extras(modem=configured(scenario), sms_number="+46700000001"),
     )  # fmt: skip
     return identity
 

@@ -26,7 +26,7 @@ from fleet.registry.directory import Aead
 from protocols.wire import messages, seal
 from protocols.wire.coap_client import Client
 from provisioning.ca import CertificateAuthority
-from provisioning.identity import Identity, write_flash
+from provisioning.identity import Extras, Identity, write_flash
 from sim.board import BUTTON
 from sim.cellular import configured
 from sim.lockstep import EPOCH, LockStep, VirtualUnit
@@ -113,7 +113,7 @@ class RealUnit:
         write_flash(
             folder, plan.identity, authority.issue_unit(plan.unit), authority.ca_der, profile=profiles.SOCIAL,
             heartbeat_s=plan.heartbeat_s, pipes=[_PIPE], coap_addresses=[self._front.getsockname()],
-            pendants=plan.pendants, modem=None if rig is None else configured(rig.scenario),
+            extras=Extras(pendants=plan.pendants, modem=None if rig is None else configured(rig.scenario)),
         )  # fmt: skip
         _put_off_drills(folder)
         self._unit: VirtualUnit = self._lockstep.add_unit(plan.unit, folder, seed=seed, rig=rig, spread=SPREAD_MS)

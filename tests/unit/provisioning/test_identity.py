@@ -44,6 +44,13 @@ MORE: dict[str, Any] = {
 }
 
 
+def _said(configuration: dict[str, Any]) -> dict[str, Any]:
+    """The same as `write_flash` takes it: what `Extras` holds goes there."""
+    return {name: value for name, value in configuration.items() if name in BOTH} | {
+        "extras": Extras(**{name: value for name, value in configuration.items() if name not in BOTH})
+    }
+
+
 def test_the_firmware_reads_what_provisioning_wrote(tmp_path: Path) -> None:
     authority = CertificateAuthority.create(tmp_path / "authority")
     identity = make_identity(42, 7)
@@ -177,13 +184,13 @@ def test_a_configuration_that_the_firmware_would_refuse_is_refused_here(
     tmp_path: Path, change: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(IdentityError, match=words):
-        write_flash(tmp_path / "f", make_identity(42), CERTIFICATE, b"ca", **(BOTH | change))
+        write_flash(tmp_path / "f", make_identity(42), CERTIFICATE, b"ca", **_said(BOTH | change))
     assert not (tmp_path / "f").exists()
 
 
 def test_what_a_configuration_may_say_besides_reaches_the_firmware_without_a_fault(tmp_path: Path) -> None:
     write_flash(tmp_path / "f", make_identity(42), CERTIFICATE, b"ca", **BOTH)
-    write_config(tmp_path / "f", **(BOTH | MORE | {"profile": 1, "off_duty_s": None}))
+    write_config(tmp_path / "f", **_said(BOTH | MORE | {"profile": 1, "off_duty_s": None}))
     fields = cbor.decode((tmp_path / "f/config.cbor").read_bytes())
     assert isinstance(fields, dict)
     assert {key: fields[key] for key in (6, 7, 10, 11)} == {
@@ -194,7 +201,7 @@ def test_what_a_configuration_may_say_besides_reaches_the_firmware_without_a_fau
     setup = profiles.read(fields)
     assert setup.faults == []
     assert [(one.code, one.hold, one.cancel) for one in setup.inputs] == [(0, 500, 0), (1, 0, 8000)]
-    write_config(tmp_path / "f", **(BOTH | {"profile": 2, "silent": True, "off_duty_s": 14400}))
+    write_config(tmp_path / "f", **_said(BOTH | {"profile": 2, "silent": True, "off_duty_s": 14400}))
     setup = profiles.read(cbor.decode((tmp_path / "f/config.cbor").read_bytes()))
     assert setup.silent and setup.off_duty == 14400 and setup.faults == []
     assert repr(Extras(MORE["pendants"])).count("7001") == 0, "a key is never shown"
@@ -205,8 +212,8 @@ def test_a_network_of_its_own_reaches_the_firmware_and_its_password_nobody_else(
 ) -> None:
     own = ("wlan", "the building's", "very secret")
     assert "secret" not in repr(Extras(own_network=own))
-    more = {"modem": ("bg95", "a", 1), "own_network": own, "modem_first": True}
-    write_flash(tmp_path / "f", make_identity(42), CERTIFICATE, b"ca", **(BOTH | more))
+    more = Extras(modem=("bg95", "a", 1), own_network=own, modem_first=True)
+    write_flash(tmp_path / "f", make_identity(42), CERTIFICATE, b"ca", **BOTH, extras=more)
     monkeypatch.chdir(tmp_path / "f")
     read = Config(Flash())
     assert (read.own, read.modem_first, read.faults) == (list(own), True, [])

@@ -9,7 +9,7 @@ import pytest
 from far_end import CoapEnd, FarEnd, MqttEnd
 
 from provisioning.ca import CertificateAuthority
-from provisioning.identity import make_identity, write_flash
+from provisioning.identity import Extras, make_identity, write_flash
 from sim.units import UnitFleet
 from tests.ports import free_port
 
@@ -42,7 +42,7 @@ class Street:
                 pipes=list(pipes),
                 coap_addresses=[("127.0.0.1", port) for port in self.coap_ports],
                 mqtt_address=("127.0.0.1", self.mqtt_port, TLS_NAME),
-                **extras,
+                extras=Extras(**extras),
             )
         self.lamps = []
         self.fleet = UnitFleet(build, spread_ms=200, on_lamp=lambda unit, stage, at: self.lamps.append((unit, stage)))

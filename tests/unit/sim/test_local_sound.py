@@ -9,7 +9,7 @@ import pytest
 from firmware.core import drill
 from firmware.ports import kept
 from provisioning.ca import CertificateAuthority
-from provisioning.identity import make_identity, write_flash
+from provisioning.identity import Extras, make_identity, write_flash
 from sim.lockstep import LockStep
 from sim.sealed_receiver import Books, Receiver
 from sim.shims.board import PINS
@@ -27,10 +27,9 @@ class Place:
         authority = CertificateAuthority.open(folder / "ca")
         self.books = Books({1: identity})
         self.receiver = Receiver(self.world, self.books)
-        more = {"silent": True} if silent else {}
         write_flash(
             folder / "flash", identity, authority.issue_unit(1), authority.ca_der, profile=profile, heartbeat_s=300,
-            pipes=["coap"], coap_addresses=[("127.0.0.1", self.receiver.port)], **more,
+            pipes=["coap"], coap_addresses=[("127.0.0.1", self.receiver.port)], extras=Extras(silent=silent or None),
         )  # fmt: skip
         (folder / "flash" / ("drill" + kept.SUFFIX)).write_bytes(kept.pack(drill.EVERY_S))
         self.unit = self.world.add_unit(1, folder / "flash", seed=1)

@@ -8,7 +8,7 @@ import pytest
 
 from protocols.wire import messages
 from provisioning.ca import CertificateAuthority
-from provisioning.identity import make_identity, write_flash
+from provisioning.identity import Extras, make_identity, write_flash
 from sim.cellular import configured
 from sim.firmware_build import build_firmware
 from sim.lockstep import LockStep
@@ -40,7 +40,7 @@ def arrivals(folder: Path, build: Path, masts: bool, instead: Path | None = None
             write_flash(
                 folder / str(unit), identity, authority.issue_unit(unit), authority.ca_der, profile=1,
                 heartbeat_s=HEARTBEAT_S, pipes=["coap"], coap_addresses=[receiver.address],
-                modem=configured(rig.scenario),
+                extras=Extras(modem=configured(rig.scenario)),
             )  # fmt: skip
             world.add_unit(unit, folder / str(unit), seed=unit, rig=rig)
             rigs.append(rig)

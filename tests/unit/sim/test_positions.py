@@ -12,7 +12,7 @@ from firmware.core import drill, locate
 from firmware.ports import kept
 from protocols.wire import messages
 from provisioning.ca import CertificateAuthority
-from provisioning.identity import make_identity, write_flash
+from provisioning.identity import Extras, make_identity, write_flash
 from sim.cellular import configured
 from sim.lockstep import LockStep
 from sim.modem.rig import Rig
@@ -40,7 +40,8 @@ class Place:
         made = stored.scenario(dialect, 1, False, Timing())
         write_flash(
             folder / "flash", identity, authority.issue_unit(1), authority.ca_der, profile=profile, heartbeat_s=300,
-            pipes=["coap"], coap_addresses=[("127.0.0.1", self.receiver.port)], modem=configured(made),
+            pipes=["coap"], coap_addresses=[("127.0.0.1", self.receiver.port)],
+            extras=Extras(modem=configured(made)),
         )  # fmt: skip
         (folder / "flash" / ("drill" + kept.SUFFIX)).write_bytes(kept.pack(drill.EVERY_S))
         self.rig = Rig(made, self.world.clock)

@@ -10,7 +10,7 @@ from bench import stored
 from firmware.ports import kept
 from protocols.wire import messages
 from provisioning.ca import CertificateAuthority
-from provisioning.identity import make_identity, write_flash
+from provisioning.identity import Extras, make_identity, write_flash
 from sim.cellular import configured
 from sim.lockstep import LockStep
 from sim.modem.rig import Rig
@@ -33,8 +33,8 @@ class Place:
         made = stored.scenario(dialect, 1, False, Timing())
         write_flash(
             folder / "flash", identity, authority.issue_unit(1), authority.ca_der, profile=1, heartbeat_s=300,
-            pipes=["coap"], coap_addresses=[("127.0.0.1", self.receiver.port)], modem=configured(made),
-            sms_number=sms,
+            pipes=["coap"], coap_addresses=[("127.0.0.1", self.receiver.port)],
+            extras=Extras(modem=configured(made), sms_number=sms),
         )  # fmt: skip
         if safe:
             (folder / "flash" / "crashes").write_bytes(kept.pack({1: CRASHES}))

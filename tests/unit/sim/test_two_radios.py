@@ -16,7 +16,7 @@ import pytest
 from firmware.core.events import FAULT_PORT
 from protocols.wire import messages
 from provisioning.ca import CertificateAuthority
-from provisioning.identity import make_identity, write_flash
+from provisioning.identity import Extras, make_identity, write_flash
 from sim.cellular import configured
 from sim.lockstep import LockStep
 from sim.modem.rig import Rig
@@ -51,8 +51,10 @@ class Hub:
         made = Scenario(dialect="bg95")
         write_flash(
             folder / "flash", identity, authority.issue_unit(1), authority.ca_der, profile=1, heartbeat_s=HEARTBEAT_S,
-            pipes=["coap"], coap_addresses=[self.receiver.address], own_network=WIFI,
-            modem=configured(made) if modem else None, modem_first=modem_first,
+            pipes=["coap"], coap_addresses=[self.receiver.address],
+            extras=Extras(
+                own_network=WIFI, modem=configured(made) if modem else None, modem_first=modem_first
+            ),
         )  # fmt: skip
         self.rig = Rig(made, self.world.clock) if modem else None
         self.unit = self.world.add_unit(1, folder / "flash", rig=self.rig)

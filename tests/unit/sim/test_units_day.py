@@ -12,7 +12,7 @@ from firmware.core import drill, power, profiles
 from firmware.ports import kept
 from protocols.wire import cbor, messages
 from provisioning.ca import CertificateAuthority
-from provisioning.identity import make_identity, write_flash
+from provisioning.identity import Extras, make_identity, write_flash
 from sim.board import Sleep
 from sim.cellular import configured
 from sim.lockstep import LockStep
@@ -44,7 +44,7 @@ class Place:
         write_flash(
             flash, identity, authority.issue_unit(1), authority.ca_der, profile=profiles.TRACKER,
             heartbeat_s=HEARTBEAT_S, pipes=["coap"], coap_addresses=[("127.0.0.1", self.receiver.port)],
-            modem=None if modem is None else configured(modem),
+            extras=None if modem is None else Extras(modem=configured(modem)),
         )  # fmt: skip
         (flash / ("drill" + kept.SUFFIX)).write_bytes(kept.pack(drill.EVERY_S))
         rig = None if modem is None else Rig(modem, self.world.clock)
