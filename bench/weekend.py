@@ -11,29 +11,18 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from typing import Final
 
-from fleet.supervision.battery import Battery, Reading, forecast
-from fleet.supervision.battery_end import LIKELY, Cell, Score, before, by_percent, score
-from sim import battery_truth
-
-WEEKEND_DAYS: Final = 65 / 24
-PERSONAL_SHARE: Final = 250 / 11_000
-NEAR: Final = 0.2
-RECALL, PRECISION = 0.95, 0.60
+from fleet.supervision.battery_end import FIXED_PERCENT, LIKELY, Cell, Score, before, by_percent, score
+from sim.battery_truth import WEEKEND_DAYS
+from sim.scenarios.a6_battery_weekend import NEAR_THE_END, PRECISION, RECALL, fleet, forecast_of
 
 
 def weekend(units: int, seed: int, likely: Sequence[float], *, whole: bool = False) -> dict[str, Score]:
     """One fleet's scores, by rule."""
-    personal = max(1, round(units * PERSONAL_SHARE))
-    fleet = battery_truth.make(units, personal, seed, WEEKEND_DAYS, most_left=1.0 if whole else NEAR)
-    died = [unit.unit for unit in fleet if unit.dies is not None]
-    cells = []
-    for unit in fleet:
-        readings = [Reading(one.days, one.mv, one.celsius, one.signal) for one in unit.readings]
-        of = Battery(unit.kind.chemistry, unit.kind.life, unit.age_days)
-        cells.append(Cell(unit.unit, forecast(of, readings), unit.percent))
-    made = {"fixed 20 %": score(by_percent(cells), died)}
+    worn = fleet(units, seed, 1.0 if whole else NEAR_THE_END)
+    died = [unit.unit for unit in worn if unit.dies is not None]
+    cells = [Cell(unit.unit, forecast_of(unit), unit.percent) for unit in worn]
+    made = {f"fixed {FIXED_PERCENT} %": score(by_percent(cells), died)}
     for least in likely:
         made[f"{100 * least:g} %"] = score([stop.unit for stop in before(cells, WEEKEND_DAYS, likely=least)], died)
     return made

@@ -15,6 +15,8 @@ DAYS_BACK = 14
 READINGS_A_DAY = 4
 STEP_MV = 10
 HOURS_A_STEP = 24 // READINGS_A_DAY
+WEEKEND_DAYS = 65 / 24
+"""Friday 15:00 to Monday 08:00."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Truth:
 
 
 def make(
-    pendants: int = 11_000, personal: int = 250, seed: int = 1, window_days: float = 65 / 24, cold: float = 0.10,
+    pendants: int = 11_000, personal: int = 250, seed: int = 1, window_days: float = WEEKEND_DAYS, cold: float = 0.10,
     edge: float = 0.05, most_left: float = 1.0,
 ) -> list[Truth]:  # fmt: skip
     """Units on a Friday at 15:00 that are alive, each at some moment of its life. ``most_left``: pendants that had more

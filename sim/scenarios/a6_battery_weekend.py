@@ -27,10 +27,9 @@ from fleet.supervision.battery_curves import Chemistry
 from fleet.supervision.battery_end import Cell, Score, Stop
 from fleet.supervision.battery_track import Track
 from sim import battery_truth
-from sim.battery_truth import PERSONAL, Truth
+from sim.battery_truth import PERSONAL, WEEKEND_DAYS, Truth
 from sim.scenarios.scenario import Check, Options, Scenario
 
-WINDOW_DAYS: Final = 65 / 24
 PERSONAL_SHARE: Final = 250 / 11_000
 FULL_SIZE: Final = 11_000
 NEAR_THE_END: Final = 0.2
@@ -69,11 +68,22 @@ def _by_voltage_alone(
     return Track(0.0, (days[-1][1] - bottom) / (top - bottom), pace, 0.0, pace, unsure)
 
 
-def _cell(unit: Truth, chance: random.Random) -> Cell:
+def fleet(units: int, seed: int, most_left: float) -> list[Truth]:
+    """So many pendants and their share of personal alarms before a weekend; `most_left` is that of `battery_truth`."""
+    return battery_truth.make(units, max(1, round(units * PERSONAL_SHARE)), seed, most_left=most_left)
+
+
+def forecast_of(unit: Truth) -> battery.Forecast:
+    """What the product says of it."""
     known = battery.Battery(unit.kind.chemistry, unit.kind.life, unit.age_days)
-    read = [battery.Reading(one.days, one.mv, one.celsius, one.signal) for one in unit.readings]
+    return battery.forecast(
+        known, [battery.Reading(one.days, one.mv, one.celsius, one.signal) for one in unit.readings]
+    )
+
+
+def _cell(unit: Truth, chance: random.Random) -> Cell:
     return Cell(
-        unit.unit, battery.forecast(known, read), unit.percent, "personal" if unit.kind is PERSONAL else "social",
+        unit.unit, forecast_of(unit), unit.percent, "personal" if unit.kind is PERSONAL else "social",
         f"D{chance.randrange(40):02d}", chance.random() < 0.6, chance.randrange(1, 6),
     )  # fmt: skip
 
@@ -106,16 +116,14 @@ def _replaced(units: Sequence[Truth], stops: Sequence[Stop], by_click: bool, cha
     visited = {stop.unit for stop in stops if stop.fits}
     real = {unit for unit in visited if unit % 4}
     again = [_with_new_cell(unit) if unit.unit in real else unit for unit in units if unit.unit in visited]
-    left = {stop.unit for stop in battery_end.before([_cell(unit, chance) for unit in again], WINDOW_DAYS)}
+    left = {stop.unit for stop in battery_end.before([_cell(unit, chance) for unit in again], WEEKEND_DAYS)}
     if by_click:
         left -= visited
     return len(left & real), len(visited - real - left)
 
 
 def _fleet(options: Options, weekend: int, most_left: float) -> list[Truth]:
-    personal = max(1, round(options.units * PERSONAL_SHARE))
-    seed = options.seed + 1_000_003 * weekend
-    return battery_truth.make(options.units, personal, seed, WINDOW_DAYS, most_left=most_left)
+    return fleet(options.units, options.seed + 1_000_003 * weekend, most_left)
 
 
 def _other_weekends(options: Options) -> list[dict[str, Score]]:
@@ -125,7 +133,7 @@ def _other_weekends(options: Options) -> list[dict[str, Score]]:
         chance = random.Random(f"a6 {options.seed} {weekend}")
         units = _fleet(options, weekend, NEAR_THE_END)
         died = [unit.unit for unit in units if unit.dies is not None]
-        scores.append(dict(battery_end.beside([_cell(unit, chance) for unit in units], WINDOW_DAYS, died)))
+        scores.append(dict(battery_end.beside([_cell(unit, chance) for unit in units], WEEKEND_DAYS, died)))
     return scores
 
 
@@ -149,9 +157,9 @@ async def run(options: Options) -> list[Check]:
     with _applied(options.sabotage):
         began = time.perf_counter()
         cells = {unit.unit: _cell(unit, chance) for unit in units}
-        listed = battery_end.before(cells.values(), WINDOW_DAYS, stops=stops)
+        listed = battery_end.before(cells.values(), WEEKEND_DAYS, stops=stops)
         spent = time.perf_counter() - began
-        scores = [battery_end.beside(list(cells.values()), WINDOW_DAYS, died), *_other_weekends(options)]
+        scores = [battery_end.beside(list(cells.values()), WEEKEND_DAYS, died), *_other_weekends(options)]
         wrong, blamed = _causes(units, cells, chance)
         still, gone = _replaced(units, listed, options.sabotage == "by-click", chance)
     ours, fixed = (_together(scores, rule) for rule in ("forecast", f"fixed {battery_end.FIXED_PERCENT} %"))

@@ -13,8 +13,9 @@ from fleet.supervision.battery import Battery, BatteryError, Forecast, Reading, 
 from fleet.supervision.battery_curves import CHEMISTRIES
 from fleet.supervision.battery_end import Cell, before, beside, by_percent, cause_of_silence, monday_after, score
 from sim import battery_truth
+from sim.battery_truth import WEEKEND_DAYS
+from sim.scenarios.a6_battery_weekend import forecast_of
 
-WEEKEND = 65 / 24
 PENDANT = Battery("li_mno2", 760)
 
 
@@ -23,19 +24,14 @@ def flat(mv: int, celsius: float | None = 20, signal: int | None = -95) -> list[
 
 
 def judged(pendants: int, personal: int, seed: int, most_left: float = 1.0) -> tuple[list[Cell], list[int]]:
-    cells, died = [], []
-    for unit in battery_truth.make(pendants, personal, seed, most_left=most_left):
-        readings = [Reading(one.days, one.mv, one.celsius, one.signal) for one in unit.readings]
-        of = Battery(unit.kind.chemistry, unit.kind.life, unit.age_days)
-        cells.append(Cell(unit.unit, forecast(of, readings), unit.percent))
-        if unit.dies is not None:
-            died.append(unit.unit)
-    return cells, died
+    units = battery_truth.make(pendants, personal, seed, most_left=most_left)
+    cells = [Cell(unit.unit, forecast_of(unit), unit.percent) for unit in units]
+    return cells, [unit.unit for unit in units if unit.dies is not None]
 
 
 def test_the_list_of_a_friday_is_better_than_a_fixed_percentage() -> None:
     cells, died = judged(6000, 130, 11, most_left=0.2)
-    found = beside(cells, WEEKEND, died)
+    found = beside(cells, WEEKEND_DAYS, died)
     ours, fixed = found["forecast"], found["fixed 20 %"]
     assert ours.recall is not None and ours.precision is not None
     # At this size one death is a twentieth; the full size is held to the full figures below.
@@ -48,10 +44,10 @@ def test_the_list_of_a_friday_is_better_than_a_fixed_percentage() -> None:
 @pytest.mark.parametrize("seed", [5, 6, 7, 8])
 def test_a6_at_its_size(seed: int) -> None:
     cells, died = judged(11_000, 250, seed)
-    ours = beside(cells, WEEKEND, died)["forecast"]
+    ours = beside(cells, WEEKEND_DAYS, died)["forecast"]
     assert ours.recall is not None and ours.precision is not None
     assert ours.recall >= 0.95 and ours.precision >= 0.60
-    assert sum(one.forecast.least <= WEEKEND for one in cells) >= ours.right
+    assert sum(one.forecast.least <= WEEKEND_DAYS for one in cells) >= ours.right
 
 
 def test_who_is_left_out_of_the_truth_changes_nobody_else() -> None:
@@ -84,7 +80,7 @@ def test_without_the_voltage_the_list_would_be_no_good() -> None:
     middle = {"li_mno2": flat(2930), "li_ion": flat(3700)}
     of = [(one, Battery(one.kind.chemistry, one.kind.life), middle[one.kind.chemistry]) for one in units]
     blind = [Cell(one.unit, forecast(battery, found), 50) for one, battery, found in of]
-    assert (score([stop.unit for stop in before(blind, WEEKEND)], died).recall or 0.0) < 0.5 and died
+    assert (score([stop.unit for stop in before(blind, WEEKEND_DAYS)], died).recall or 0.0) < 0.5 and died
 
 
 def test_cold_and_a_weak_signal_cost_days() -> None:
@@ -179,15 +175,15 @@ def cell(unit: int, days: float, district: str = "A", **other: object) -> Cell:
 
 def test_visiting_order_is_risk_then_districts_and_says_what_fits() -> None:
     cells = [cell(1, 2.5, "B"), cell(2, 0.5, "A"), cell(3, 2.0, "A"), cell(4, 30), cell(5, 2.4, "B", lives_alone=True)]
-    found = before(cells, WEEKEND, stops=3)
+    found = before(cells, WEEKEND_DAYS, stops=3)
     assert [(stop.unit, stop.fits) for stop in found] == [(5, True), (2, True), (3, True), (1, False)]
     assert [stop.order for stop in found] == [1, 2, 3, 4]
 
 
 def test_a_unit_that_has_a_new_battery_leaves_the_list_by_what_is_read() -> None:
     old = [Reading(-days, 2080 + 30 * days) for days in range(10, 0, -1)]
-    assert before([Cell(1, forecast(PENDANT, old), 9)], WEEKEND)
-    assert not before([Cell(1, forecast(PENDANT, [*old, Reading(0, 3100)]), 100)], WEEKEND)
+    assert before([Cell(1, forecast(PENDANT, old), 9)], WEEKEND_DAYS)
+    assert not before([Cell(1, forecast(PENDANT, [*old, Reading(0, 3100)]), 100)], WEEKEND_DAYS)
 
 
 def test_the_fixed_rule_and_the_score() -> None:
