@@ -1,7 +1,7 @@
 """The firmware's pin map of a board: a small MicroPython module that goes onto the unit as `board.py`.
 
 What it holds is what the firmware reads of `board` today: PINS, ADCS, MODEM_UART, MODEM_WIRES, BEARER. Nothing else
-goes there, because every name takes heap on the unit.
+goes there, because every name takes heap on the unit. ETHERNET, which the firmware reads too, no board here has.
 """
 
 from __future__ import annotations

@@ -26,3 +26,4 @@ ADCS = {"battery": (0, 2, 1), "supply": (1, 2, 1)}
 MODEM_UART = 1
 MODEM_WIRES: "dict[str, int]" = {}  # the simulated UART is a pseudo-terminal: it has neither pins nor speed
 BEARER = 2  # Ethernet: loopback is the nearest thing to it
+ETHERNET = {"phy_type": "PHY_LAN8720", "phy_addr": 1, "mdc": 23, "mdio": 18}  # only for a unit whose way is ["lan"]

@@ -34,7 +34,7 @@ LONGEST = 64
 NO_PIN = 255
 FULL_SCALE_UV = 3300000
 LINK = 20
-"""The wire that stands for the access point of network.py: high while it takes the unit. No pin of the board."""
+"""The wire that stands for network.py's access point or cable: high while it takes the unit. No pin of the board."""
 TEMPERATURE = 31
 """The channel of the chip's own sensor; raw is in kelvins."""
 _VISIBLE = 0xFF

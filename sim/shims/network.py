@@ -1,12 +1,28 @@
-"""The board's Wi-Fi, in place of `network`, which the unix port of MicroPython lacks: what firmware.ports.own uses.
+"""The board's Wi-Fi and Ethernet, in place of `network`, which the unix port of MicroPython lacks: what
+firmware.ports.own uses of it.
 
-The link is a wire of the simulated board: `LINK` is high while the access point takes the unit, so that a scenario
-pulls it like any other wire. Datagrams go by the host's loopback meanwhile, whatever the link says.
+The link is a wire of the simulated board: `LINK` is high while the access point takes the unit, or the cable is in, so
+that a scenario pulls it like any other wire. Datagrams go by the host's loopback meanwhile, whatever the link says.
 """
 
 from board_wires import BOARD, LINK
 
 STA_IF = 0
+PHY_LAN8720 = 1
+
+
+class LAN:
+    """Ethernet. `words` are the pins and the like, which nothing here has."""
+
+    def __init__(self, **words: "object") -> None:
+        self._active = False
+
+    def active(self, on: bool) -> None:
+        BOARD.connect()
+        self._active = on
+
+    def isconnected(self) -> bool:
+        return self._active and BOARD.inputs.get(LINK, 1) == 1
 
 
 class WLAN:

@@ -1,7 +1,7 @@
 """A hub with a modem and a network of its own: a press races across both, and either alone is enough.
 
-The real firmware on MicroPython: its own network is loopback behind the simulated board's Wi-Fi, the modem is emulated,
-and time is the lock step's.
+The real firmware on MicroPython: its own network is loopback behind the simulated board's Wi-Fi or cable, the modem is
+emulated, and time is the lock step's.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ CONNECTS_S = 1.5
 """The modem's socket takes a second to open."""
 HOUR_S, DAY_S = 3600.0, 86400.0
 WIFI = ("wlan", "a network", "a password")
+CABLE = ("lan",)
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -39,8 +40,9 @@ class Hub:
     """One hub on its clock, and what the fleet hears of it."""
 
     def __init__(
-        self, folder: Path, build: Path, *, modem: bool = True, modem_first: bool = False, silent_modem: bool = False
-    ) -> None:
+        self, folder: Path, build: Path, *, modem: bool = True, modem_first: bool = False, silent_modem: bool = False,
+        own: tuple[str, ...] = WIFI,
+    ) -> None:  # fmt: skip
         self.heard: list[Arrival] = []
         self.world = LockStep(build)
         identity = make_identity(1)
@@ -53,7 +55,7 @@ class Hub:
             folder / "flash", identity, authority.issue_unit(1), authority.ca_der, profile=1, heartbeat_s=HEARTBEAT_S,
             pipes=["coap"], coap_addresses=[self.receiver.address],
             extras=Extras(
-                own_network=WIFI, modem=configured(made) if modem else None, modem_first=modem_first
+                own_network=own, modem=configured(made) if modem else None, modem_first=modem_first
             ),
         )  # fmt: skip
         self.rig = Rig(made, self.world.clock) if modem else None
@@ -135,6 +137,24 @@ def test_a_link_that_is_lost_under_a_press_is_left_at_once_and_taken_up_again(hu
     hub.unit.contact(1, LINK)
     hub.world.run(HEARTBEAT_S)
     assert hub.bearers(messages.Heartbeat)[-1] == messages.BEARER_WIFI
+
+
+def test_a_cable_that_is_pulled_under_a_press_is_left_at_once_and_taken_up_again(tmp_path: Path, build: Path) -> None:
+    hub = Hub(tmp_path, build, own=CABLE)
+    with hub.world:
+        assert set(hub.bearers(messages.Heartbeat)) == {messages.BEARER_ETHERNET}
+        hub.receiver.deaf_to_own = True
+        hub.world.clock.call_later(1.0, lambda: hub.unit.contact(0, LINK))
+        took = hub.press()
+        assert took is not None and 1.0 <= took < RACE_S
+        assert hub.bearers(messages.Alarm)[0] == messages.BEARER_SIM1
+        hub.receiver.deaf_to_own = False
+        hub.world.run(HEARTBEAT_S)
+        assert hub.bearers(messages.Heartbeat)[-1] == messages.BEARER_SIM1
+        hub.unit.contact(1, LINK)
+        hub.world.run(HEARTBEAT_S)
+        assert hub.bearers(messages.Heartbeat)[-1] == messages.BEARER_ETHERNET
+        assert not hub.unit.resets
 
 
 def test_the_spare_radio_is_proven_soon_after_the_start_and_its_silence_is_told(hub: Hub) -> None:
