@@ -17,6 +17,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NotRequired, TypedDict, Unpack
 
 from protocols.wire import cbor
 from provisioning.ca import UnitCertificate
@@ -145,6 +146,17 @@ class Extras:
         return found
 
 
+class Configuration(TypedDict):
+    """What a unit is told about itself and about where the server is. `pipes` are names, best first."""
+
+    profile: int
+    heartbeat_s: int
+    pipes: Sequence[str]
+    coap_addresses: NotRequired[Sequence[tuple[str, int]]]
+    mqtt_address: NotRequired[tuple[str, int, str] | None]
+    extras: NotRequired[Extras | None]
+
+
 def _is_wlan(own: Sequence[str]) -> bool:
     """Whether a Wi-Fi radio takes this name and password (IEEE 802.11: an SSID's octets; WPA's pass phrase)."""
     return (
@@ -164,16 +176,10 @@ def unit_files(
     identity: Identity,
     unit_certificate: UnitCertificate,
     ca_der: bytes,
-    *,
-    profile: int,
-    heartbeat_s: int,
-    pipes: Sequence[str],
-    coap_addresses: Sequence[tuple[str, int]] = (),
-    mqtt_address: tuple[str, int, str] | None = None,
-    extras: Extras | None = None,
+    **configuration: Unpack[Configuration],
 ) -> dict[str, bytes]:
     """The files of a new unit, by name; nothing is written. Raises IdentityError if a pipe has no address."""
-    config = _config(profile, heartbeat_s, pipes, coap_addresses, mqtt_address, extras)
+    config = config_fields(**configuration)
     return {
         "identity.cbor": cbor.encode({1: identity.unit, 2: identity.generation, 3: identity.secret16}),
         "config.cbor": cbor.encode(config),
@@ -190,13 +196,8 @@ def write_flash(
     unit_certificate: UnitCertificate,
     ca_der: bytes,
     *,
-    profile: int,
-    heartbeat_s: int,
-    pipes: Sequence[str],
-    coap_addresses: Sequence[tuple[str, int]] = (),
-    mqtt_address: tuple[str, int, str] | None = None,
-    extras: Extras | None = None,
     overwrite: bool = False,
+    **configuration: Unpack[Configuration],
 ) -> None:
     """Make `folder` (created if missing) the flash of this unit.
 
@@ -208,10 +209,7 @@ def write_flash(
     the identity goes down before the counters; a cut between the two leaves a unit without counters, which takes a
     fresh kid context.
     """
-    files = unit_files(
-        identity, unit_certificate, ca_der, profile=profile, heartbeat_s=heartbeat_s, pipes=pipes,
-        coap_addresses=coap_addresses, mqtt_address=mqtt_address, extras=extras,
-    )  # fmt: skip
+    files = unit_files(identity, unit_certificate, ca_der, **configuration)
     path = folder / "identity.cbor"
     content = files[path.name]
     held = path.read_bytes() if path.exists() else None
@@ -275,16 +273,7 @@ def _held(folder: Path) -> tuple[int, int, bytes]:
         raise IdentityError(f"identity.cbor in {folder} cannot be read: provision the unit anew") from None
 
 
-def write_config(
-    folder: Path,
-    *,
-    profile: int,
-    heartbeat_s: int,
-    pipes: Sequence[str],
-    coap_addresses: Sequence[tuple[str, int]] = (),
-    mqtt_address: tuple[str, int, str] | None = None,
-    extras: Extras | None = None,
-) -> None:
+def write_config(folder: Path, **configuration: Unpack[Configuration]) -> None:
     """Give a unit that has its identity another configuration, for example when the server has moved.
 
     Identity, keys and counters stay. Raises IdentityError if the folder holds no identity or the configuration is
@@ -292,18 +281,20 @@ def write_config(
     """
     if not (folder / "identity.cbor").exists():
         raise IdentityError(f"{folder} holds no unit's identity; make one with write_flash")
-    config = _config(profile, heartbeat_s, pipes, coap_addresses, mqtt_address, extras)
+    config = config_fields(**configuration)
     replace(folder / "config.cbor", cbor.encode(config), mode=0o600)
 
 
-def _config(
+def config_fields(
+    *,
     profile: int,
     heartbeat_s: int,
     pipes: Sequence[str],
-    coap_addresses: Sequence[tuple[str, int]],
-    mqtt_address: tuple[str, int, str] | None,
-    extras: Extras | None,
+    coap_addresses: Sequence[tuple[str, int]] = (),
+    mqtt_address: tuple[str, int, str] | None = None,
+    extras: Extras | None = None,
 ) -> dict[int, object]:
+    """The pairs of config.cbor. Raises IdentityError for what no unit may get or the firmware would refuse."""
     extras = extras or Extras()
     if not pipes or any(pipe not in PIPES for pipe in pipes) or len(set(pipes)) != len(pipes):
         raise IdentityError(f"pipes are one or more of {', '.join(PIPES)}, each once; not {list(pipes)}")

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from provisioning.identity import DIALECTS, Extras, IdentityError
+from provisioning.identity import DIALECTS, Configuration, Extras, IdentityError, config_fields
 
 PROFILES = {"social": 1, "personal": 2, "tracker": 3, "camera": 4, "technical": 5}
 SOUNDING = ("social", "tracker", "technical")
@@ -68,14 +68,16 @@ class Order:
     own_network: Sequence[str] | None = field(default=None, repr=False)
     modem_first: bool = False
 
-    def extras(self, sims: int) -> Extras:
-        """What its units' configuration says besides, with so many SIM slots. Raises IdentityError."""
+    def configuration(self, sims: int) -> Configuration:
+        """What its units are told, with so many SIM slots. Raises IdentityError."""
         modem = None if self.modem is None else (*self.modem, sims)
-        made = Extras(
+        extras = Extras(
             modem=modem, sms_number=self.sms_number, own_network=self.own_network, modem_first=self.modem_first
         )
-        made.go_with(self.pipes)
-        return made
+        return {
+            "profile": PROFILES[self.profile], "heartbeat_s": self.heartbeat_s, "pipes": self.pipes,
+            "coap_addresses": self.coap, "mqtt_address": self.mqtt, "extras": extras,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -103,28 +105,7 @@ def asked_about(profile: str, kind: BoardKind) -> tuple[str, ...]:
 
 def plan(order: Order, kind: BoardKind) -> tuple[Step, ...]:
     """The steps for one board of this order. Raises PlanError."""
-    if not _ORDER.fullmatch(order.number):
-        raise PlanError(f"{order.number!r} is no order number: letters, digits, dots and dashes, at most 40")
-    if order.quantity < 1:
-        raise PlanError("an order is of one board or more")
-    if order.profile not in PROFILES:
-        raise PlanError(f"{order.profile!r} is no profile: choose one of {', '.join(PROFILES)}")
-    if order.municipality < 1:
-        raise PlanError("a unit belongs to a municipality: give its number")
-    if order.production and not (kind.secure_boot and kind.chip in SECURE_BOOT_CHIPS):
-        raise PlanError(f"{kind.name} has no secure boot key steps: it can be a development board only")
-    if (order.modem is None) != (kind.sims == 0) or kind.sims not in (0, 1, 2):
-        raise PlanError(
-            f"{kind.name} has {kind.sims} SIM slots: an order names a modem where there are 1 or 2, else none"
-        )
-    if order.modem is not None and order.modem[0] not in DIALECTS:
-        raise PlanError(f"{order.modem[0]!r} is no modem: choose one of {', '.join(DIALECTS)}")
-    try:
-        order.extras(kind.sims)
-    except IdentityError as error:
-        raise PlanError(str(error)) from error
-    if kind.flash_bytes < 4 << 20:
-        raise PlanError(f"{kind.name} has {kind.flash_bytes >> 20} MiB of flash and a unit needs 4")
+    _check(order, kind)
     seen = asked_about(order.profile, kind)
     steps = [
         Step("connect", "Ask the board for its chip, MAC and flash", "Put the board on the cable."),
@@ -153,3 +134,29 @@ def plan(order: Order, kind: BoardKind) -> tuple[Step, ...]:
         Step("ledger", "Write the board into the ledger", "Take the board off."),
     ]
     return tuple(steps)
+
+
+def _check(order: Order, kind: BoardKind) -> None:
+    """Raises PlanError for an order of which no board could be made: better here than with the first one half made."""
+    if not _ORDER.fullmatch(order.number):
+        raise PlanError(f"{order.number!r} is no order number: letters, digits, dots and dashes, at most 40")
+    if order.quantity < 1:
+        raise PlanError("an order is of one board or more")
+    if order.profile not in PROFILES:
+        raise PlanError(f"{order.profile!r} is no profile: choose one of {', '.join(PROFILES)}")
+    if order.municipality < 1:
+        raise PlanError("a unit belongs to a municipality: give its number")
+    if order.production and not (kind.secure_boot and kind.chip in SECURE_BOOT_CHIPS):
+        raise PlanError(f"{kind.name} has no secure boot key steps: it can be a development board only")
+    if (order.modem is None) != (kind.sims == 0) or kind.sims not in (0, 1, 2):
+        raise PlanError(
+            f"{kind.name} has {kind.sims} SIM slots: an order names a modem where there are 1 or 2, else none"
+        )
+    if order.modem is not None and order.modem[0] not in DIALECTS:
+        raise PlanError(f"{order.modem[0]!r} is no modem: choose one of {', '.join(DIALECTS)}")
+    try:
+        config_fields(**order.configuration(kind.sims))
+    except IdentityError as error:
+        raise PlanError(str(error)) from error
+    if kind.flash_bytes < 4 << 20:
+        raise PlanError(f"{kind.name} has {kind.flash_bytes >> 20} MiB of flash and a unit needs 4")

@@ -28,7 +28,7 @@ from provisioning.issuing import station_of
 from provisioning.journal import Journal
 from provisioning.ledger import ENDS, Ledger, Row
 from provisioning.partition_table import SECTOR, TABLE_OFFSET, files_of_the_unit, layout, named, to_binary
-from provisioning.plan import PROFILES, BoardKind, Order, Step, plan
+from provisioning.plan import BoardKind, Order, Step, plan
 from provisioning.seal import holds
 from provisioning.station import Made, Station
 
@@ -313,9 +313,7 @@ class _Run:
         code = {} if order.production else {"main.py": MAIN}
         return code | unit_files(
             self._made.identity, self._made.certificate, self._bench.station.ca_der,
-            profile=PROFILES[order.profile], heartbeat_s=order.heartbeat_s, pipes=order.pipes,
-            coap_addresses=order.coap, mqtt_address=order.mqtt,
-            extras=order.extras(self._kind.sims),
+            **order.configuration(self._kind.sims),
         )  # fmt: skip
 
     def _register(self) -> dict[str, object]:

@@ -19,7 +19,6 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict
 
 import httpx
 
@@ -34,7 +33,7 @@ from livlina.failure import PartFailed
 from livlina.installation import open_authority, open_secret_box
 from provisioning.ca import CertificateAuthority
 from provisioning.files import create_private
-from provisioning.identity import Extras, make_identity, write_config, write_flash
+from provisioning.identity import Configuration, Extras, make_identity, write_config, write_flash
 from sim.cellular import CellularUnits, configured
 from sim.modem.scenario import Scenario
 from sim.to_its_end import to_its_end
@@ -59,17 +58,6 @@ def free_port(kind: int = socket.SOCK_STREAM, preferred: int | None = None, but:
             probe.bind(("127.0.0.1", port))
             return port
     raise OSError("no free port between 20000 and 32767")
-
-
-class Way(TypedDict):
-    """What a unit is told about itself and about where the server is."""
-
-    profile: int
-    heartbeat_s: int
-    pipes: list[str]
-    coap_addresses: list[tuple[str, int]]
-    mqtt_address: tuple[str, int, str]
-    extras: Extras | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +294,7 @@ class House:
         """Every unit's flash."""
         return {unit: self.flash(unit) for unit in range(1, self.units + 1)}
 
-    def _way(self, unit: int) -> Way:
+    def _way(self, unit: int) -> Configuration:
         return {
             "profile": self.profile,
             "heartbeat_s": self.heartbeat_s,

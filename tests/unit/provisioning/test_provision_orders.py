@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from livlina.cli import app
 from livlina.provision_order import OrderError, read_order
+from provisioning.identity import config_fields
 from provisioning.plan import PlanError, plan
 
 ORDER = """number = "2026-017"
@@ -64,7 +65,8 @@ def test_an_order_for_boards_that_join_a_wlan(tmp_path: Path) -> None:
     password.write_text("a secret of theirs\n")
     order, kind = read_order(path)
     assert order.own_network == ("wlan", "the building", "a secret of theirs") and "secret" not in repr(order)
-    assert order.extras(kind.sims).fields() == {12: ["wlan", "the building", "a secret of theirs"]}
+    fields = config_fields(**order.configuration(kind.sims))
+    assert fields[12] == ["wlan", "the building", "a secret of theirs"]
     assert "selftest" in [step.name for step in plan(order, kind)]
     password.write_text("short")
     with pytest.raises(PlanError, match="8 to 63") as refused:
@@ -94,6 +96,24 @@ def test_what_is_no_order_is_refused_with_its_name(tmp_path: Path, old: str, new
     path.write_text(ORDER.replace(old, new))
     with pytest.raises(OrderError, match=r"order\.toml"):
         read_order(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("heartbeat_s = 300", "heartbeat_s = 0", "heartbeat interval"),
+        ('"coap", "mqtt"', '"sms"', "pipes are one or more"),
+        ('coap = ["192.0.2.1:5683"]\n', "", "coap pipe needs"),
+        ('mqtt_name = "fleet.example.org"\n', "", "TLS name"),
+    ],
+)
+def test_what_no_unit_may_be_told_is_refused_before_a_board_is_begun(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    path = tmp_path / "order.toml"
+    path.write_text(ORDER.replace(old, new))
+    with pytest.raises(PlanError, match=words):
+        plan(*read_order(path))
 
 
 def test_the_plan_is_printed(tmp_path: Path) -> None:
