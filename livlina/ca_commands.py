@@ -176,9 +176,10 @@ def boot_key_command(token: Token, new: New = False, as_json: Json = False) -> N
     from provisioning.tool import ToolError
 
     with one_sentence(ToolError):
-        key = make_in_token(TokenUri.read(token)) if new else open_boot_key(token)
+        uri = TokenUri.read(token)
+        key = make_in_token(uri) if new else open_boot_key(token)
         digest = key.digest()
-    show({"token": TokenUri.read(token).token, "digest": digest.hex()}, as_json)
+    show({"token": uri.token, "digest": digest.hex()}, as_json)
 
 
 @ca_app.command("take-root")

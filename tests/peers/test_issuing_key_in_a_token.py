@@ -197,3 +197,5 @@ def test_a_secure_boot_key_in_a_token_signs_what_the_chip_starts(token: str, tmp
     path.chmod(0o644)
     with pytest.raises(AuthorityError, match="chmod 600"):
         open_boot_key(str(path))
+    path.chmod(0o600)
+    assert "names no token" in say(here, "boot-key", "--token", str(path))
