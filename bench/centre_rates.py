@@ -18,6 +18,7 @@ import siadc09.message
 from pysiaalarm.account import SIAAccount
 from pysiaalarm.event import SIAEvent
 
+from bench import options
 from protocols.centre.alarm import Action, Alarm, Category, Correlation, Source, Transmitter
 from protocols.centre.scaip.examine import examine
 from protocols.centre.scaip.write_alarm import write_alarm
@@ -88,7 +89,7 @@ def measure(seconds: float) -> list[Reader]:
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description="Decode rates of alarm-centre messages, ours and the public parsers'.")
-    parser.add_argument("--seconds", type=float, default=2.0, help="processor time for each reader")
+    parser.add_argument("--seconds", type=options.real(0.01, 3600), default=2.0, help="processor time for each reader")
     known = measure(parser.parse_args().seconds)
     ours = known[1].rate
     for one in known:
@@ -97,4 +98,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    options.run(main)

@@ -23,6 +23,7 @@ from typing import Any
 
 import httpx
 
+from bench import options
 from fleet.settings import Settings
 from livlina.installation import open_secret_box
 from provisioning.identity import Identity
@@ -152,7 +153,7 @@ def _served(town: ApiTown, folder: Path, units: int) -> dict[str, Any]:
 def main() -> None:
     """Prints it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--units", type=int, default=11_000)
+    parser.add_argument("--units", type=options.whole(1, 100_000), default=11_000)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     found = run(arguments.units)
@@ -164,4 +165,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    options.run(main)

@@ -29,6 +29,7 @@ import psutil
 import psycopg
 import uvloop
 
+from bench import options
 from fleet.ingest.run import Ingest
 from fleet.registry import store as registry
 from fleet.registry.secret_box import SecretBox
@@ -325,9 +326,11 @@ async def run(arguments: argparse.Namespace, bench: Bench) -> list[Figure]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--units", type=int, default=200)
-    parser.add_argument("--messages", type=int, default=10_000, help="of each kind by each door")
-    parser.add_argument("--seconds", type=float, default=30, help="at most, for each run")
+    parser.add_argument("--units", type=options.whole(1, 10_000), default=200)
+    parser.add_argument(
+        "--messages", type=options.whole(1, 10_000_000), default=10_000, help="of each kind by each door"
+    )
+    parser.add_argument("--seconds", type=options.real(0.1, 86_400), default=30, help="at most, for each run")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--supervision", action="store_true", help="what supervision adds")
     parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
@@ -368,4 +371,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    options.run(main)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import sys
 import time
 from typing import Any, Final
 
+from bench import options
 from fleet.supervision.model import Heard, Place, Profile, Spare, Step, UnitInfo
 from fleet.supervision.watch import Watch
 from sim.scenarios.a1_story import PROFILE, Story
 from sim.scenarios.crowd import Crowd, One, Way
+from sim.scenarios.scenario import ScenarioError
 
 START_MS: Final = 1_800_000_000_000
 DETECTED_S: Final = 60.0
@@ -108,17 +109,17 @@ class Outage:
         return found
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """Prints a line for each; exit 1 where one does not hold."""
     parser = argparse.ArgumentParser(prog="python -m bench.outages", description=__doc__)
-    parser.add_argument("--units", type=int, nargs="+", default=[200, 1000, 3000, 11_000])
-    parser.add_argument("--part", type=float, nargs="+", default=[1.0, 0.3, 0.1])
+    parser.add_argument("--units", type=options.whole(1, 1_000_000), nargs="+", default=[200, 1000, 3000, 11_000])
+    parser.add_argument("--part", type=options.real(0.001, 1), nargs="+", default=[1.0, 0.3, 0.1])
     parser.add_argument("--by", choices=["area", "issuer"], nargs="+", default=["area", "issuer"])
-    parser.add_argument("--seed", type=int, nargs="+", default=[1, 2, 3, 4, 5])
-    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--seed", type=options.SEED, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--minutes", type=options.real(5, 1440), default=60.0)
     parser.add_argument("--whole", action="store_true", help="play on until the incident is closed")
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args()
     rows = []
     for units in given.units:
         for part in given.part:
@@ -127,7 +128,10 @@ def main(arguments: list[str]) -> int:
                     numbers = {"minutes": given.minutes, "part": part, "by_issuer": float(by == "issuer"), "dual": 0.8,
                                "others": 0.5, "heartbeat_s": 300.0, "loss": 0.01}  # fmt: skip
                     began = time.perf_counter()
-                    found = Outage(units, seed, numbers).judge(given.whole)
+                    try:
+                        found = Outage(units, seed, numbers).judge(given.whole)
+                    except ScenarioError as error:
+                        parser.error(str(error))
                     row = {"units": units, "part": part, "by": by if part < 1 else "operator", "seed": seed, **found,
                            "seconds": round(time.perf_counter() - began, 1)}  # fmt: skip
                     rows.append(row)
@@ -142,4 +146,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    options.run(main)

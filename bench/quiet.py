@@ -13,13 +13,13 @@ import argparse
 import gc
 import json
 import random
-import sys
 import time
 from collections import Counter, defaultdict
 from heapq import heappop, heappush
 from math import log1p
 from typing import Any, Final
 
+from bench import options
 from fleet.supervision import decide
 from fleet.supervision.model import Action, Heard, Place, Spare, Step, UnitInfo
 from fleet.supervision.profiles import BY_TYPE, DEFAULTS
@@ -218,18 +218,18 @@ def dead(count: int, unit_type: str, seed: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """Prints the figures; exit 1 where a limit does not hold."""
     parser = argparse.ArgumentParser(prog="python -m bench.quiet", description=__doc__)
-    parser.add_argument("--units", type=int, default=11_000)
-    parser.add_argument("--days", type=float, default=30.0)
-    parser.add_argument("--interval", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--units", type=options.whole(1, 1_000_000), default=11_000)
+    parser.add_argument("--days", type=options.real(0.01, 3653), default=30.0)
+    parser.add_argument("--interval", type=options.whole(10, 86_400), default=300)
+    parser.add_argument("--seed", type=options.SEED, default=1)
     parser.add_argument("--type", choices=sorted(BY_TYPE), default="social", help="whose profile they are judged by")
     parser.add_argument("--plain", action="store_true", help="tell the watch of every heartbeat by itself")
-    parser.add_argument("--dead", type=int, default=0, metavar="N")
+    parser.add_argument("--dead", type=options.whole(0, DEAD_UNITS), default=0, metavar="N")
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args()
     if given.dead:
         found = [dead(given.dead, unit_type, given.seed) for unit_type in DEAD]
         ok = all(one["told"] == given.dead and one["longest_s"] <= one["limit_s"] for one in found)
@@ -245,4 +245,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    options.run(main)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from bench import options
 from protocols.centre.scaip import Flow, Received, Receiver, Request, decode, encode, read_alarm, write_alarm
 from protocols.centre.scaip.receiver import AlarmReceived
 from protocols.centre.sia_dc09.receiver import Seen
@@ -85,7 +86,7 @@ def _rate(call: Callable[[], object], seconds: float) -> float:
 def main() -> None:
     """Prints one line for each."""
     parser = argparse.ArgumentParser(prog="python -m bench.scaip_rate", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--seconds", type=options.real(0.01, 3600), default=1.0)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     found = rates(arguments.seconds)
@@ -97,4 +98,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    options.run(main)

@@ -11,10 +11,10 @@ import argparse
 import gc
 import json
 import random
-import sys
 import time
 from typing import Any
 
+from bench import options
 from fleet.supervision.model import Heard, Place, UnitInfo
 from fleet.supervision.profiles import DEFAULTS
 from fleet.supervision.watch import Watch
@@ -80,15 +80,15 @@ def load(units: int, interval_s: int, seconds: int, seed: int) -> dict[str, Any]
     }  # fmt: skip
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """Prints the figures; exit 1 when the load was not kept up with."""
     parser = argparse.ArgumentParser(prog="python -m bench.supervision", description=__doc__)
-    parser.add_argument("--units", type=int, default=250_000)
-    parser.add_argument("--interval", type=int, default=300)
-    parser.add_argument("--seconds", type=int, default=600)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--units", type=options.whole(1, 1_000_000), default=250_000)
+    parser.add_argument("--interval", type=options.whole(1, 86_400), default=300)
+    parser.add_argument("--seconds", type=options.whole(1, 86_400), default=600)
+    parser.add_argument("--seed", type=options.SEED, default=1)
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args()
     found = {"load": load(given.units, given.interval, given.seconds, given.seed)}
     ok = found["load"]["worst_lag_s"] < 1.0 and found["load"]["incidents"] == 1
     if given.json:
@@ -100,4 +100,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    options.run(main)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 
+from bench import options
 from fleet.supervision.battery_end import FIXED_PERCENT, LIKELY, Cell, Score, before, by_percent, score
 from sim.battery_truth import WEEKEND_DAYS
 from sim.scenarios.a6_battery_weekend import NEAR_THE_END, PRECISION, RECALL, fleet, forecast_of
@@ -28,25 +28,34 @@ def weekend(units: int, seed: int, likely: Sequence[float], *, whole: bool = Fal
     return made
 
 
-def _worst(scores: Sequence[Score]) -> dict[str, float | int]:
-    recall, precision = ([getattr(one, name) or 0.0 for one in scores] for name in ("recall", "precision"))
-    misses = sum(r < RECALL or p < PRECISION for r, p in zip(recall, precision, strict=True))
+def _worst(scores: Sequence[Score]) -> dict[str, float | int | None]:
+    """A fleet in which nobody died has no recall, and one of which nobody is listed no precision: neither is a miss."""
+    recall = [one.recall for one in scores if one.recall is not None]
+    precision = [one.precision for one in scores if one.precision is not None]
+    misses = sum(
+        (one.recall is not None and one.recall < RECALL) or (one.precision is not None and one.precision < PRECISION)
+        for one in scores
+    )
     return {
-        "recall_mean": round(sum(recall) / len(recall), 4), "recall_lowest": round(min(recall), 3),
-        "precision_mean": round(sum(precision) / len(precision), 3), "precision_lowest": round(min(precision), 3),
+        "recall_mean": round(sum(recall) / len(recall), 4) if recall else None,
+        "recall_lowest": round(min(recall), 3) if recall else None,
+        "precision_mean": round(sum(precision) / len(precision), 3) if precision else None,
+        "precision_lowest": round(min(precision), 3) if precision else None,
         "seeds_that_miss": misses,
-    }  # fmt: skip
+    }
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """Prints a line a rule; exit 1 where a seed misses a limit by the shipped rule."""
     parser = argparse.ArgumentParser(prog="python -m bench.weekend", description=__doc__)
-    parser.add_argument("--units", type=int, default=11_000)
-    parser.add_argument("--seed", type=int, nargs=2, default=(1, 40), metavar=("FIRST", "LAST"))
-    parser.add_argument("--likely", type=float, nargs="*", default=[], help="other least likelihoods to list a unit")
+    parser.add_argument("--units", type=options.whole(1, 1_000_000), default=11_000)
+    parser.add_argument("--seed", type=options.SEED, nargs=2, default=(1, 40), metavar=("FIRST", "LAST"))
+    parser.add_argument(
+        "--likely", type=options.real(0, 1), nargs="*", default=[], help="other least likelihoods to list a unit"
+    )
     parser.add_argument("--whole", action="store_true")
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args()
     seeds = range(given.seed[0], given.seed[1] + 1)
     if not seeds:
         parser.error("the last seed comes before the first")
@@ -69,4 +78,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    options.run(main)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +34,12 @@ def test_a_measurement_ends_with_its_verdict_or_with_130(main, status):
     with pytest.raises(SystemExit) as ended:
         options.run(main)
     assert ended.value.code == status
+
+
+COMMANDS = [path for path in Path(options.__file__).parent.glob("*.py") if "ArgumentParser(" in path.read_text()]
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.stem)
+def test_every_measurement_has_bounds_and_an_end_by_ctrl_c(path):
+    text = path.read_text()
+    assert "options.run(main)" in text and "type=int" not in text and "type=float" not in text
