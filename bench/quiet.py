@@ -24,6 +24,7 @@ from fleet.supervision import decide
 from fleet.supervision.model import Action, Heard, Place, Spare, Step, UnitInfo
 from fleet.supervision.profiles import BY_TYPE, DEFAULTS
 from fleet.supervision.watch import Watch
+from protocols.wire.messages import BEARER_SIM1
 
 START_S: Final = 1_800_000_000
 DAY_S: Final = 86_400
@@ -145,7 +146,7 @@ class Quiet:
         if number in self.dead:
             return
         self._seq[number] += 1
-        self.watch.heard(Heard(number, second * 1000, self._seq[number], self.interval_s))
+        self.watch.heard(Heard(number, second * 1000, self._seq[number], self.interval_s, bearer=BEARER_SIM1))
         if woken:
             return
         self._away.discard(number)

@@ -18,6 +18,7 @@ from bench import options
 from fleet.supervision.model import Heard, Place, UnitInfo
 from fleet.supervision.profiles import DEFAULTS
 from fleet.supervision.watch import Watch
+from protocols.wire.messages import BEARER_SIM1
 
 START_MS = 1_800_000_000_000
 OPERATORS = ("24001", "24005", "24007", "24008")
@@ -53,7 +54,7 @@ def load(units: int, interval_s: int, seconds: int, seed: int) -> dict[str, Any]
         now = START_MS + second * 1000
         gone = second >= seconds // 2
         signs = [
-            Heard(n, now, second, interval_s) for n in slots[second % interval_s]
+            Heard(n, now, second, interval_s, bearer=BEARER_SIM1) for n in slots[second % interval_s]
             if not (gone and places[n].operator == OPERATORS[0])
         ]  # fmt: skip
         begun = time.process_time()

@@ -21,6 +21,10 @@ from fleet.supervision.watch import Watch
 SECOND: Final = 1000
 SWITCH_S: Final = (60, 330)
 """A unit tries its spare SIM so long after its first unanswered heartbeat."""
+MASTS_S: Final = (20, 90)
+"""A unit whose modem says that its masts are gone is on its spare SIM so long after."""
+REPORT_FIRST_S: Final = 5
+"""Its heartbeat there follows its report of the change by so long."""
 WAKE_S: Final = (3, 25)
 WAKE_LOST: Final = 0.01
 BURST_MEAN: Final = 2.0
@@ -114,6 +118,13 @@ class SilentFleet:
         """A unit dies, without a word."""
         self.fleet[number].dead_ms = at_ms
 
+    def masts_gone(self) -> None:
+        """The masts of what is out from now on are gone: who has a spare SIM need not miss a heartbeat to know."""
+        for number, unit in self.fleet.items():
+            if len(unit.places) > 1 and self.out(unit.places[0]):
+                unit.trying = True
+                heappush(self._events, (self.now_ms + self.random.randrange(*MASTS_S) * SECOND, 3, number))
+
     def beat_within(self, seconds: int) -> None:
         """They begin anew, all within so short a time from now, as a fleet does that has lost its connections."""
         spread = seconds * SECOND
@@ -154,6 +165,11 @@ class SilentFleet:
                 self._heard(unit, at_ms)
         elif kind == 2:
             self._heard(unit, at_ms)
+        elif kind == 3:
+            # The report of its change comes first, by the spare SIM, and does not say so.
+            self.watch.heard(Heard(number, at_ms, unit.seq + 1))
+            unit.on, unit.trying, unit.seq = 1, False, unit.seq + 2
+            heappush(self._events, (at_ms + REPORT_FIRST_S * SECOND, 2, number))
 
     def _beat(self, unit: Unit, at_ms: int) -> None:
         self.beats += 1

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from fleet.supervision.cohorts import Cohort, Kind
 from fleet.supervision.decide import SECOND
+from fleet.supervision.model import Action, Change
 
 LATE_PRESS_S: Final = 60
 RETURNED_LEAST: Final = 5
@@ -109,10 +110,11 @@ class Incident:
             self.last_touched_ms = now_ms
         self.dirty.add(member.unit)
 
-    def heard(self, unit: int, now_ms: int, *, inside: bool, on_battery: bool = False) -> None:
-        """A member was heard, ``inside``: on the path that the incident is about. One presumed only was never down."""
+    def heard(self, unit: int, now_ms: int, *, inside: bool | None, on_battery: bool = False) -> None:
+        """A member was heard, ``inside``: on the path that the incident is about; None: it did not say, of two;
+        then it is down no longer, and that path is not known to be back. One presumed only was never down."""
         member = self.members.get(unit)
-        if member is None:
+        if member is None or (inside is None and member.fate is not Fate.DOWN and not self.power):
             return
         if member.fate is Fate.PRESUMED:
             if inside:
@@ -233,6 +235,15 @@ class Incident:
             "usual_rate_per_s": round(usual, 3),
             "log": [{"at_ms": at, "what": what} for at, what in self.log],
         }
+
+
+@dataclass
+class Outcome:
+    """What is to be written and done. Incidents are named once; their members that changed are in ``dirty``."""
+
+    changes: list[Change] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
+    incidents: dict[int, Incident] = field(default_factory=dict)
 
 
 def named(cohort: Cohort) -> str:

@@ -133,6 +133,7 @@ class UnitInfo:
 @dataclass(frozen=True, slots=True)
 class Heard:
     """A sign of life. ``epoch`` is boot << 32 | seq; ``next_due_s`` None: the message did not say, so the last holds.
+    ``bearer`` None: nor by which way it came, so it proves that the unit lives and says nothing of any path.
     ``place`` None: unchanged; the flags are those of the wire contract's heartbeat, None: not said."""
 
     unit: int

@@ -22,9 +22,9 @@ from fleet.loops import Loops
 from fleet.store.borrow import AWAY
 from fleet.store.pool import Connection, Pool, make_pool
 from fleet.supervision import store
-from fleet.supervision.incidents import LATE_PRESS_S
+from fleet.supervision.incidents import LATE_PRESS_S, Outcome
 from fleet.supervision.model import VERDICTS, Change, Word
-from fleet.supervision.watch import Outcome, Watch
+from fleet.supervision.watch import Watch
 from fleet.technicians.store import open_task
 
 log = logging.getLogger("livlina.supervision")
@@ -49,7 +49,6 @@ _WORDS: Final = {
     ("not worn", True): Word.NOT_WORN,
     ("not worn", False): Word.WORN,
 }
-_PLACE: Final = ("bearer", "operator", "tac", "version", "transport")
 
 
 class Supervisor:
@@ -116,7 +115,7 @@ class Look:
         self._since = at - OVERLAP
         self._rows: dict[int, Mapping[str, Any]] = {}
         self._marks: dict[int, int] = {}
-        self._places: dict[int, tuple[Any, ...]] = {}
+        self._said: dict[int, store.Said] = {}
         self._read: dict[int, datetime] = {}
         self._closes: dict[int, datetime] = {}
         self._words: dict[tuple[int, str], datetime] = {}
@@ -165,7 +164,7 @@ class Look:
         changed = [unit for unit, mark in marks.items() if self._marks.get(unit) != mark]
         for info, row in await store.units(connection, changed) if changed else ():
             self._rows[info.unit] = row
-            self._places.setdefault(info.unit, tuple(row[name] for name in _PLACE))
+            self._said.setdefault(info.unit, store.said_in(row))
             self.watch.add(info, now_ms)
         for unit in self._rows.keys() - marks.keys():
             self.watch.remove(unit)
@@ -179,10 +178,8 @@ class Look:
                 continue
             self._read[unit] = row["seen_at"]
             self._listened = max(self._listened, row["seen_at"])
-            place = tuple(row[name] for name in _PLACE)
-            moved = place != self._places.get(unit)
-            self._places[unit] = place
-            self.watch.heard(store.sign_of(row, self._rows[unit], moved=moved))
+            self.watch.heard(store.sign_of(row, self._rows[unit], self._said[unit]))
+            self._said[unit] = store.said_in(row)
         for row in await store.conditions_since(connection, self._since):
             key = (row["unit_id"], row["condition"])
             word = _WORDS.get((row["condition"], row["active"]))

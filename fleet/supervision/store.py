@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 
@@ -111,7 +111,8 @@ def _info(row: Mapping[str, Any]) -> UnitInfo:
 
 
 def _interval(row: Mapping[str, Any]) -> int | None:
-    if row["due_at"] is None or row["seen_at"] is None:
+    # due_at may be of an earlier heartbeat than seen_at: then it says nothing about the next one.
+    if row["due_at"] is None or row["seen_at"] is None or row["due_at"] <= row["seen_at"]:
         return None
     seconds: float = (row["due_at"] - row["seen_at"]).total_seconds()
     return max(1, round(seconds))
@@ -128,18 +129,38 @@ async def heard_since(connection: Connection, since: datetime) -> list[Mapping[s
     return list(await fetch_all(connection, SQL["heard_since"], {"since": since}))
 
 
-def sign_of(row: Mapping[str, Any], known: Mapping[str, Any], *, moved: bool) -> Heard:
-    """A row as a sign of life; ``known`` is the unit's row at its start, for what a heartbeat does not say."""
-    flags = row["flags"]
-    # due_at may be of an earlier heartbeat than seen_at: then it says nothing about the next one.
-    declared = _interval(row) if row["due_at"] is not None and row["due_at"] > row["seen_at"] else None
+class Said(NamedTuple):
+    """What stays in a unit's row until a message says it anew, so that two readings tell what the newest one said."""
+
+    due_at: datetime | None
+    bearer: int | None
+    operator: int | None
+    tac: int | None
+    version: str | None
+    transport: str | None
+
+
+def said_in(row: Mapping[str, Any]) -> Said:
+    """What a unit's row says now."""
+    return Said(*(row[name] for name in Said._fields))
+
+
+def sign_of(row: Mapping[str, Any], known: Mapping[str, Any], before: Said) -> Heard:
+    """A row as a sign of life; ``known`` is the unit's row at its start, for what a heartbeat does not say, and
+    ``before`` what it said when it was last read.
+
+    Only a heartbeat moves ``due_at``. Of a report or a press the row keeps the last heartbeat's flags and bearer, which
+    the message has not said; an alarm on another bearer than before has said that."""
+    said = said_in(row)
+    beat = said.due_at is not None and said.due_at != before.due_at
+    flags = row["flags"] if beat else None
     return Heard(
         unit=row["unit_id"],
         at_ms=milliseconds(row["seen_at"]),
         epoch=-1 if row["boot"] is None else epoch_of(row["boot"], row["seq"] or 0),
-        next_due_s=declared,
-        place=place_of({**known, **row}) if moved else None,
-        bearer=row["bearer"],
+        next_due_s=_interval(row) if beat else None,
+        place=place_of({**known, **row}) if said[1:] != before[1:] else None,
+        bearer=(row["bearer"] or 0) if beat or said.bearer != before.bearer else None,
         on_battery=None if flags is None else bool(flags & _MAINS_LOST),
         not_worn=None if flags is None else bool(flags & _NOT_WORN),
     )

@@ -10,14 +10,14 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from fleet.supervision import decide
 from fleet.supervision.cohorts import WINDOW_MS, Places, Tally
 from fleet.supervision.decide import SECOND, Facts, Rung
 from fleet.supervision.detector import Detector
-from fleet.supervision.incidents import Fate, Incident, LatePress, Member
+from fleet.supervision.incidents import Fate, Incident, LatePress, Member, Outcome
 from fleet.supervision.model import (
     HEARD,
     VERDICTS,
@@ -40,7 +40,8 @@ HOLD_MS: Final = 60_000
 """A verdict waits this long at most while the unit's cohorts are under suspicion, and once only."""
 _KNOWN: Final = int(State.KNOWN)
 _LISTENED: Final = HEARD | WAITING
-_ON_BATTERY, _BATTERY_LOW, _OFF, _NOT_WORN = 1, 2, 4, 8
+_ON_BATTERY, _BATTERY_LOW, _OFF, _NOT_WORN, _AWAITED = 1, 2, 4, 8, 16
+"""AWAITED: an open incident has it for presumed, or does not know on which path it is, until it says so."""
 
 
 @dataclass(slots=True)
@@ -54,15 +55,6 @@ class _Late:
     incident: int | None = None
     held: bool = False
     woken: bool = False
-
-
-@dataclass
-class Outcome:
-    """What is to be written and done. Incidents are named once; their members that changed are in ``dirty``."""
-
-    changes: list[Change] = field(default_factory=list)
-    actions: list[Action] = field(default_factory=list)
-    incidents: dict[int, Incident] = field(default_factory=dict)
 
 
 class Watch:
@@ -131,6 +123,8 @@ class Watch:
             self._look_at(i, decide.late_at(self._due[i], info.interval_s))
         if info.incident in self.detector.open and state in VERDICTS | WAITING:
             self._late[i] = _Late((), begins, incident=info.incident)
+        if any(info.unit in incident.members for incident in self.detector.open.values()):
+            self._flags[i] |= _AWAITED
 
     def remove(self, unit: int) -> None:
         """Stops supervising a unit: retired, returned, revoked. Its place in the columns is never used again."""
@@ -140,7 +134,8 @@ class Watch:
             self._late.pop(i, None)
 
     def heard(self, sign: Heard) -> None:
-        """A sign of life. What is older than the last changes nothing; an older epoch proves life and nothing else."""
+        """A sign of life. What is older than the last changes nothing; an older epoch proves life and nothing else. So
+        does, for any path, what does not say by which it came: the report of a change of SIM comes by the new one."""
         i = self._index.get(sign.unit)
         if i is None or sign.at_ms < self._seen[i]:
             return
@@ -153,19 +148,21 @@ class Watch:
             if sign.next_due_s:
                 self._interval[i] = sign.next_due_s
         counts = decide.counts_at(self._due[i], sign.at_ms, self._interval[i])
-        self._due[i] = sign.at_ms + self._interval[i] * SECOND
-        state = self._state[i]
+        if sign.next_due_s or sign.at_ms >= self._due[i]:
+            self._due[i] = sign.at_ms + self._interval[i] * SECOND
+        state, by_path = self._state[i], sign.bearer is not None
         self._flags[i] &= ~_OFF
         if state == _KNOWN and sign.place is None and not self._flags[i] and not sign.on_battery and not sign.not_worn:
-            self.tally.hit(self._signature[i], counts)
+            if by_path:
+                self.tally.hit(self._signature[i], counts)
             return
         if newer:
             self._note(i, sign, before)
         if state == State.ABSENT:
             return
-        if state in HEARD or self._cause.get(i) is Cause.CONNECTION_CLOSED:
+        if by_path and (state in HEARD or self._cause.get(i) is Cause.CONNECTION_CLOSED):
             self.tally.hit(self._signature[i], counts)
-        self._heard_again(i, sign.at_ms)
+        self._heard_again(i, sign.at_ms, by_path=by_path)
 
     def on_time(self, unit: int, last_ms: int, epoch: int) -> None:
         """A unit that is KNOWN comes in time up to ``last_ms``, as whoever plays it knows beforehand: told at once, not
@@ -192,7 +189,7 @@ class Watch:
         elif word is Word.OFF:
             self._flags[i] |= _OFF
         if self._state[i] in HEARD:
-            self._heard_again(i, at_ms)
+            self._heard_again(i, at_ms, by_path=False)
 
     def closed(self, unit: int, at_ms: int) -> None:
         """A unit's connection has ended without a farewell: a hint only. If it is not heard within the grace of a
@@ -298,15 +295,19 @@ class Watch:
         if not_worn is not None:
             self._flags[i] = self._flags[i] & ~_NOT_WORN | (_NOT_WORN if not_worn else 0)
 
-    def _heard_again(self, i: int, at_ms: int) -> None:
+    def _heard_again(self, i: int, at_ms: int, *, by_path: bool) -> None:
+        """``by_path``: it said by which way. Who has only one came by that one."""
         late = self._late.pop(i, None)
         if late is not None and late.woken:
             self._counted[i] = at_ms  # where it is reception is poor: its next miss says nothing of its cohorts
         self._anew.pop(i, None)
         on_battery, unit = bool(self._flags[i] & _ON_BATTERY), self._info[i].unit
+        by_path = by_path or self._info[i].spare is Spare.NONE
+        self._flags[i] &= ~_AWAITED
         for incident in self.detector.open.values():
             if unit in incident.members:
-                inside = self.detector.inside(incident, self._signature[i])
+                self._flags[i] |= 0 if by_path else _AWAITED
+                inside = self.detector.inside(incident, self._signature[i]) if by_path else None
                 incident.heard(unit, at_ms, inside=inside, on_battery=on_battery)
                 self._out.incidents[incident.number] = incident
         state, cause = decide.heard_state(on_battery, bool(self._flags[i] & _NOT_WORN))
@@ -449,6 +450,8 @@ class Watch:
         late, unit = self._late.get(i), self._info[i].unit
         if incident.power and incident.stage == 1:
             return
+        if incident.members[unit].fate is Fate.PRESUMED:
+            self._flags[i] |= _AWAITED
         if self.detector.inside(incident, self._signature[i]):
             if late is not None:
                 late.incident = incident.number
