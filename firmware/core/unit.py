@@ -482,8 +482,8 @@ class Unit:
             return None
         fields, status = self._means.measure()
         refused = self.refused + self._commands.refused + (0 if self.pendants is None else self.pendants.refused)
-        fields = self._vitals.fields(key, fields, status, now)
         fields["bearer"] = bearer
+        fields = self._vitals.fields(key, fields, status, now)
         return messages.Heartbeat(
             boot=key[0],
             seq=key[1],

@@ -1,8 +1,9 @@
 """The unit's own condition: when it reports, when the full status goes along, and which change is news of its own.
 
 Pure. The status goes with the first heartbeat after boot, then daily, on request and when something in it has changed;
-it goes with every heartbeat until one of those has its receipt. Operator and radio technology travel only beside a
-status (docs/wire.md, Sizes), so a change of theirs calls for one. It never measures anything: values are handed in.
+it goes with every heartbeat until one of those has its receipt. Operator and radio technology go with every heartbeat
+over a SIM, unless its numbers are so wide that it would pass 80 bytes (docs/wire.md, Sizes); a change of theirs calls
+for a status. It never measures anything: values are handed in.
 """
 
 from firmware.core import obey
@@ -26,6 +27,8 @@ WAKE_MS = 60000
 LOW = 15
 """Battery in % from which an event tells it, once until it is above `LOW` and `RISE` more."""
 RISE = 10
+_NARROW = 0xFFFF
+_ON_A_CARD = (messages.BEARER_SIM1, messages.BEARER_SIM2)
 
 
 class Vitals:
@@ -141,7 +144,8 @@ class Vitals:
         return None
 
     def fields(self, key: "Key", fields: "dict[str, Any]", status: "dict[int, Any]", now: int) -> "dict[str, Any]":
-        """What a heartbeat says, of what was measured: `fields`, with the status if it is time."""
+        """What a heartbeat says, of what was measured and the bearer that it goes by: `fields`, with the status if it is
+        time."""
         radio = (fields.pop("operator", None), fields.pop("radio", None))
         if self.battery is not None:
             fields["battery"] = self.battery
@@ -150,8 +154,13 @@ class Vitals:
             self._radio = radio
             self._status_in = key
             fields["status"] = status
+        if "status" in fields or (fields["bearer"] in _ON_A_CARD and self._room(key)):
             fields["operator"], fields["radio"] = radio
         return fields
+
+    def _room(self, key: "Key") -> bool:
+        """Whether boot, seq and interval leave room for the operator: at most one of them is a wide number."""
+        return len([one for one in (key[0], key[1], self.next_due()) if one > _NARROW]) < 2
 
     def _duty(self, now: int) -> None:
         interval = self._off_duty if self._resting and self._off_duty else self._on_duty

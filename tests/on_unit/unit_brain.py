@@ -6,10 +6,13 @@ from firmware.core.events import FAULT_CONFIG, MOST
 from firmware.core.heartbeat import Heartbeat
 from firmware.core.pendants import ALIVE, PRESS, TEST, Pendants, frame
 from firmware.core.unit import REBOOT_MS, Means, Unit
+from firmware.core.vitals import Vitals
 from protocols.wire import messages
 
 KEY = bytes(range(16))
 WALL = 1700000000
+HEARTBEAT_PLAIN = 51
+"""What of the 80 bytes of a sealed heartbeat is left for its text: counter, key id and tag take 29 at most."""
 
 
 def sha256(data):
@@ -422,7 +425,25 @@ def test_a_personal_unit_tells_where_once_after_its_alarm_is_stored():
     assert bench.others[-1] == ("cellular", ("locate", False))
 
 
-def test_status_goes_on_change_and_on_request_and_operator_only_with_it():
+def test_operator_goes_with_every_heartbeat_over_a_card_that_stays_below_80_bytes():
+    wide = {"attempts": 255, "open": 255, "refused": 255, "echo": 0xFFFFFFFF, "flags": 7, "battery": 100}
+    for boot in (0xFFFF, 0xFFFFFFFF):
+        for seq in (0xFFFF, 0xFFFFFFFF):
+            for interval in (300, 0xFFFF, 86400):
+                for bearer in (messages.BEARER_WIFI, messages.BEARER_SIM1, messages.BEARER_SIM2):
+                    vitals = Vitals(profiles.read({1: profiles.SOCIAL, 2: interval}), Heartbeat(interval, int), None, 0)
+                    vitals.told(86400, 310410, messages.RADIO_LTE_M, 0)
+                    fields = {"signal": -140, "operator": 310410, "radio": messages.RADIO_LTE_M, "bearer": bearer}
+                    told = vitals.fields((boot, seq), fields, {}, 0)
+                    few = (boot > 0xFFFF) + (seq > 0xFFFF) + (interval > 0xFFFF) < 2
+                    assert "status" not in told
+                    assert ("operator" in told) == ("radio" in told) == (few and bearer != messages.BEARER_WIFI)
+                    told.update(wide)
+                    made = messages.Heartbeat(boot=boot, seq=seq, next_due=interval, **told)
+                    assert len(made.encode()) <= HEARTBEAT_PLAIN
+
+
+def test_status_goes_on_change_and_on_request_and_operator_with_every_heartbeat():
     radio = [24001, messages.RADIO_LTE_M]
 
     def measure():
@@ -436,10 +457,11 @@ def test_status_goes_on_change_and_on_request_and_operator_only_with_it():
     assert first.status is not None and first.operator == 24001 and first.bearer == messages.BEARER_SIM1
     bench.feed("heartbeat", False)
     bench.answer_all()
-    assert bench.fresh(messages.Heartbeat)[-1].status is None and bench.fresh(messages.Heartbeat)[-1].operator is None
+    assert bench.fresh(messages.Heartbeat)[-1].status is None and bench.fresh(messages.Heartbeat)[-1].operator == 24001
     radio[0] = 24007
     bench.feed("heartbeat", False)
     assert bench.fresh(messages.Heartbeat)[-1].operator == 24007
+    assert bench.fresh(messages.Heartbeat)[-1].status is not None
     bench.answer_all()
     bench.command(1, messages.COMMAND_STATUS)
     assert bench.fresh(messages.Heartbeat)[-1].status is not None
