@@ -17,7 +17,7 @@ from firmware.modem.orders import GUEST_MS
 from firmware.ports.kept import pack
 from protocols.wire import messages
 from provisioning.ca import CertificateAuthority
-from provisioning.identity import make_identity, write_flash
+from provisioning.identity import Extras, make_identity, write_flash
 from sim.cellular import configured
 from sim.lockstep import LockStep
 from sim.modem.rig import Rig
@@ -51,7 +51,7 @@ class Unit:
         )
         write_flash(
             folder / "flash", identity, authority.issue_unit(1), authority.ca_der, profile=1, heartbeat_s=HEARTBEAT_S,
-            pipes=["coap"], coap_addresses=[self.receiver.address], modem=configured(made),
+            pipes=["coap"], coap_addresses=[self.receiver.address], extras=Extras(modem=configured(made)),
         )  # fmt: skip
         if policy is not None:
             (folder / "flash" / "policy.kept").write_bytes(pack(policy))

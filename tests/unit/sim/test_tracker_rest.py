@@ -19,33 +19,34 @@ WAKES = 6
 @pytest.mark.parametrize("dialect", ["bg95", pytest.param("sim7080g", marks=pytest.mark.proof), "gm02s"])
 def test_a_tracker_sends_one_heartbeat_a_wake(tmp_path: Path, build: Path, dialect: str) -> None:
     trial = stored.Trial(tmp_path, build, dialect, 1, stored.TRACKER)
-    operators: list[int] = []
+    told: list[int | None] = []
+    """The operator of each full status."""
 
     def note(arrival: object) -> None:
         message = arrival.message  # type: ignore[attr-defined]
-        if isinstance(message, messages.Heartbeat) and message.operator is not None:
-            operators.append(message.operator)
+        if isinstance(message, messages.Heartbeat) and message.status is not None:
+            told.append(message.operator)
 
     trial.books.on_message = note
 
     def wakes(count: int) -> int:
         """Heartbeats in so many wakes."""
-        slept, told = trial.unit.naps, trial.books.heartbeats
+        slept, before = trial.unit.naps, trial.books.heartbeats
         trial.wait("it does not wake", lambda: trial.unit.naps >= slept + count, (count + 1) * HOUR)
-        return trial.books.heartbeats - told
+        return trial.books.heartbeats - before
 
     with trial.world:
         trial.wait("it never sleeps", lambda: trial.unit.board.asleep and trial.device.state == ASLEEP, 2 * HOUR)
         wakes(2)  # the daily exercise of the other card is due within two hours
         wakes(1)
-        operators.clear()
+        told.clear()
         sent = trial.books.types["Heartbeat"]
         assert wakes(WAKES) == WAKES
         assert trial.books.types["Heartbeat"] - sent == WAKES, "one datagram each"
-        assert not operators, "nothing has changed"
+        assert not told, "nothing has changed"
         trial.device.do(Step("network", name="first", up=False))
         wakes(2)
-        assert 24007 in operators, "an operator that has changed in its sleep is told"
+        assert 24007 in told, "an operator that has changed in its sleep is told"
 
 
 def test_a_unit_that_is_put_on_wakes_and_no_press_is_made_of_it(tmp_path: Path, build: Path) -> None:
