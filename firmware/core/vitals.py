@@ -144,8 +144,7 @@ class Vitals:
         return None
 
     def fields(self, key: "Key", fields: "dict[str, Any]", status: "dict[int, Any]", now: int) -> "dict[str, Any]":
-        """What a heartbeat says, of what was measured and the bearer that it goes by: `fields`, with the status if it is
-        time."""
+        """What a heartbeat says, of what was measured, its bearer among it: `fields`, with the status if it is time."""
         radio = (fields.pop("operator", None), fields.pop("radio", None))
         if self.battery is not None:
             fields["battery"] = self.battery
