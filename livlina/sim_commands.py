@@ -157,13 +157,28 @@ def asked(iccid: Annotated[str | None, typer.Option()] = None, as_json: Json = F
         typer.echo(f"{one['action_id']:>6} {one['iccid']:<20} {one['action']:<9} {one['state']:<9} {one['why'] or ''}")
 
 
+def _object_in(file: Path | None) -> dict[str, Any]:
+    """What a JSON file holds; nothing without a file. Raises BadParameter where it is no JSON object."""
+    if file is None:
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise typer.BadParameter(f"{file} is no JSON: {str(error)[:200]}") from None
+    if not isinstance(found, dict):
+        raise typer.BadParameter(f"{file} is no JSON object: names and values in braces")
+    return found
+
+
 @account_app.command("add")
 def account_add(
     municipality: Annotated[int, typer.Argument(min=0, max=LARGEST, help="Whose account it is; 0: everybody's.")],
     name: Annotated[str, typer.Argument()],
     kind: Annotated[str, typer.Option(help="emnify, onence or rest.")],
     url: Annotated[str, typer.Option(help="Where its API begins, for example https://cdn.emnify.net.")],
-    options: Annotated[Path | None, typer.Option(help="With rest: a JSON file, see docs/sims.md.")] = None,
+    options: Annotated[
+        Path | None, typer.Option(help="With rest: a JSON file, see docs/sims.md.", exists=True, dir_okay=False)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Add an account. Its secret is read from standard input: one line."""
@@ -173,7 +188,7 @@ def account_add(
     from livlina.installation import open_secret_box
     from livlina.registry_connection import console_actor
 
-    described = json.loads(options.read_text(encoding="utf-8")) if options is not None else {}
+    described = _object_in(options)
     secret = sys.stdin.readline().strip()
     box = open_secret_box(settings_or_fail())
 
@@ -205,7 +220,10 @@ def account_list(as_json: Json = False) -> None:
 @policy_app.command("begin")
 def policy_begin(
     policy: Annotated[
-        Path | None, typer.Argument(help="A JSON file: preferred, forbidden, closings, roaming, hold_s, apart_s.")
+        Path | None,
+        typer.Argument(
+            help="A JSON file: preferred, forbidden, closings, roaming, hold_s, apart_s.", exists=True, dir_okay=False
+        ),
     ] = None,
     prefer: Annotated[
         str | None, typer.Option(help="1, 2, or best: the SIM that works and is clearly stronger, for each unit.")
@@ -228,9 +246,9 @@ def policy_begin(
     from fleet.connectivity.policy import PolicyError
     from livlina.registry_connection import console_actor
 
-    document = json.loads(policy.read_text(encoding="utf-8")) if policy is not None else {}
-    if not isinstance(document, dict) or not all(part.isdigit() for part in stages.split(",")):
-        raise typer.BadParameter("the policy is a JSON object, stages are numbers with commas")
+    document = _object_in(policy)
+    if not all(part.isdecimal() for part in stages.split(",")):
+        raise typer.BadParameter("stages are numbers with commas")
     if prefer is not None:
         document["preferred"] = int(prefer) if prefer in ("1", "2") else prefer
     if roaming is not None:
