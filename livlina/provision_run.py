@@ -207,8 +207,8 @@ def make_one(materials: Materials, order: Order, kind: BoardKind, port: Port, sc
     since = datetime.now(UTC)
     bench = Bench(
         materials.station, materials.ledger, materials.fleet, materials.firmware, materials.romfs,
-        start=lambda mac, unit: _heard(materials, order, kind, unit, since),
-        test=lambda mac, unit: _self_test(materials, order, kind, port.url, unit, since, screen),
+        start=lambda unit: _heard(materials, order, kind, unit, since),
+        test=lambda unit: _self_test(materials, order, kind, port.url, unit, since, screen),
         label=lambda unit: checked_label(
             unit, (order.profile, order.number), materials.label_size, materials.folder / "labels"
         ),

@@ -19,7 +19,7 @@ def units_of_installation(settings: Settings) -> tuple[list[Unit], Calendar]:
 
     async def read(connection: Connection) -> tuple[list[Unit], Calendar]:
         dates = await sunset_store.dates(connection)
-        return await sunset_store.units(connection, datetime.now(UTC)), dates
+        return await sunset_store.units(connection), dates
 
     return in_registry(settings, read)
 

@@ -71,8 +71,8 @@ class Office:
 
 @dataclass(frozen=True)
 class Bench:
-    """What stands around the board. `start(mac, unit)` waits for what it says of itself after its reset, or raises
-    RunError; `test(mac, unit)` gives what its self-test has shown, or raises RunError; `label(unit)` the PDF; `clock`
+    """What stands around the board. `start(unit)` waits for what it says of itself after its reset, or raises
+    RunError; `test(unit)` gives what its self-test has shown, or raises RunError; `label(unit)` the PDF; `clock`
     the time for ledger rows; `romfs` the firmware; `boot_digest` of the signing key, for production boards; `progress`
     hears each step's name and "begin", "done" or "kept"."""
 
@@ -81,12 +81,12 @@ class Bench:
     fleet: Fleet
     firmware: FirmwareImage
     romfs: bytes
-    start: Callable[[str, int], Mapping[str, object]]
+    start: Callable[[int], Mapping[str, object]]
     label: Callable[[int], bytes]
     clock: Callable[[], datetime]
     boot_digest: bytes | None = None
     progress: Callable[[str, str, str], None] = lambda mac, step, state: None
-    test: Callable[[str, int], Mapping[str, object]] = lambda mac, unit: {}
+    test: Callable[[int], Mapping[str, object]] = lambda unit: {}
 
     @property
     def office(self) -> Office:
@@ -353,10 +353,10 @@ class _Run:
     def _start(self) -> dict[str, object]:
         # May be done again: it touches no counter.
         self._port.write({TABLE_OFFSET: self._pieces[TABLE_OFFSET]})
-        return {"said": dict(self._bench.start(self._mac, self._unit))}
+        return {"said": dict(self._bench.start(self._unit))}
 
     def _selftest(self) -> dict[str, object]:
-        return {"shown": dict(self._bench.test(self._mac, self._unit))}
+        return {"shown": dict(self._bench.test(self._unit))}
 
     def _label(self) -> dict[str, object]:
         return {"pdf_sha256": digest(self._bench.label(self._unit))}

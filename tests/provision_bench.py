@@ -105,7 +105,7 @@ class Workshop:
     def bench(self) -> Bench:
         """A station that has just been switched on."""
 
-        def start(mac: str, unit: int) -> dict[str, object]:
+        def start(unit: int) -> dict[str, object]:
             self.starts.append(unit)
             return {"heard": "Heartbeat"}
 

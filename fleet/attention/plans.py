@@ -97,7 +97,7 @@ async def work(connection: Connection, number: int) -> None:
     wish = wish_of(row["asked"])
     at = datetime.now(UTC)
     own = frozenset(row["municipalities"])
-    units = [unit for unit in await sunset_store.units(connection, at) if unit.municipality in own]
+    units = [unit for unit in await sunset_store.units(connection) if unit.municipality in own]
     dates = calendar_of(await sunset_store.dates(connection), (), wish.moves, row["made_by"], at)
     capacity = Capacity(wish.installers, wish.per_day, wish.start, frozenset(wish.closed))
     document, plan = make(units, dates, Asked(capacity, wish.moves))

@@ -92,7 +92,7 @@ async def look_for_doomed(connection: Connection, at: datetime) -> list[Verdict]
     """Judges every unit by the calendar; returns the verdicts of those that lose a network."""
     began = time.perf_counter()
     today = at.astimezone(sunset_store.HERE).date()
-    verdicts = judge_all(await sunset_store.units(connection, at), await sunset_store.dates(connection), today)
+    verdicts = judge_all(await sunset_store.units(connection), await sunset_store.dates(connection), today)
     found = [one for one in verdicts if one.doomed and one.unit.active]
     rows = ((one.unit.number, one.stranded, one.what, one.deadline) for one in found)
     await note(connection, "doomed", doomed(rows, today), at, began)

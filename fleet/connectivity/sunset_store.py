@@ -65,11 +65,11 @@ async def keep_answer(
     if wrong := sorted(set(technologies) - set(TECHNOLOGIES)):
         raise ValueError(f"{wrong[0][:40]!a} is no technology: choose among {', '.join(TECHNOLOGIES)}")
     values = {"unit": unit, "technologies": sorted(set(technologies)), "actor": actor, "at": at}
-    if not await fetch_all(connection, SQL["keep_answer"], values) and not await units(connection, at, unit=unit):
+    if not await fetch_all(connection, SQL["keep_answer"], values) and not await units(connection, unit=unit):
         raise LookupError(f"there is no unit {unit}")
 
 
-async def units(connection: Connection, at: datetime, *, unit: int | None = None, zone: tzinfo = HERE) -> list[Unit]:
+async def units(connection: Connection, *, unit: int | None = None, zone: tzinfo = HERE) -> list[Unit]:
     """The units that the caller may see, or one of them, with the bearers that each was seen on."""
     asked = {"unit": unit}
     seen: dict[int, tuple[Seen, ...]] = {}
@@ -98,7 +98,7 @@ async def units(connection: Connection, at: datetime, *, unit: int | None = None
 
 async def refusal(connection: Connection, unit: int, at: datetime, *, zone: tzinfo = HERE) -> str | None:
     """Why this unit may not become active now; None: its networks say nothing against it."""
-    found = await units(connection, at, unit=unit, zone=zone)
+    found = await units(connection, unit=unit, zone=zone)
     if not found:
         return None
     today = at.astimezone(zone).date()
@@ -110,7 +110,7 @@ async def open_person_visits(
 ) -> list[int]:
     """A task for each unit in use whose last network has closed, so that somebody goes there; returns the units."""
     today = at.astimezone(zone).date()
-    verdicts = classify.judge_all(await units(connection, at, zone=zone), await dates(connection), today)
+    verdicts = classify.judge_all(await units(connection, zone=zone), await dates(connection), today)
     found = [one for one in verdicts if one.unit.active and is_cut_off(one, today)]
     for one in found:
         detail = {"last_day": str(one.deadline), "what_helps": one.what}

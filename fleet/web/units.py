@@ -49,7 +49,7 @@ async def units_page(
 ) -> Response:
     """Units by number; ``after`` is the last one of the page before, ``find`` a unit's id, its label, or the reference
     of who has it. htmx gets the rows only."""
-    there = await _found(request, actor, find.strip())
+    there = await _found(actor, find.strip())
     if there is not None:
         return RedirectResponse(there, status_code=303)
     at = datetime.now(UTC)
@@ -98,7 +98,7 @@ async def unit_page(request: Request, actor: Who, unit_id: str, refused: str = "
     )  # fmt: skip
 
 
-async def _found(request: Request, actor: Actor, find: str) -> str | None:
+async def _found(actor: Actor, find: str) -> str | None:
     """The page of what was looked for: a unit by id or label, or, for who may see these, a recipient's reference."""
     if _UNIT.fullmatch(find):
         return f"/units/{find.lower()}"

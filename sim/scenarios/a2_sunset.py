@@ -126,7 +126,7 @@ class _Run:
         """What the product says of each unit, from its own tables."""
 
         async def work(connection: Connection) -> list[Any]:
-            units = await sunset_store.units(connection, _noon(today))
+            units = await sunset_store.units(connection)
             if self.options.sabotage == "by-the-list":
                 listed = {unit.number: unit.listed for unit in self.made.units}
                 units = [_by_the_list(unit, listed[unit.number]) for unit in units if unit.number in listed]

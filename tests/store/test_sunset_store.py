@@ -69,7 +69,7 @@ def in_use(database: FreshDatabase, *numbers: int) -> None:
 
 def verdict(database: FreshDatabase, unit: int, today: date) -> str:
     async def judge(connection: Connection) -> str:
-        (found,) = await sunset_store.units(connection, AT, unit=unit)
+        (found,) = await sunset_store.units(connection, unit=unit)
         return classify.judge(found, await sunset_store.dates(connection), today, {}).what
 
     return do(database, judge, "registry")
@@ -83,7 +83,7 @@ def test_readings_that_tell_their_operator_are_where_a_unit_was_seen(database: F
     heard(database, 1, 5, 2, None, 7)
 
     async def read(connection: Connection) -> object:
-        (found,) = await sunset_store.units(connection, AT, unit=1)
+        (found,) = await sunset_store.units(connection, unit=1)
         return [(one.slot, one.operator, one.technology, one.last_seen) for one in found.seen]
 
     assert do(database, read, "registry") == [
@@ -181,7 +181,7 @@ def test_who_lives_alone_and_what_a_plan_allows_reach_the_judgement(database: Fr
     do(database, say, "registry")
     assert [verdict(database, unit, AT.date()) for unit in (1, 2)] == ["over_the_air", "sim_swap"]
     for duty in ("registry", "supervise"):
-        found = do(database, lambda c: sunset_store.units(c, AT), duty)
+        found = do(database, sunset_store.units, duty)
         assert [unit.lives_alone for unit in found if unit.number in (1, 2)] == [False, True], duty
 
     async def wrong(connection: Connection) -> None:
