@@ -151,9 +151,7 @@ class Bench:
             (self.settings.tls_folder / name).write_bytes(content)
 
     async def register(self) -> None:
-        pool = make_pool(self.app_url, "registry", size=1)
-        await pool.open()
-        async with pool.connection() as connection:
+        async with make_pool(self.app_url, "registry", size=1) as pool, pool.connection() as connection:
             await registry.add_municipality(connection, 1, "One")
             for unit in self.units:
                 shown: UnitCertificate = self.authority.issue_unit(unit.number)
@@ -162,7 +160,6 @@ class Bench:
                     connection, self.box, unit=unit.number, municipality=1, unit_type="social", generation=1,
                     secret=unit.secret, fingerprint=shown.fingerprint_sha256, serial=str(shown.serial),
                 )  # fmt: skip
-        await pool.close()
 
     def start_server(self, *, supervised: bool = False) -> None:
         argv = [sys.executable, "-m", "bench.ingest", "--serve", str(self.folder), str(self.settings.coap_port),

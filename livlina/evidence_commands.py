@@ -62,13 +62,11 @@ def _verify(settings: Any, heads: list[Path], public: list[Path]) -> dict[str, A
         migrate_database(database)
 
         async def run() -> dict[str, Any]:
-            pool = make_pool(database.app_url, "evidence", size=1, name="command-line")
-            await pool.open()
-            try:
-                async with pool.connection() as connection:
-                    return (await verify(connection, keys, elsewhere)).document()
-            finally:
-                await pool.close()
+            async with (
+                make_pool(database.app_url, "evidence", size=1, name="command-line") as pool,
+                pool.connection() as connection,
+            ):
+                return (await verify(connection, keys, elsewhere)).document()
 
         return asyncio.run(run())
 

@@ -224,13 +224,11 @@ class RegistryFleet:
 
     def _in_registry(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
         async def whole() -> Result:
-            pool = make_pool(self._app_url, "registry", size=1, name="station")
-            await pool.open()
-            try:
-                async with pool.connection() as connection:
-                    return await work(connection)
-            finally:
-                await pool.close()
+            async with (
+                make_pool(self._app_url, "registry", size=1, name="station") as pool,
+                pool.connection() as connection,
+            ):
+                return await work(connection)
 
         return asyncio.run(whole())
 

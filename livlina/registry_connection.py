@@ -31,13 +31,11 @@ def in_duty(settings: Settings, duty: Duty, work: Callable[[Connection], Awaitab
         migrate_database(database)
 
         async def run() -> Result:
-            pool = make_pool(database.app_url, duty, size=1, name="command-line")
-            await pool.open()
-            try:
-                async with pool.connection() as connection:
-                    return await work(connection)
-            finally:
-                await pool.close()
+            async with (
+                make_pool(database.app_url, duty, size=1, name="command-line") as pool,
+                pool.connection() as connection,
+            ):
+                return await work(connection)
 
         return asyncio.run(run())
 

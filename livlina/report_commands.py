@@ -90,13 +90,12 @@ def _read(settings: Any, work: Callable[[Any], Awaitable[dict[str, Any]]]) -> di
         migrate_database(database)
 
         async def run() -> dict[str, Any]:
-            pool = make_pool(database.app_url, "evidence", size=1, name="command-line")
-            await pool.open()
-            try:
-                async with pool.connection() as connection, connection.transaction():
-                    await connection.execute("SET LOCAL statement_timeout = 0")
-                    return await work(connection)
-            finally:
-                await pool.close()
+            async with (
+                make_pool(database.app_url, "evidence", size=1, name="command-line") as pool,
+                pool.connection() as connection,
+                connection.transaction(),
+            ):
+                await connection.execute("SET LOCAL statement_timeout = 0")
+                return await work(connection)
 
         return asyncio.run(run())

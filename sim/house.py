@@ -253,9 +253,7 @@ class House:
     async def _register(self, authority: CertificateAuthority) -> None:
         """Makes the units that are missing and tells all of them where the server is now."""
         box = open_secret_box(self.settings)
-        pool = make_pool(self.postgres.app_url, "registry", size=1)
-        await pool.open()
-        try:
+        async with make_pool(self.postgres.app_url, "registry", size=1) as pool:
             async with pool.connection() as connection:
                 await registry.add_municipality(connection, MUNICIPALITY, "Demo")
                 centre = await registry.add_centre(
@@ -281,8 +279,6 @@ class House:
                     write_flash(
                         self.flash(unit), identity, certificate, authority.ca_der, overwrite=True, **self._way(unit)
                     )
-        finally:
-            await pool.close()
 
     def pipe(self, unit: int) -> str:
         """Which pipe a unit of this house uses."""

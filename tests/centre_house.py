@@ -52,13 +52,11 @@ class House:
         return await asyncio.to_thread(add_centre, self.settings, new)
 
     async def press(self, unit: int, seq: int, **more: Any) -> None:
-        pool = make_pool(self.database.app_url, "ingest", size=1)
-        await pool.open()
-        now = self.clock.now()
-        one = changed(press(unit, seq), municipality=unit, received_at=now, pressed_at=now, **more)
-        async with pool.connection() as connection:
-            await alarms.store_presses(connection, [one])
-        await pool.close()
+        async with make_pool(self.database.app_url, "ingest", size=1) as pool:
+            now = self.clock.now()
+            one = changed(press(unit, seq), municipality=unit, received_at=now, pressed_at=now, **more)
+            async with pool.connection() as connection:
+                await alarms.store_presses(connection, [one])
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.database.owner_url) as connection:
@@ -71,11 +69,8 @@ class House:
             await asyncio.sleep(0.02)
 
     async def centre(self, name: str) -> Centre:
-        pool = make_pool(self.database.app_url, "forward", size=1)
-        await pool.open()
-        async with pool.connection() as connection:
+        async with make_pool(self.database.app_url, "forward", size=1) as pool, pool.connection() as connection:
             found = {one.name: one for one in await forwarding_store.centres(connection)}
-        await pool.close()
         return found[name]
 
 
@@ -87,16 +82,13 @@ async def house(database: FreshDatabase, folder: Path, clock: Clock | None = Non
         folder,
         clock or SystemClock(),
     )
-    pool = make_pool(database.app_url, "registry", size=1)
-    await pool.open()
-    async with pool.connection() as connection:
+    async with make_pool(database.app_url, "registry", size=1) as pool, pool.connection() as connection:
         for number in range(1, 6):
             await registry.add_municipality(connection, number, f"M{number}")
             await registry.add_unit(
                 connection, SecretBox(bytes(32)), unit=number, municipality=number, unit_type="social", generation=1,
                 secret=bytes(16), fingerprint=random.token_bytes(32), serial="1",
             )  # fmt: skip
-    await pool.close()
     yield made
 
 

@@ -205,12 +205,10 @@ class Scene:
 
     async def take_cases(self) -> None:
         """An operator takes every open case."""
-        pool = make_pool(self.database.app_url, "web", size=1)
-        await pool.open()
-        for (case,) in self.rows("SELECT case_id FROM cases WHERE state = 'open'"):
-            async with tenant_transaction(pool, [1]) as connection:
-                await alarms.take_case(connection, case, "operator")
-        await pool.close()
+        async with make_pool(self.database.app_url, "web", size=1) as pool:
+            for (case,) in self.rows("SELECT case_id FROM cases WHERE state = 'open'"):
+                async with tenant_transaction(pool, [1]) as connection:
+                    await alarms.take_case(connection, case, "operator")
 
     async def add_unit(self, number: int, *, unit_type: str = "social", certificate: bool = True) -> Unit:
         unit = Unit(number, secrets.token_bytes(16))
@@ -226,9 +224,7 @@ class Scene:
         await self.ingest.start()
 
     async def _register(self, units: list[Unit], unit_type: str = "social") -> None:
-        pool = make_pool(self.database.app_url, "registry", size=1)
-        await pool.open()
-        async with pool.connection() as connection:
+        async with make_pool(self.database.app_url, "registry", size=1) as pool, pool.connection() as connection:
             await registry.add_municipality(connection, 1, "One")
             for unit in units:
                 shown = unit.certificate
@@ -243,7 +239,6 @@ class Scene:
                     fingerprint=shown.fingerprint_sha256 if shown else secrets.token_bytes(32),
                     serial=str(shown.serial) if shown else "none",
                 )
-        await pool.close()
 
 
 @asynccontextmanager

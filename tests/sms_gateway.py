@@ -83,16 +83,11 @@ async def add_gateway(
     scene: Scene, name: str = "one", *, send_url: str | None = None, send_secret: str | None = None
 ) -> str:
     """Registers a gateway; returns its token."""
-    pool = make_pool(scene.database.app_url, "registry", size=1)
-    await pool.open()
-    try:
-        async with pool.connection() as connection:
-            return await sms_gateways.add_gateway(
-                connection, scene.box, name, municipality=0, send_url=send_url, send_secret=send_secret,
-                at=datetime.now(UTC),
-            )  # fmt: skip
-    finally:
-        await pool.close()
+    async with make_pool(scene.database.app_url, "registry", size=1) as pool, pool.connection() as connection:
+        return await sms_gateways.add_gateway(
+            connection, scene.box, name, municipality=0, send_url=send_url, send_secret=send_secret,
+            at=datetime.now(UTC),
+        )  # fmt: skip
 
 
 @asynccontextmanager

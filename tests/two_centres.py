@@ -76,11 +76,8 @@ class Stage:
 
     async def take(self, case: int, actor: str = "anna") -> None:
         """A person takes the case."""
-        pool = make_pool(self.database.app_url, "forward", size=1)
-        await pool.open()
-        async with pool.connection() as connection:
+        async with make_pool(self.database.app_url, "forward", size=1) as pool, pool.connection() as connection:
             await alarms.take_case(connection, case, actor, self.clock.now())
-        await pool.close()
 
     async def routine(self, document: Mapping[str, Any]) -> int:
         """Applies a document; returns how many rows it changed."""

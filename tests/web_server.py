@@ -201,12 +201,8 @@ class Town:
 @asynccontextmanager
 async def acting_pool(app_url: str, duty: Duty, size: int = 1) -> AsyncIterator[Pool]:
     """Connections of the application under a duty's role."""
-    pool = make_pool(app_url, duty, size=size)
-    await pool.open()
-    try:
+    async with make_pool(app_url, duty, size=size) as pool:
         yield pool
-    finally:
-        await pool.close()
 
 
 @dataclass

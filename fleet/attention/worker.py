@@ -57,15 +57,14 @@ JOBS: Final[Mapping[str, tuple[Duty, Job]]] = {
 async def work(url: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Does one job in one transaction of its own, as the job's duty. Raises KeyError for an unknown one."""
     duty, job = JOBS[asked["job"]]
-    pool = make_pool(url, duty, size=1, name="attention-worker")
-    await pool.open()
-    try:
-        async with pool.connection() as connection, connection.transaction():
-            await connection.execute("SET LOCAL statement_timeout = '300s'")
-            await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '300s'")
-            return await job(connection, asked)
-    finally:
-        await pool.close()
+    async with (
+        make_pool(url, duty, size=1, name="attention-worker") as pool,
+        pool.connection() as connection,
+        connection.transaction(),
+    ):
+        await connection.execute("SET LOCAL statement_timeout = '300s'")
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = '300s'")
+        return await job(connection, asked)
 
 
 async def in_worker(url: str, asked: Mapping[str, Any], *, longest_s: float = LONGEST_S) -> dict[str, Any]:

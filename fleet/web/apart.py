@@ -45,12 +45,11 @@ async def _run(
     municipalities: Sequence[int],
     patience: float,
 ) -> Result:
-    pool = make_pool(url, duty, size=1, name=f"{duty}-apart")
-    await pool.open()
-    try:
-        async with asyncio.timeout(patience), tenant_transaction(pool, municipalities) as connection:
-            for setting in _PATIENT:
-                await connection.execute(setting)
-            return await work(connection)
-    finally:
-        await pool.close()
+    async with (
+        make_pool(url, duty, size=1, name=f"{duty}-apart") as pool,
+        asyncio.timeout(patience),
+        tenant_transaction(pool, municipalities) as connection,
+    ):
+        for setting in _PATIENT:
+            await connection.execute(setting)
+        return await work(connection)

@@ -94,13 +94,12 @@ async def _look(night: Night, seen: Seen) -> None:
         for unit in sorted(night.without_path()):
             written.note(night.world.clock.now(), unit, "no path")
     if found:
-        pool = make_pool(fleet.postgres.app_url, "supervise", size=1)
-        await pool.open()
-        try:
-            async with pool.connection() as connection, connection.transaction():
-                seen.visits = await store.visits(connection, found[0]["incident_id"], at)
-        finally:
-            await pool.close()
+        async with (
+            make_pool(fleet.postgres.app_url, "supervise", size=1) as pool,
+            pool.connection() as connection,
+            connection.transaction(),
+        ):
+            seen.visits = await store.visits(connection, found[0]["incident_id"], at)
 
 
 def _gathered(night: Night) -> Played:

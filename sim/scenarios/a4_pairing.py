@@ -80,14 +80,9 @@ class _Day:
         every = [unit for one in self._installs for unit in (one.new, one.old, one.second) if unit is not None]
         self._identities = {unit: make_identity(unit) for unit in every}
         await self._fleet.register(list(self._identities.values()), "social")
-        pool = make_pool(self._fleet.postgres.app_url, "registry", size=1)
-        await pool.open()
-        try:
-            async with pool.connection() as connection:
-                for one in self._installs:
-                    await self._furnish(connection, one)
-        finally:
-            await pool.close()
+        async with make_pool(self._fleet.postgres.app_url, "registry", size=1) as pool, pool.connection() as connection:
+            for one in self._installs:
+                await self._furnish(connection, one)
         await self._page.open()
 
     async def _furnish(self, connection: Connection, one: Install) -> None:

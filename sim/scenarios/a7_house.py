@@ -260,13 +260,8 @@ class House:
 
     async def acting(self, act: Callable[[Connection], Awaitable[T]], duty: Any = "registry") -> T:
         """One transaction under this duty."""
-        pool = make_pool(self.postgres.app_url, duty, size=1)
-        await pool.open()
-        try:
-            async with pool.connection() as connection:
-                return await act(connection)
-        finally:
-            await pool.close()
+        async with make_pool(self.postgres.app_url, duty, size=1) as pool, pool.connection() as connection:
+            return await act(connection)
 
     async def add(self, numbers: range) -> list[Card]:
         """Registered units with certificates."""

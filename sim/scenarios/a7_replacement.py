@@ -238,9 +238,7 @@ async def _registered(house: House, unit: int, centre_port: int) -> Identity:
 async def pair(new: Replacement, person: int) -> dict[str, Any]:
     """An assistant pairs it in the lost unit's place, with a page's rights; what the pairing has become."""
     house = new.house
-    pool = make_pool(house.postgres.app_url, "web", size=1)
-    await pool.open()
-    try:
+    async with make_pool(house.postgres.app_url, "web", size=1) as pool:
         wish = store.Wish(uuid.uuid4(), new.unit, person, check_digits(MUNICIPALITY, REFERENCE), (ROOM,))
         async with tenant_transaction(pool, [MUNICIPALITY]) as connection:
             number = await store.begin(connection, wish, "person:1", datetime.now(UTC))
@@ -258,8 +256,6 @@ async def pair(new: Replacement, person: int) -> dict[str, Any]:
                 await new.press()
             await asyncio.sleep(0.1)
         return seen | {"pressed": pressed}
-    finally:
-        await pool.close()
 
 
 def answered(seen: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

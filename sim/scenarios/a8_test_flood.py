@@ -305,13 +305,8 @@ async def run(options: Options) -> list[Check]:
 
 async def _found(fleet: _Fleet, flood: _Flood, plan: Day, base: float) -> Found:
     since, until = START + timedelta(seconds=base - 60), START + timedelta(seconds=base + plan.ends + DRAIN_S + 60)
-    pool = make_pool(fleet.postgres.app_url, "registry", size=1)
-    await pool.open()
-    try:
-        async with pool.connection() as connection:
-            report = await drills.report(connection, since, until, fleet.world.time.now())
-    finally:
-        await pool.close()
+    async with make_pool(fleet.postgres.app_url, "registry", size=1) as pool, pool.connection() as connection:
+        report = await drills.report(connection, since, until, fleet.world.time.now())
     with psycopg.connect(fleet.postgres.owner_url) as owner:
         proofs = owner.execute("SELECT unit_id, input, bearer, at FROM button_proofs").fetchall()
         tasks = owner.execute(

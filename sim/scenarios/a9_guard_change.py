@@ -184,12 +184,13 @@ class _Night:
         return Change(dry, real, before, between, self._rows(), explained_before, self._explained(settings))
 
     async def _tell_units(self) -> None:
-        pool = make_pool(self._fleet.postgres.app_url, "registry", size=1)
-        await pool.open()
-        async with pool.connection() as connection, connection.transaction():
+        async with (
+            make_pool(self._fleet.postgres.app_url, "registry", size=1) as pool,
+            pool.connection() as connection,
+            connection.transaction(),
+        ):
             for unit in self._units:
                 await commands.queue(connection, unit, COMMAND_STATUS, None, "sabotage", at=self._world.time.now())
-        await pool.close()
 
     def _rows(self) -> Rows:
         """Every row of what a change could touch."""

@@ -150,18 +150,17 @@ class FleetUnderTest:
 
     async def register(self, identities: Sequence[Identity], unit_type: str, municipality: int = MUNICIPALITY) -> None:
         """The registry knows these units. Raises what the database raises."""
-        pool = make_pool(self.postgres.app_url, "registry", size=1)
-        await pool.open()
-        try:
-            async with pool.connection() as connection, connection.pipeline():
-                for one in identities:
-                    await registry.add_unit(
-                        connection, self._box, unit=one.unit, municipality=municipality, unit_type=unit_type,
-                        generation=one.generation, secret=one.secret16, fingerprint=secrets.token_bytes(32),
-                        serial=f"{one.unit:x}",
-                    )  # fmt: skip
-        finally:
-            await pool.close()
+        async with (
+            make_pool(self.postgres.app_url, "registry", size=1) as pool,
+            pool.connection() as connection,
+            connection.pipeline(),
+        ):
+            for one in identities:
+                await registry.add_unit(
+                    connection, self._box, unit=one.unit, municipality=municipality, unit_type=unit_type,
+                    generation=one.generation, secret=one.secret16, fingerprint=secrets.token_bytes(32),
+                    serial=f"{one.unit:x}",
+                )  # fmt: skip
 
     def municipalities(self) -> Mapping[int, str]:
         """Number and name of each."""
@@ -204,9 +203,7 @@ class FleetUnderTest:
         return ()
 
     async def _configure(self, ports: Mapping[str, int]) -> None:
-        pool = make_pool(self.postgres.app_url, "registry", size=1)
-        await pool.open()
-        try:
+        async with make_pool(self.postgres.app_url, "registry", size=1) as pool:
             async with pool.connection() as connection:
                 for number, name in self.municipalities().items():
                     await registry.add_municipality(connection, number, name)
@@ -215,8 +212,6 @@ class FleetUnderTest:
             async with pool.connection() as connection:
                 changes = await routines.changes_of(connection, read_document(self.document()), START)
                 await routines.apply(connection, changes, START)
-        finally:
-            await pool.close()
 
     def _hurry(self) -> None:
         """No scenario cuts the database's power, and its milliseconds are in no figure: a commit waits for no disk."""

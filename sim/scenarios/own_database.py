@@ -46,13 +46,12 @@ class OwnDatabase:
 
     async def acting(self, duty: Duty, act: Callable[[Connection], Awaitable[T]]) -> T:
         """In one transaction of the product's."""
-        pool = make_pool(self.app_url, duty, size=1)
-        await pool.open()
-        try:
-            async with pool.connection() as connection, connection.transaction():
-                return await act(connection)
-        finally:
-            await pool.close()
+        async with (
+            make_pool(self.app_url, duty, size=1) as pool,
+            pool.connection() as connection,
+            connection.transaction(),
+        ):
+            return await act(connection)
 
 
 def fill(url: str, table: str, columns: str, rows: list[tuple[Any, ...]]) -> None:

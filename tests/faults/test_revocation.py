@@ -40,13 +40,8 @@ async def revoke(scene: Scene, unit: Unit, *, notified: bool) -> None:
         scene.change("UPDATE units SET state = 'revoked' WHERE unit_id = %s", unit.number)
         scene.change("UPDATE unit_certificates SET revoked_at = now() WHERE unit_id = %s", unit.number)
         return
-    pool = make_pool(scene.database.app_url, "registry", size=1)
-    await pool.open()
-    try:
-        async with pool.connection() as connection:
-            await units.revoke(connection, unit.number, "person:1", datetime.now(UTC))
-    finally:
-        await pool.close()
+    async with make_pool(scene.database.app_url, "registry", size=1) as pool, pool.connection() as connection:
+        await units.revoke(connection, unit.number, "person:1", datetime.now(UTC))
 
 
 class Pipes:

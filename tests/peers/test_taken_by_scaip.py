@@ -60,13 +60,8 @@ def case(here: House) -> tuple[Any, ...]:
 
 
 async def stage(here: House) -> int:
-    pool = make_pool(here.database.app_url, "ingest", size=1)
-    await pool.open()
-    try:
-        async with pool.connection() as connection:
-            return (await alarms.stages(connection, [PressKey(1, 1, 1)]))[0].stage
-    finally:
-        await pool.close()
+    async with make_pool(here.database.app_url, "ingest", size=1) as pool, pool.connection() as connection:
+        return (await alarms.stages(connection, [PressKey(1, 1, 1)]))[0].stage
 
 
 @pytest.mark.parametrize(
@@ -132,12 +127,9 @@ def test_without_the_centres_password_nobody_is_believed(database: FreshDatabase
 def test_who_comes_second_is_told_to_send_nobody(database: FreshDatabase, tmp_path: Path) -> None:
     async def run() -> None:
         async with told(database, tmp_path) as (here, door, token):
-            pool = make_pool(database.app_url, "forward", size=1)
-            await pool.open()
-            async with pool.connection() as connection:
+            async with make_pool(database.app_url, "forward", size=1) as pool, pool.connection() as connection:
                 ((number,),) = here.rows("SELECT case_id FROM cases")
                 await alarms.take_case(connection, number, "anna")
-            await pool.close()
             late = further_reply(wire_reference(REFERENCE))
             assert await say(tmp_path, door, late, token, status=410) == 0
             assert case(here) == ("taken", "anna")

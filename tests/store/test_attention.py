@@ -58,13 +58,12 @@ def town(database: FreshDatabase) -> None:
 
 def do(database: FreshDatabase, act: Callable[[Connection], Awaitable[Any]]) -> Any:
     async def run() -> Any:
-        pool = make_pool(database.app_url, "supervise", size=1)
-        await pool.open()
-        try:
-            async with pool.connection() as connection, connection.transaction():
-                return await act(connection)
-        finally:
-            await pool.close()
+        async with (
+            make_pool(database.app_url, "supervise", size=1) as pool,
+            pool.connection() as connection,
+            connection.transaction(),
+        ):
+            return await act(connection)
 
     return asyncio.run(run())
 
@@ -138,11 +137,8 @@ def test_a_closed_network_is_a_visit_until_the_unit_is_on_one_that_stays(databas
         await sunset_store.move_date(connection, row, "console:test", AT)
 
     async def registry() -> None:
-        pool = make_pool(database.app_url, "registry", size=1)
-        await pool.open()
-        async with pool.connection() as connection:
+        async with make_pool(database.app_url, "registry", size=1) as pool, pool.connection() as connection:
             await close_gsm(connection)
-        await pool.close()
 
     asyncio.run(registry())
     answer = asyncio.run(work(database.app_url, {"job": "doomed"}))

@@ -42,11 +42,8 @@ class CommandLine:
 @pytest.fixture
 def livlina(database: FreshDatabase, tmp_path: Path) -> CommandLine:
     async def fill() -> None:
-        pool = make_pool(database.app_url, "registry", size=1)
-        await pool.open()
-        async with pool.connection() as connection:
+        async with make_pool(database.app_url, "registry", size=1) as pool, pool.connection() as connection:
             await registry.add_municipality(connection, 1, "One")
-        await pool.close()
 
     asyncio.run(fill())
     return CommandLine(

@@ -181,13 +181,8 @@ def test_only_the_front_doors_duty_settles_drills(database: FreshDatabase) -> No
     order(database, 1)
 
     async def settle() -> None:
-        pool = make_pool(database.app_url, "web", size=1)
-        await pool.open()
-        try:
-            async with pool.connection() as connection:
-                await drills.settle(connection, START)
-        finally:
-            await pool.close()
+        async with make_pool(database.app_url, "web", size=1) as pool, pool.connection() as connection:
+            await drills.settle(connection, START)
 
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         asyncio.run(settle())

@@ -189,11 +189,8 @@ def test_where_a_centre_never_reports_a_person_silence_means_nothing(database: F
             await s.until("SELECT reports_taken FROM cases", "none")
             await s.until("SELECT ended_at IS NOT NULL FROM case_timers", True)
             assert s.b.records == []
-            pool = make_pool(database.app_url, "forward", size=1)
-            await pool.open()
-            async with pool.connection() as connection:
+            async with make_pool(database.app_url, "forward", size=1) as pool, pool.connection() as connection:
                 assert (await alarms.case_by_id(connection, 1))["reports_taken"] == "none"
-            await pool.close()
 
     asyncio.run(run())
 
@@ -297,12 +294,9 @@ def test_what_is_no_word_of_a_person_takes_nothing(
         async with two_centres(database, tmp_path) as s:
             await s.routine({"centre": [{"name": "B", "reports_taken": "webhook"}]})
             await s.press(1)
-            pool = make_pool(database.app_url, "forward", size=1)
-            await pool.open()
-            async with pool.connection() as connection:
+            async with make_pool(database.app_url, "forward", size=1) as pool, pool.connection() as connection:
                 with pytest.raises(error):
                     await taken.take_for_centre(connection, centre, reference, way, s.clock.now())
-            await pool.close()
             assert s.value("SELECT state FROM cases") == "open"
 
     asyncio.run(run())
@@ -317,22 +311,20 @@ def test_both_centres_logs_are_held_against_our_rows(database: FreshDatabase, tm
             moved = await s.press(21)
             await s.has(s.b, moved)
             await s.until("SELECT count(*) FROM outbox WHERE delivered_at IS NOT NULL", 3)
-            pool = make_pool(database.app_url, "forward", size=1)
-            await pool.open()
+            async with make_pool(database.app_url, "forward", size=1) as pool:
 
-            async def reconcile(**reports: list[Any]) -> Any:
-                async with pool.connection() as connection:
-                    return await taken.reconcile(connection, reports, MONDAY, s.clock.now() + timedelta(minutes=1))
+                async def reconcile(**reports: list[Any]) -> Any:
+                    async with pool.connection() as connection:
+                        return await taken.reconcile(connection, reports, MONDAY, s.clock.now() + timedelta(minutes=1))
 
-            logs = {"A": [r.reference for r in s.a.alarms], "B": [r.reference for r in s.b.alarms]}
-            found = await reconcile(**logs)
-            assert found.agrees
-            assert (found.presses, found.both, found.unnoticed) == (3, (moved,), (moved,))
-            found = await reconcile(A=logs["A"][1:], B=[*logs["B"], "0000ffff-1-1"])
-            assert (found.lost, found.unknown, found.unproven) == (
-                ("00000001-1-1",), ("0000ffff-1-1",), ("00000001-1-1",),
-            )  # fmt: skip
-            assert not found.agrees
-            await pool.close()
+                logs = {"A": [r.reference for r in s.a.alarms], "B": [r.reference for r in s.b.alarms]}
+                found = await reconcile(**logs)
+                assert found.agrees
+                assert (found.presses, found.both, found.unnoticed) == (3, (moved,), (moved,))
+                found = await reconcile(A=logs["A"][1:], B=[*logs["B"], "0000ffff-1-1"])
+                assert (found.lost, found.unknown, found.unproven) == (
+                    ("00000001-1-1",), ("0000ffff-1-1",), ("00000001-1-1",),
+                )  # fmt: skip
+                assert not found.agrees
 
     asyncio.run(run())

@@ -238,12 +238,9 @@ def test_forwarding_can_change_a_password_and_no_token(database: FreshDatabase, 
     async def run() -> None:
         async with house(database, tmp_path) as here:
             await here.add("W", f"http://127.0.0.1:{free_port()}/in", 1, "webhook", SIGNING, reports_taken="webhook")
-            pool = make_pool(database.app_url, "forward", size=1)
-            await pool.open()
-            async with pool.connection() as connection:
+            async with make_pool(database.app_url, "forward", size=1) as pool, pool.connection() as connection:
                 cursor = await connection.execute("UPDATE centre_secrets SET sealed = 'x' RETURNING kind")
                 assert [row["kind"] for row in await cursor.fetchall()] == ["secret"]
-            await pool.close()
 
     asyncio.run(run())
 

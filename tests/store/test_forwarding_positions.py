@@ -45,12 +45,9 @@ async def fleet(
 ) -> AsyncIterator[tuple[Scene, House, CoapUnit]]:
     """The front doors with units 1..``units``, each of a municipality of its own, and a house that has its centres."""
     async with served(database, folder / "fleet", units=units) as scene:
-        pool = make_pool(database.app_url, "registry", size=1)
-        await pool.open()
-        async with pool.connection() as connection:
+        async with make_pool(database.app_url, "registry", size=1) as pool, pool.connection() as connection:
             for number in range(2, units + 1):
                 await registry.add_municipality(connection, number, f"M{number}")
-        await pool.close()
         scene.change(f"UPDATE units SET municipality_id = unit_id, unit_type = '{unit_type}'")
         scene.change("UPDATE unit_keys SET municipality_id = unit_id")
         settings = Settings(data=folder / "data", database_url=database.app_url, owner_url=database.owner_url)
@@ -175,18 +172,16 @@ def test_a_tracker_is_told_of_in_its_search_alone_and_nobody_else_who_may_not(
     """1 is searched for; 2 is not; 3's search is over; 4 is a social alarm; 5's municipality keeps positions."""
 
     async def search(here: House, unit: int, *, over: bool) -> None:
-        pool = make_pool(here.database.app_url, "registry", size=1)
-        await pool.open()
-        now = datetime.now(UTC)
-        (case,) = here.rows("SELECT case_id FROM cases WHERE unit_id = %s", [unit])[0]
-        async with pool.connection() as connection:
-            number = await searches.start_search(
-                connection, case=case, reason="not home", consent="daughter", lasts=timedelta(hours=1),
-                actor="person:1", at=now - timedelta(minutes=1),
-            )  # fmt: skip
-            if over:
-                await searches.end_search(connection, number, "person:1", now)
-        await pool.close()
+        async with make_pool(here.database.app_url, "registry", size=1) as pool:
+            now = datetime.now(UTC)
+            (case,) = here.rows("SELECT case_id FROM cases WHERE unit_id = %s", [unit])[0]
+            async with pool.connection() as connection:
+                number = await searches.start_search(
+                    connection, case=case, reason="not home", consent="daughter", lasts=timedelta(hours=1),
+                    actor="person:1", at=now - timedelta(minutes=1),
+                )  # fmt: skip
+                if over:
+                    await searches.end_search(connection, number, "person:1", now)
 
     async def work() -> None:
         async with fleet(database, tmp_path, "tracker") as (scene, here, door), http_centre() as hook:

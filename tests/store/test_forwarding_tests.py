@@ -19,13 +19,10 @@ from tests.two_centres import Stage, escalation, forwarding, two_centres
 
 async def shown(s: Stage) -> list[str]:
     """What an operator has before him, and what his page's stream has told him, as units."""
-    pool = make_pool(s.database.app_url, "web", size=1)
-    await pool.open()
-    async with tenant_transaction(pool, [1]) as connection:
+    async with make_pool(s.database.app_url, "web", size=1) as pool, tenant_transaction(pool, [1]) as connection:
         queue = await alarms.cases_not_closed(connection)
         stream = await alarms.changes_after(connection, 0)
         closed = await alarms.closed_cases(connection)
-    await pool.close()
     return [case["unit"] for case in [*queue, *(change["case"] for change in stream), *closed]]
 
 

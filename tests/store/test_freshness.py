@@ -26,13 +26,8 @@ UNPROVEN = ["freshness_unproven"]
 
 
 async def acting(scene: Scene, act: Callable[[Connection], Awaitable[Any]], duty: Any = "registry") -> Any:
-    pool = make_pool(scene.database.app_url, duty, size=1)
-    await pool.open()
-    try:
-        async with pool.connection() as connection:
-            return await act(connection)
-    finally:
-        await pool.close()
+    async with make_pool(scene.database.app_url, duty, size=1) as pool, pool.connection() as connection:
+        return await act(connection)
 
 
 def marks(scene: Scene, seq: int) -> object:

@@ -25,13 +25,8 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 async def acting(database: FreshDatabase, act: Callable[[Connection], Awaitable[T]], duty: Any = "registry") -> T:
-    pool = make_pool(database.app_url, duty, size=1)
-    await pool.open()
-    try:
-        async with pool.connection() as connection:
-            return await act(connection)
-    finally:
-        await pool.close()
+    async with make_pool(database.app_url, duty, size=1) as pool, pool.connection() as connection:
+        return await act(connection)
 
 
 async def order(scene: Scene, kind: int, args: dict[int, Any] | None = None, *, unit: int = 1, **more: Any) -> int:

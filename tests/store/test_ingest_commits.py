@@ -86,9 +86,7 @@ def test_a_poisoned_press_harms_nobody_else(database: FreshDatabase, tmp_path: P
     """One press of the batch holds what PostgreSQL cannot: it is stored bare, all others whole, in order."""
 
     async def work() -> None:
-        async with served(database, tmp_path) as scene:
-            pool = make_pool(database.app_url, "ingest", size=1)
-            await pool.open()
+        async with served(database, tmp_path) as scene, make_pool(database.app_url, "ingest", size=1) as pool:
             batch = [press(1 + seq % 2, seq) for seq in range(1, 10)]
             batch[4] = press(2, 5, age_s=2**70, kind=2**40)
             async with pool.connection() as connection:
@@ -99,20 +97,16 @@ def test_a_poisoned_press_harms_nobody_else(database: FreshDatabase, tmp_path: P
             assert len(scene.presses()) == 9
             assert scene.rows("SELECT kind, age_s, marks FROM presses WHERE seq = 5") == [(1, None, ["field_dropped"])]
             assert scene.value("SELECT count(*) FROM presses WHERE marks = '{}'") == 8
-            await pool.close()
 
     run(work())
 
 
 def test_a_press_that_no_table_can_hold_fails_alone(database: FreshDatabase, tmp_path: Path) -> None:
     async def work() -> None:
-        async with served(database, tmp_path):
-            pool = make_pool(database.app_url, "ingest", size=1)
-            await pool.open()
+        async with served(database, tmp_path), make_pool(database.app_url, "ingest", size=1) as pool:
             async with pool.connection() as connection:
                 fates = await store_apart(connection, [press(1, 1), press(999, 2), press(2, 3)])
             assert [isinstance(fate, psycopg.Error) for fate in fates] == [False, True, False]
-            await pool.close()
 
     run(work())
 

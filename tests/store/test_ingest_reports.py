@@ -55,12 +55,8 @@ def conditions(scene: Scene) -> dict[str, bool]:
 
 
 async def status(scene: Scene, unit: int = 1) -> dict[str, Any]:
-    pool = make_pool(scene.database.app_url, "registry", size=1)
-    await pool.open()
-    async with pool.connection() as connection:
-        found = await unit_status(connection, unit)
-    await pool.close()
-    return found
+    async with make_pool(scene.database.app_url, "registry", size=1) as pool, pool.connection() as connection:
+        return await unit_status(connection, unit)
 
 
 @pytest.mark.parametrize("transport", ["coap", "mqtt"])

@@ -125,9 +125,7 @@ def ask_all(database: FreshDatabase, units: int) -> dict[str, tuple[float, int]]
     """Median milliseconds and rows of each question, as the pages' duty under row level security."""
 
     async def run() -> dict[str, tuple[float, int]]:
-        pool = make_pool(database.app_url, "web", size=1)
-        await pool.open()
-        try:
+        async with make_pool(database.app_url, "web", size=1) as pool:
             found = {}
             for name, (statement, values, towns) in questions(units).items():
                 taken = []
@@ -139,8 +137,6 @@ def ask_all(database: FreshDatabase, units: int) -> dict[str, tuple[float, int]]
                         taken.append((time.perf_counter() - began) * 1000)
                 found[name] = (statistics.median(taken), len(rows))
             return found
-        finally:
-            await pool.close()
 
     return asyncio.run(run())
 

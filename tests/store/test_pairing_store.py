@@ -69,13 +69,11 @@ class Home:
         return asyncio.run(self._web(act, towns))
 
     async def _web(self, act: Callable[[Connection], Awaitable[T]], towns: tuple[int, ...] = (1,)) -> T:
-        pool = make_pool(self.database.app_url, "web", size=1)
-        await pool.open()
-        try:
-            async with tenant_transaction(pool, towns) as connection:
-                return await act(connection)
-        finally:
-            await pool.close()
+        async with (
+            make_pool(self.database.app_url, "web", size=1) as pool,
+            tenant_transaction(pool, towns) as connection,
+        ):
+            return await act(connection)
 
     def wish(self, unit: int = NEW, reference: str = "K-1", key: UUID | None = None, **more: Any) -> store.Wish:
         recipient = self.person if reference == "K-1" else self.neighbour

@@ -17,9 +17,7 @@ ASKED = (
 
 def test_a_connection_acts_for_its_duty_and_waits_for_nothing_for_ever(database: FreshDatabase) -> None:
     async def run() -> list[Any]:
-        pool = make_pool(database.app_url, "ingest", size=1)
-        await pool.open()
-        try:
+        async with make_pool(database.app_url, "ingest", size=1) as pool:
             found = []
             for _ in range(2):
                 async with pool.connection() as connection:
@@ -29,7 +27,5 @@ def test_a_connection_acts_for_its_duty_and_waits_for_nothing_for_ever(database:
                     # What a transaction that fails takes back are not these.
                     await connection.rollback()
             return found
-        finally:
-            await pool.close()
 
     assert asyncio.run(run()) == [["livlina_ingest", "livlina_app", "10s", "30s", "10s", "UTC"]] * 2

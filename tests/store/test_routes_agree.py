@@ -27,9 +27,7 @@ def test_the_alarm_path_and_the_function_of_routes_name_the_same_centres(databas
     async def run() -> None:
         chance = random.Random(20270101)
         units: list[tuple[int, int, str]] = []
-        pool = make_pool(database.app_url, "registry", size=1)
-        await pool.open()
-        async with pool.connection() as connection:
+        async with make_pool(database.app_url, "registry", size=1) as pool, pool.connection() as connection:
             centres = [
                 await registry.add_centre(connection, name=name, protocol="dc09", host="127.0.0.1", port=9)
                 for name in "ABCD"
@@ -52,7 +50,6 @@ def test_the_alarm_path_and_the_function_of_routes_name_the_same_centres(databas
                         connection, SecretBox(bytes(32)), unit=unit, municipality=municipality, unit_type=kind,
                         generation=1, secret=bytes(16), fingerprint=secrets.token_bytes(32), serial="1",
                     )  # fmt: skip
-        await pool.close()
         at = {unit: START + timedelta(days=chance.randint(-6, 6), seconds=unit) for unit, _, _ in units}
         with psycopg.connect(database.owner_url) as owner:
             owner.execute(
@@ -63,11 +60,8 @@ def test_the_alarm_path_and_the_function_of_routes_name_the_same_centres(databas
             replace(press(unit, 1), municipality=town, unit_type=kind, received_at=at[unit], pressed_at=at[unit])
             for unit, town, kind in units
         ]
-        pool = make_pool(database.app_url, "ingest", size=1)
-        await pool.open()
-        async with pool.connection() as connection:
+        async with make_pool(database.app_url, "ingest", size=1) as pool, pool.connection() as connection:
             await alarms.store_presses(connection, made)
-        await pool.close()
         down, moved, none = centres[0], 0, 0
         with psycopg.connect(database.owner_url) as owner:
             for unit, town, kind in units:

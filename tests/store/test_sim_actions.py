@@ -206,13 +206,11 @@ def test_the_inventory_is_checked_and_each_municipality_sees_its_own(database: F
     ]
 
     async def seen(municipality: int) -> int:
-        pool = make_pool(database.app_url, "web", size=1)
-        await pool.open()
-        try:
-            async with tenant_transaction(pool, [municipality]) as connection:
-                return len(await inventory.sims(connection))
-        finally:
-            await pool.close()
+        async with (
+            make_pool(database.app_url, "web", size=1) as pool,
+            tenant_transaction(pool, [municipality]) as connection,
+        ):
+            return len(await inventory.sims(connection))
 
     assert asyncio.run(seen(1)) == 1
     assert asyncio.run(seen(2)) == 0

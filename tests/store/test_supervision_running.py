@@ -45,13 +45,8 @@ def units(database: FreshDatabase) -> None:
 
 
 async def acting(database: FreshDatabase, duty: Any, act: Callable[[Connection], Awaitable[T]]) -> T:
-    pool = make_pool(database.app_url, duty, size=1)
-    await pool.open()
-    try:
-        async with pool.connection() as connection:
-            return await act(connection)
-    finally:
-        await pool.close()
+    async with make_pool(database.app_url, duty, size=1) as pool, pool.connection() as connection:
+        return await act(connection)
 
 
 def run(database: FreshDatabase, statement: str, *values: object) -> list[tuple[Any, ...]]:
@@ -231,15 +226,13 @@ def test_an_outage_is_one_row_with_a_visit_list_and_survives_a_restart(database:
 
 
 async def _as_web(database: FreshDatabase, municipalities: list[int]) -> int:
-    pool = make_pool(database.app_url, "web", size=1)
-    await pool.open()
-    try:
-        async with tenant_transaction(pool, municipalities) as connection:
-            cursor = await connection.execute("SELECT count(*) AS n FROM incidents")
-            row = await cursor.fetchone()
-            return int(row["n"]) if row else -1
-    finally:
-        await pool.close()
+    async with (
+        make_pool(database.app_url, "web", size=1) as pool,
+        tenant_transaction(pool, municipalities) as connection,
+    ):
+        cursor = await connection.execute("SELECT count(*) AS n FROM incidents")
+        row = await cursor.fetchone()
+        return int(row["n"]) if row else -1
 
 
 @pytest.mark.parametrize("marked", [True, False])

@@ -82,12 +82,9 @@ def test_a_report_takes_the_case_once_and_says_so_again(database: FreshDatabase,
 def test_of_an_operator_and_a_centre_the_first_has_it(database: FreshDatabase, tmp_path: Path) -> None:
     async def run() -> None:
         async with told(database, tmp_path) as (here, tokens), door(here) as client:
-            pool = make_pool(database.app_url, "forward", size=1)
-            await pool.open()
-            async with pool.connection() as connection:
+            async with make_pool(database.app_url, "forward", size=1) as pool, pool.connection() as connection:
                 ((number,),) = here.rows("SELECT case_id FROM cases WHERE unit_id = 1")
                 await alarms.take_case(connection, number, "anna")
-            await pool.close()
             answer = await report(client, "North%20sea", tokens["North sea"])
             assert answer.status_code == 409
             assert "send nobody" in answer.json()["detail"]

@@ -24,13 +24,8 @@ MISSED, BACK, STUCK, RELEASED, FAULT, LOW = 8, 9, 6, 7, 5, 4
 
 
 async def acting(database: FreshDatabase, duty: Duty, act: Callable[[Connection], Awaitable[T]]) -> T:
-    pool = make_pool(database.app_url, duty, size=1)
-    await pool.open()
-    try:
-        async with pool.connection() as connection:
-            return await act(connection)
-    finally:
-        await pool.close()
+    async with make_pool(database.app_url, duty, size=1) as pool, pool.connection() as connection:
+        return await act(connection)
 
 
 def do(database: FreshDatabase, act: Callable[[Connection], Coroutine[Any, Any, T]], duty: Duty = "ingest") -> T:
@@ -196,13 +191,11 @@ def test_a_technician_of_one_municipality_sees_its_own_tasks_only(database: Fres
     note(database, event(STUCK, 1, _1=0), event(STUCK, 2, _1=0, unit=3))
 
     async def seen(municipalities: list[int]) -> list[str]:
-        pool = make_pool(database.app_url, "web", size=1)
-        await pool.open()
-        try:
-            async with tenant_transaction(pool, municipalities) as connection:
-                return [task["unit"] for task in await store.tasks(connection)]
-        finally:
-            await pool.close()
+        async with (
+            make_pool(database.app_url, "web", size=1) as pool,
+            tenant_transaction(pool, municipalities) as connection,
+        ):
+            return [task["unit"] for task in await store.tasks(connection)]
 
     assert asyncio.run(seen([2])) == ["00000003"]
     assert asyncio.run(seen([])) == []

@@ -55,13 +55,11 @@ def as_web(
     database: FreshDatabase, act: Callable[[Connection], Awaitable[T]], municipalities: tuple[int, ...] = (ONE,)
 ) -> T:
     async def run() -> T:
-        pool = make_pool(database.app_url, "web", size=1)
-        await pool.open()
-        try:
-            async with tenant_transaction(pool, municipalities) as connection:
-                return await act(connection)
-        finally:
-            await pool.close()
+        async with (
+            make_pool(database.app_url, "web", size=1) as pool,
+            tenant_transaction(pool, municipalities) as connection,
+        ):
+            return await act(connection)
 
     return asyncio.run(run())
 

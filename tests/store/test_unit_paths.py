@@ -145,17 +145,15 @@ def test_pages_see_their_municipality_s_paths_only(database: FreshDatabase) -> N
     see(database, (1, SIM1, TELIA, NOW), (6, SIM1, TELIA, NOW))
 
     async def look(municipalities: list[int]) -> tuple[list[int], int]:
-        pool = make_pool(database.app_url, "web", size=1)
-        await pool.open()
-        try:
-            async with tenant_transaction(pool, municipalities) as connection:
-                seen = await (await connection.execute("SELECT unit_id FROM unit_paths ORDER BY 1")).fetchall()
-                shared = await (await connection.execute("SELECT count(*) AS n FROM radio_networks")).fetchall()
-                with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                    await connection.execute("SELECT sealed FROM sim_provider_secrets")
-                return [row["unit_id"] for row in seen], shared[0]["n"]
-        finally:
-            await pool.close()
+        async with (
+            make_pool(database.app_url, "web", size=1) as pool,
+            tenant_transaction(pool, municipalities) as connection,
+        ):
+            seen = await (await connection.execute("SELECT unit_id FROM unit_paths ORDER BY 1")).fetchall()
+            shared = await (await connection.execute("SELECT count(*) AS n FROM radio_networks")).fetchall()
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                await connection.execute("SELECT sealed FROM sim_provider_secrets")
+            return [row["unit_id"] for row in seen], shared[0]["n"]
 
     assert asyncio.run(look([1]))[0] == [1]
     assert asyncio.run(look([2]))[0] == [6]
