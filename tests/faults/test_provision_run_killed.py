@@ -53,7 +53,7 @@ secure_boot = true
 SMALL_APP = 20_000
 LONGEST_S = 200.0
 WHOLE_RUN_S = 25.0
-"""Kills are spread over about as long as a run takes here; a run that ends earlier is not killed."""
+"""Kills are spread over at least as long as a run takes; a run that ends earlier is not killed."""
 
 
 @dataclass
@@ -171,7 +171,7 @@ def left_in_the_clear(folder: Path, boards: int) -> list[Path]:
 
 def killed_and_given_again(folder: Path, boards: int, kills: list[float], steps: list[str]) -> None:
     with workshop(folder, boards) as bench:
-        died = [bench.killed_after(seconds) for seconds in kills] + [bench.killed_at(step) for step in steps]
+        died = [bench.killed_at(step) for step in steps] + [bench.killed_after(seconds) for seconds in kills]
         process = bench.start()
         said, _ = process.communicate(timeout=LONGEST_S)
         assert any(died), "nothing was killed"
@@ -208,4 +208,6 @@ def test_a_station_killed_at_every_step_leaves_no_orphans(tmp_path: Path) -> Non
 @pytest.mark.parametrize("seed", range(10))
 def test_stations_killed_at_any_moment_leave_no_orphans(tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)
-    killed_and_given_again(tmp_path, 2, [draw.uniform(1.0, WHOLE_RUN_S) for _ in range(4)], [])
+    kills = [draw.uniform(1.0, WHOLE_RUN_S) for _ in range(4)]
+    # However fast the machine is, the first run does not come to its end.
+    killed_and_given_again(tmp_path, 2, kills, [draw.choice(STEPS)])
