@@ -7,12 +7,11 @@ import logging
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
-import psycopg
-
 from fleet.clock import Clock, SystemClock, pause
 from fleet.escalation import store
 from fleet.loops import Part
 from fleet.store.borrow import AWAY, borrow
+from fleet.store.listening import listen
 from fleet.store.pool import Pool, make_pool
 
 log = logging.getLogger("livlina.escalation")
@@ -52,14 +51,4 @@ class Escalation(Part):
                 await pause(self._clock, POLL_S, self._wake)
 
     async def _listen(self) -> None:
-        while True:
-            try:
-                async with await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, connect_timeout=5
-                ) as connection:
-                    await connection.execute("LISTEN livlina_timers")
-                    async for _ in connection.notifies():
-                        self._wake.set()
-            except psycopg.Error as error:
-                log.warning("listening for timers failed, polling goes on: %s", type(error).__name__)
-            await pause(self._clock, POLL_S)
+        await listen(self._url, {"livlina_timers": self._wake.set}, self._clock, POLL_S, log)

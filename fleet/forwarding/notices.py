@@ -11,13 +11,12 @@ import logging
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, Protocol
 
-import psycopg
-
 from fleet.alarms.store import announce_cases, lock_case_log, log_change
 from fleet.clock import Clock, SystemClock, pause
 from fleet.forwarding.message import Notice, text_of
 from fleet.loops import Part
 from fleet.store.borrow import AWAY, borrow
+from fleet.store.listening import listen
 from fleet.store.pool import Pool, fetch_all, make_pool
 from fleet.store.sql_file import read_statements
 
@@ -111,18 +110,11 @@ class Notices(Part):
             await connection.execute(SQL["notice_failed"], {**place, "outcome": outcome[:200], "delay_s": delay_s})
 
     async def _listen(self) -> None:
-        while True:
-            try:
-                async with await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, connect_timeout=5
-                ) as connection:
-                    await connection.execute("LISTEN livlina_notices")
-                    async for _ in connection.notifies():
-                        for event in self._wake.values():
-                            event.set()
-            except psycopg.Error as error:
-                log.warning("listening for messages failed, polling goes on: %s", type(error).__name__)
-            await pause(self._clock, POLL_S)
+        await listen(self._url, {"livlina_notices": self._wake_all}, self._clock, POLL_S, log)
+
+    def _wake_all(self) -> None:
+        for event in self._wake.values():
+            event.set()
 
 
 def _notice(row: Mapping[str, Any]) -> Notice:

@@ -6,8 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-import psycopg
-
 from fleet.clock import Clock, SystemClock, pause
 from fleet.forwarding import store
 from fleet.forwarding.failover import Failover
@@ -17,6 +15,7 @@ from fleet.forwarding.positions import Positions
 from fleet.forwarding.worker import POLL_S, CentreLink, CentreWorker
 from fleet.loops import Loops
 from fleet.store.borrow import AWAY, borrow
+from fleet.store.listening import listen
 from fleet.store.pool import Pool, make_pool
 
 log = logging.getLogger("livlina.forwarding")
@@ -97,19 +96,9 @@ class Forwarding:
             await pause(self._clock, CENTRES_AGAIN_S if configured else POLL_S)
 
     async def _listen(self) -> None:
-        while True:
-            try:
-                async with await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, connect_timeout=5
-                ) as connection:
-                    await connection.execute("LISTEN livlina_outbox")
-                    await connection.execute(f"LISTEN {POSITIONS}".encode())
-                    async for notification in connection.notifies():
-                        if notification.channel == POSITIONS:
-                            self._positions.wake.set()
-                            continue
-                        for worker, _task in self._workers.values():
-                            worker.wake.set()
-            except psycopg.Error as error:
-                log.warning("listening for presses failed, polling goes on: %s", type(error).__name__)
-            await pause(self._clock, POLL_S)
+        heard = {"livlina_outbox": self._wake_workers, POSITIONS: self._positions.wake.set}
+        await listen(self._url, heard, self._clock, POLL_S, log)
+
+    def _wake_workers(self) -> None:
+        for worker, _task in self._workers.values():
+            worker.wake.set()
