@@ -39,7 +39,6 @@ from tests.ports import free_port
 AT = datetime(2026, 1, 2, 10, tzinfo=UTC)
 SIGNING = "a signing secret of thirty octets"
 PASSWORD = "hxp4x9nnwxjatv8"
-LIMIT_S = 60.0
 REFUSED_BEFORE = Outcome.REFUSED.value
 OTHER_PASSWORD = "abcdefghijklmno"
 
@@ -258,16 +257,6 @@ class MemorySecrets:
         self.history.append((current, pending))
         self.kept = Kept(current, AT, rotated=self.kept.rotated or current != before, next=pending)
         return True
-
-
-def in_loop(steps: Callable[[], Awaitable[None]]) -> None:
-    """Runs a test's steps, which must end."""
-
-    async def bounded() -> None:
-        async with asyncio.timeout(LIMIT_S):
-            await steps()
-
-    asyncio.run(bounded())
 
 
 def link(protocol: str, port: int, secret: str | None = None, clock: Clock | None = None, **options: Any) -> CentreLink:

@@ -20,13 +20,13 @@ from tests.centres import (
     ShiftedClock,
     dc09_centre,
     http_centre,
-    in_loop,
     link,
     make_certificate,
     owed,
     scaip_centre,
     sos_centre,
 )  # fmt: skip
+from tests.steps import in_loop
 
 KEY = "000102030405060708090a0b0c0d0e0f"
 OTHER_KEY = "f" * 32

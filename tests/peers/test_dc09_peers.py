@@ -43,8 +43,8 @@ from protocols.centre.sia_dc09 import (
 from protocols.centre.sia_dc09.codes import SENT
 from sim.centre import Centre
 from tests.ports import free_port
+from tests.steps import in_loop
 
-LIMIT_S = 90.0
 UNIT = unit_account(42)
 PRESSED = datetime(2026, 1, 2, 10, 0, 0, tzinfo=UTC)
 
@@ -64,14 +64,6 @@ def press(category=Category.PERSONAL_HELP, text="Kök, 2 tr", **more):
         "extra": {"count": "2", "age_s": "4"},
     }
     return Alarm(**{**facets, **more})
-
-
-def in_loop(steps):
-    async def bounded():
-        async with asyncio.timeout(LIMIT_S):
-            await steps()
-
-    asyncio.run(bounded())
 
 
 @asynccontextmanager

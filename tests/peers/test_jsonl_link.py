@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from fleet.clock import SystemClock
 from fleet.forwarding.link_jsonl import Bounds, JsonLinesLink, _prune, file_of
 from fleet.forwarding.model import Outcome
-from tests.centres import in_loop, owed
+from tests.centres import owed
+from tests.steps import in_loop
 
 TODAY = date(2026, 11, 22)
 

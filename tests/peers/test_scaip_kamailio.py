@@ -1,10 +1,8 @@
 """SCAIP through Kamailio on loopback: TLS edge in front of our receiver, TLS to it, and failover between two."""
 
-import asyncio
 from contextlib import asynccontextmanager
 
 from fleet.forwarding.scaip_client import ScaipClient, verifying
-from livlina.centre_receive_scaip import ScaipReceiver
 from protocols.centre.alarm import Outcome
 from protocols.centre.scaip import (
     AlarmReceived,
@@ -18,6 +16,7 @@ from protocols.centre.scaip import (
     heartbeat,
 )
 from tests.ports import free_port
+from tests.scaip_receiving import receiver, suffix
 from tests.sip_programs import (
     DEVICE,
     DEVICE_READS_REPLY,
@@ -29,44 +28,18 @@ from tests.sip_programs import (
     server_context,
     sipp,
 )
+from tests.steps import in_loop
 
-LIMIT_S = 90.0
 CID = "10149471"
 BODY = f"<mrq><ref>1193308443</ref><cid>{CID}</cid><dty>3</dty><stc>10</stc><crd>gsm:+3197025136418</crd></mrq>"
 ALARM = Request(ref="r0001", cid=CID, dty="3", stc="10", crd=("no-voice:",))
 
 
-def in_loop(steps):
-    async def bounded():
-        async with asyncio.timeout(LIMIT_S):
-            await steps()
-
-    asyncio.run(bounded())
-
-
 @asynccontextmanager
-async def receiver(transport="udp", context=None, status=0):
-    found = asyncio.Queue()
-
-    async def on_event(event):
-        await found.put(event)
-        return status
-
-    ours = ScaipReceiver(on_event)
-    address = await ours.listen("127.0.0.1", free_port(), transport, context)
-    run = asyncio.create_task(ours.run())
-
-    async def next_of(kind):
-        while True:
-            event = await found.get()
-            if isinstance(event, kind):
-                return event
-
-    try:
-        yield f"sip:127.0.0.1:{address[1]}" + ("" if transport == "udp" else f";transport={transport}"), next_of
-    finally:
-        run.cancel()
-        await asyncio.gather(run, return_exceptions=True)
+async def centre(transport="udp", context=None):
+    """Its URI, and what waits for its next event of a kind."""
+    async with receiver(transport, context) as (port, next_of):
+        yield f"sip:127.0.0.1:{port}{suffix(transport)}", next_of
 
 
 @asynccontextmanager
@@ -90,7 +63,7 @@ async def client_to(tmp_path, tls, authorities="edge.crt", **more):
 def test_an_alarm_goes_through_the_tls_edge_and_its_reply_comes_back(tmp_path):
     async def steps():
         async with (
-            receiver() as (uri, next_of),
+            centre() as (uri, next_of),
             edge(tmp_path, uri, uri) as (_, tls),
             client_to(tmp_path, tls) as client,
         ):
@@ -108,7 +81,7 @@ def test_an_alarm_goes_through_the_tls_edge_and_its_reply_comes_back(tmp_path):
 def test_an_edge_with_a_strangers_certificate_gets_nothing(tmp_path):
     async def steps():
         certificate(tmp_path, "stranger")
-        async with receiver() as (uri, _), edge(tmp_path, uri, uri) as (_, tls):
+        async with centre() as (uri, _), edge(tmp_path, uri, uri) as (_, tls):
             async with client_to(tmp_path, tls, "stranger.crt") as client:
                 ending = await client.send(ALARM, encode(ALARM))
             assert (type(ending), ending.reply.native_code) == (Failed, "certificate")
@@ -122,7 +95,7 @@ def test_sipp_without_tls_reaches_our_tls_receiver_through_the_edge(tmp_path):
         reply = tmp_path / "reply.xml"
         reply.write_text(DEVICE_READS_REPLY.replace("@ref@", decode(BODY.encode()).ref).replace("@snu@", "0"))
         scenario = filled(DEVICE.replace("@challenge@", ""), cid=CID, body=BODY)
-        async with receiver("tls", context) as (uri, next_of), edge(tmp_path, uri, uri) as (port, _):
+        async with centre("tls", context) as (uri, next_of), edge(tmp_path, uri, uri) as (port, _):
             more = [f"127.0.0.1:{port}", "-oocsf", str(reply)]
             async with sipp(tmp_path, "device", scenario, free_port(), *more):
                 event = await next_of(AlarmReceived)
@@ -140,7 +113,7 @@ def test_the_edge_refuses_a_receiver_with_a_strangers_certificate(tmp_path):
         context = server_context(tmp_path)
         certificate(tmp_path, "stranger")
         async with (
-            receiver("tls", context) as (uri, _),
+            centre("tls", context) as (uri, _),
             edge(tmp_path, uri, uri, authorities="stranger.crt") as (_, tls),
             client_to(tmp_path, tls) as client,
         ):
@@ -154,7 +127,7 @@ def test_a_dead_primary_behind_the_proxy_is_passed_in_the_same_attempt(tmp_path)
         dead = free_port()
         no_socket(dead)
         async with (
-            receiver() as (uri, next_of),
+            centre() as (uri, next_of),
             edge(tmp_path, f"sip:127.0.0.1:{dead}", uri) as (_, tls),
             client_to(tmp_path, tls, patience_s=20.0) as client,
         ):
@@ -180,7 +153,7 @@ def test_what_the_proxy_does_not_take_is_refused_for_ever(tmp_path):
 
     async def steps():
         request = decode(encode(ALARM).replace(b"mrq>", b"scaip>"))
-        async with receiver() as (uri, _), edge(tmp_path, uri, uri) as (_, tls), client_to(tmp_path, tls) as client:
+        async with centre() as (uri, _), edge(tmp_path, uri, uri) as (_, tls), client_to(tmp_path, tls) as client:
             ending = await client.send(request, encode(request))
             assert isinstance(ending, Refused)
             assert (ending.reply.outcome, ending.reply.native_code) == (Outcome.REJECT_PERMANENT, "sip 415")

@@ -17,9 +17,9 @@ from livlina.centre_receive_scaip import ScaipReceiver
 from protocols.centre.alarm import Category, Mode
 from protocols.centre.scaip import AlarmReceived, Heartbeat
 from tests.ports import free_port
+from tests.steps import in_loop
 
 AT = datetime(2026, 1, 2, 10, tzinfo=UTC)
-LIMIT_S = 90.0
 
 
 def owed(seq=17, **changes):
@@ -29,14 +29,6 @@ def owed(seq=17, **changes):
         "flags": 0, "marks": (), "unit_type": "social", "priority": 1, "presses": 1,
     }  # fmt: skip
     return Owed(**{**facets, **changes})
-
-
-def in_loop(steps):
-    async def bounded():
-        async with asyncio.timeout(LIMIT_S):
-            await steps()
-
-    asyncio.run(bounded())
 
 
 @asynccontextmanager

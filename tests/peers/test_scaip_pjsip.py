@@ -1,68 +1,38 @@
 """SCAIP against PJSIP on loopback, both ways, over UDP, TCP and TLS."""
 
-import asyncio
-
 import pytest
 
 from fleet.forwarding.scaip_client import ScaipClient, verifying
-from livlina.centre_receive_scaip import ScaipReceiver, guard_of
+from livlina.centre_receive_scaip import guard_of
 from protocols.centre.scaip import AlarmReceived, Delivered, Failed, ReplySettled, Request, encode
 from tests.ports import free_port
+from tests.scaip_receiving import receiver, suffix
 from tests.sip_programs import certificate, listens, pjsip, server_context
+from tests.steps import in_loop
 
-LIMIT_S = 90.0
 CID = "10149471"
 BODY = f"<mrq><ref>1193308443</ref><cid>{CID}</cid><dty>3</dty><stc>10</stc><crd>gsm:+3197025136418</crd></mrq>"
 ALARM = Request(ref="r0001", cid=CID, dty="3", stc="10", crd=("no-voice:",))
 
 
-def in_loop(steps):
-    async def bounded():
-        async with asyncio.timeout(LIMIT_S):
-            await steps()
-
-    asyncio.run(bounded())
-
-
-def suffix(transport):
-    return "" if transport == "udp" else f";transport={transport}"
-
-
 async def device_says(tmp_path, transport, *, guard=None, password=None):
     """PJSIP sends one alarm to our receiver; what our receiver found, and what PJSIP heard."""
-    found = asyncio.Queue()
-
-    async def on_event(event):
-        await found.put(event)
-        return 0
-
-    ours = ScaipReceiver(on_event, guard=guard)
     context = server_context(tmp_path) if transport == "tls" else None
-    address = await ours.listen("127.0.0.1", free_port(), transport, context)
-    run = asyncio.create_task(ours.run())
     more = ["--transport", transport, "--port", str(free_port()), "--user", CID, "--body", BODY]
-    more += [
-        "--to",
-        f"sip:arc@127.0.0.1:{address[1]}{suffix(transport)}",
-        "--authorities",
-        str(tmp_path / "centre.crt"),
-    ]
+    more += ["--authorities", str(tmp_path / "centre.crt")]
     if password is not None:
         more += ["--password", password]
-    try:
-        async with pjsip("device", *more) as device:
+    async with receiver(transport, context, guard=guard) as (port, next_of):
+        to = f"sip:arc@127.0.0.1:{port}{suffix(transport)}"
+        async with pjsip("device", *more, "--to", to) as device:
             status = await device.says("status")
             if status["code"] != 200:
                 return status, None, None
             heard = await device.says("message")
-            event = await found.get()
-            settled = await found.get()
+            event, settled = await next_of(object), await next_of(object)
             assert isinstance(event, AlarmReceived)
             assert settled == ReplySettled("1193308443", True)
             return status, event, heard
-    finally:
-        run.cancel()
-        await asyncio.gather(run, return_exceptions=True)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])

@@ -1,13 +1,12 @@
 """SCAIP against SIPp on loopback: SIPp is the device at our receiver, and the centre of our sender."""
 
-import asyncio
 import json
 from contextlib import asynccontextmanager
 
 import pytest
 
 from fleet.forwarding.scaip_client import ScaipClient
-from livlina.centre_receive_scaip import ScaipReceiver, guard_of
+from livlina.centre_receive_scaip import guard_of
 from protocols.centre.alarm import Outcome
 from protocols.centre.scaip import (
     AlarmReceived,
@@ -26,6 +25,7 @@ from protocols.centre.scaip import (
     heartbeat,
 )
 from tests.ports import free_port
+from tests.scaip_receiving import receiver
 from tests.sip_programs import (
     CENTRE_ASKS,
     CENTRE_CARRIES,
@@ -41,46 +41,12 @@ from tests.sip_programs import (
     no_complaint,
     sipp,
 )
+from tests.steps import in_loop
 
-LIMIT_S = 90.0
 CID = "0000000042"
 POSSUM = "<mrq><ref>1193308443</ref><cid>10149471</cid><dty>3</dty><stc>10</stc><crd>gsm:+3197025136418</crd></mrq>"
 POSSUM_HEARTBEAT = "<mrq><mty>PI</mty><ref>1998218577</ref><cid>10149471</cid><dty>2</dty></mrq>"
 ALARM = Request(ref="r0001", cid=CID, dty="3", stc="10", crd=("no-voice:",))
-
-
-def in_loop(steps):
-    async def bounded():
-        async with asyncio.timeout(LIMIT_S):
-            await steps()
-
-    asyncio.run(bounded())
-
-
-@asynccontextmanager
-async def receiver(transport="udp", status=0, **more):
-    """Our receiver on a loopback port; `next_of` gives the next event of a kind."""
-    found = asyncio.Queue()
-
-    async def on_event(event):
-        await found.put(event)
-        return status
-
-    ours = ScaipReceiver(on_event, **more)
-    address = await ours.listen("127.0.0.1", free_port(), transport)
-    run = asyncio.create_task(ours.run())
-
-    async def next_of(kind):
-        while True:
-            event = await found.get()
-            if isinstance(event, kind):
-                return event
-
-    try:
-        yield address[1], next_of
-    finally:
-        run.cancel()
-        await asyncio.gather(run, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -13,7 +13,8 @@ from fleet.forwarding.model import Centre, Outcome
 from fleet.forwarding.worker import CentreLink
 from protocols.centre.alarm import Mode
 from protocols.centre.sos_access.receiver import PingLimit
-from tests.centres import OTHER_PASSWORD, PASSWORD, MemorySecrets, in_loop, link, owed, sos_centre
+from tests.centres import OTHER_PASSWORD, PASSWORD, MemorySecrets, link, owed, sos_centre
+from tests.steps import in_loop
 
 
 def test_delivers_with_the_units_code_or_the_fleets() -> None:

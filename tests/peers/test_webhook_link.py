@@ -23,8 +23,9 @@ from fleet.forwarding.model import Outcome
 from fleet.forwarding.worker import CentreLink
 from protocols.centre.alarm import Category, Mode
 from protocols.centre.document import read_alarm
-from tests.centres import REFUSED_BEFORE, SIGNING, ShiftedClock, http_centre, in_loop, link, owed
+from tests.centres import REFUSED_BEFORE, SIGNING, ShiftedClock, http_centre, link, owed
 from tests.ports import free_port
+from tests.steps import in_loop
 
 PAGE = Path(__file__).parents[2] / "docs/webhooks.md"
 

@@ -1,17 +1,14 @@
 """SIP as far as MESSAGE needs it: grammar, stream framing, transactions with their timers, digest."""
 
-import hashlib
 import itertools
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.centre.scaip.sip_agent import UserAgent
 from protocols.centre.scaip.sip_flow import (
     Answered,
     Closed,
-    Draft,
     Dropped,
     Flow,
     Hangup,
@@ -24,7 +21,6 @@ from protocols.centre.scaip.sip_message import (
     Headers,
     SipError,
     SipRequest,
-    SipResponse,
     address,
     escape_user,
     parse,
@@ -34,39 +30,13 @@ from protocols.centre.scaip.sip_message import (
     top_via,
 )
 from protocols.centre.scaip.sip_stream import SipStream
+from tests.sip_messages import PLAIN, UDP, agent, draft, reply
 
-UDP = Flow("udp", ("127.0.0.1", 5060), ("127.0.0.1", 5070))
 TCP = Flow("tcp", ("127.0.0.1", 5060), ("127.0.0.1", 5070))
-PLAIN = (
-    b"MESSAGE sip:arc@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKx;rport\r\n"
-    b"Max-Forwards: 70\r\n"
-    b"From: <sip:10149471@127.0.0.1>;tag=a\r\nTo: <sip:arc@127.0.0.1>\r\nCall-ID: c1\r\nCSeq: 1 MESSAGE\r\n"
-    b"Content-Type: application/scaip+xml\r\nContent-Length: 6\r\n\r\n<mrq/>"
-)
-
-
-def tokens():
-    numbers = itertools.count()
-    return lambda: hashlib.sha256(str(next(numbers)).encode()).hexdigest()[:24]
-
-
-def agent(**more):
-    return UserAgent(tokens(), accept=("application/scaip+xml",), **more)
-
-
-def draft(body=b"<mrq/>"):
-    headers = Headers([("Content-Type", "application/scaip+xml")])
-    return Draft("MESSAGE", "sip:arc@127.0.0.1:5070", "sip:1@127.0.0.1", "sip:arc@127.0.0.1:5070", headers, body)
 
 
 def said(actions):
     return [parse(action.octets) for action in actions if isinstance(action, Transmit)]
-
-
-def reply(octets, status, *more, body=b""):
-    request = parse(octets)
-    copied = [(name, request.headers.get(name)) for name in ("Via", "From", "To", "Call-ID", "CSeq")]
-    return serialize(SipResponse(status, "x", Headers([*copied, *more]), body))
 
 
 class TestGrammar:

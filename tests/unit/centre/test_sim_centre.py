@@ -18,10 +18,10 @@ from protocols.centre.alarm import Action, Alarm, Category, Correlation, Source,
 from protocols.centre.sia_dc09 import Closed, Delivered, Refused, Sender, alarm_frame, encode, poll
 from sim.centre import Behaviour, Centre, LogError
 from tests.ports import free_port
+from tests.steps import LIMIT_S, in_loop
 
 ROOT = Path(__file__).parents[3]
 AT = datetime(2026, 1, 2, tzinfo=UTC)
-LIMIT_S = 90.0
 
 # The same program with the one protection off: it acknowledges before anything is on the disk.
 ACK_BEFORE_STORE = """
@@ -150,14 +150,6 @@ def test_behaviour_is_switched_by_a_line(tmp_path):
         centre.send_signal(signal.SIGINT)
         assert centre.wait(LIMIT_S) == 0
     assert [entry["reference"] for entry in logged(log)] == ["0000002a-3-1"]
-
-
-def in_loop(steps):
-    async def bounded():
-        async with asyncio.timeout(LIMIT_S):
-            await steps()
-
-    asyncio.run(bounded())
 
 
 def test_in_process_it_counts_and_waits(tmp_path):
