@@ -1,14 +1,18 @@
-"""``livlina provision run`` and what a workshop does to boards later: back, repair, return, scrap."""
+"""``livlina provision run`` and what a workshop does to boards later: back, repair, close, return, scrap."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from livlina.provision_fleet import RegistryFleet
+    from provisioning.ledger import Row
 
 Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")]
 StationFolder = Annotated[Path, typer.Option("--station", help="The station's folder: numbers, journals, ledger.")]
@@ -18,7 +22,7 @@ MaybePort = Annotated[str | None, typer.Option(help="The board's port, if it sti
 
 
 @contextlib.contextmanager
-def _fleet(board: str) -> Iterator[object]:
+def _fleet(board: str) -> Iterator[RegistryFleet]:
     """The fleet's registry as the settings say, as long as it is used."""
     from fleet.settings import Settings
     from livlina.installation import migrate_database, open_database, open_secret_box
@@ -64,7 +68,6 @@ def run_command(
     from rich.console import Console
 
     from livlina.cli import fail, one_sentence, show
-    from livlina.provision_fleet import RegistryFleet
     from livlina.provision_order import OrderError, read_order
     from livlina.provision_page import bench_of, run_at_page, served
     from livlina.provision_run import Materials, TerminalScreen, run_order
@@ -90,7 +93,6 @@ def run_command(
                 fail("an order for production boards needs --boot-key: the key that signs their images")
             python = signed(sealed(python, romfs, parts), open_boot_key(boot_key), station / "signed", parts)
         with _fleet(kind.name) as fleet:
-            assert isinstance(fleet, RegistryFleet)
             materials = Materials(
                 station, Station(station, signer, first),
                 Ledger(station / "ledger"), fleet, python, romfs,
@@ -168,7 +170,6 @@ def back_command(
 ) -> None:
     """Takes back the identity of a board that will not be finished: the fleet forgets it, its number is used up."""
     from livlina.cli import one_sentence, show
-    from livlina.provision_fleet import RegistryFleet
     from provisioning.flash_esptool import Port
     from provisioning.journal import JournalError
     from provisioning.ledger import Ledger, LedgerError
@@ -177,7 +178,6 @@ def back_command(
     from provisioning.tool import ToolError
 
     with one_sentence(RunError, ToolError, LedgerError, JournalError), _fleet("") as fleet:
-        assert isinstance(fleet, RegistryFleet)
         office = Office(Station(station, None), Ledger(station / "ledger"), fleet, lambda: datetime.now(UTC))
         unit = take_back(office, mac, Port(port, chip) if port else None)
     show({"mac": mac, "unit": None if unit is None else f"{unit:08x}"}, as_json)
@@ -225,16 +225,11 @@ def repair_command(
     as_json: Json = False,
 ) -> None:
     """A board was repaired and is still the unit that it was: it is checked, and the ledger says what was done."""
-    from livlina.cli import one_sentence, show
     from provisioning.endings import repaired
     from provisioning.flash_esptool import Port
-    from provisioning.ledger import Ledger, LedgerError
-    from provisioning.run import RunError
-    from provisioning.tool import ToolError
+    from provisioning.ledger import Ledger
 
-    with one_sentence(RunError, ToolError, LedgerError):
-        row = repaired(Ledger(station / "ledger"), Port(port, chip), why, lambda: datetime.now(UTC))
-    show({"ledger": row.n, "mac": row.mac, "unit": f"{row.unit:08x}", "kind": row.kind}, as_json)
+    _show_row(lambda: repaired(Ledger(station / "ledger"), Port(port, chip), why, lambda: datetime.now(UTC)), as_json)
 
 
 def close_command(
@@ -246,18 +241,14 @@ def close_command(
     as_json: Json = False,
 ) -> None:
     """A production board that passes takes no cable any more: nobody reads, writes, repairs or takes it back by one."""
-    from livlina.cli import fail, one_sentence, show
+    from livlina.cli import fail
     from provisioning.endings import close
     from provisioning.flash_esptool import Port
-    from provisioning.ledger import Ledger, LedgerError
-    from provisioning.run import RunError
-    from provisioning.tool import ToolError
+    from provisioning.ledger import Ledger
 
     if not for_good:
         fail("this cannot be undone, and a closed board can only be used or scrapped: say --for-good")
-    with one_sentence(RunError, ToolError, LedgerError):
-        row = close(Ledger(station / "ledger"), Port(port, chip), why, lambda: datetime.now(UTC))
-    show({"ledger": row.n, "mac": row.mac, "unit": f"{row.unit:08x}", "kind": row.kind}, as_json)
+    _show_row(lambda: close(Ledger(station / "ledger"), Port(port, chip), why, lambda: datetime.now(UTC)), as_json)
 
 
 def ledger_command(
@@ -294,20 +285,27 @@ def ledger_command(
 
 
 def _end(kind: str, mac: str, station: Path, why: str, port: str | None, chip: str, as_json: bool) -> None:
-    from livlina.cli import one_sentence, show
-    from livlina.provision_fleet import RegistryFleet
     from provisioning.endings import end
     from provisioning.flash_esptool import Port
-    from provisioning.ledger import Ledger, LedgerError
+    from provisioning.ledger import Ledger
+
+    def work() -> Row:
+        cable = Port(port, chip) if port else None
+        with _fleet("") as fleet:
+            return end(Ledger(station / "ledger"), fleet, kind, mac, why, lambda: datetime.now(UTC), cable)
+
+    _show_row(work, as_json)
+
+
+def _show_row(work: Callable[[], Row], as_json: bool) -> None:
+    """What was done to a board, and the ledger's row of it."""
+    from livlina.cli import one_sentence, show
+    from provisioning.ledger import LedgerError
     from provisioning.run import RunError
     from provisioning.tool import ToolError
 
-    with one_sentence(RunError, ToolError, LedgerError), _fleet("") as fleet:
-        assert isinstance(fleet, RegistryFleet)
-        row = end(
-            Ledger(station / "ledger"), fleet, kind, mac, why, lambda: datetime.now(UTC),
-            Port(port, chip) if port else None,
-        )  # fmt: skip
+    with one_sentence(RunError, ToolError, LedgerError):
+        row = work()
     show({"ledger": row.n, "mac": row.mac, "unit": f"{row.unit:08x}", "kind": row.kind}, as_json)
 
 
