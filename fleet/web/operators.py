@@ -6,7 +6,7 @@ A case that the session's municipalities do not hold does not exist here: 404, b
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict
@@ -98,14 +98,11 @@ async def closed_page(request: Request, actor: Who, before: str = "") -> Respons
 @router.get("/operators/cases/{case_id}")
 async def case_page(request: Request, actor: Who, case_id: str) -> Response:
     """One case: what is known, its log and its presses."""
-    number = page_position(case_id)
     try:
-        async with answering(), as_actor(Web.of(request).pool, actor) as connection:
-            history = await case_history(connection, number if number is not None else 0)
-            around = await around_case(connection, history["case"]["id"])
+        found = await _whole_case(request, actor, case_id)
     except LookupError:
         return page(request, "error.html", status=404, problem="no_case")
-    return page(request, "case.html", around=around, **history)
+    return page(request, "case.html", **found)
 
 
 @router.get("/api/cases")
@@ -120,14 +117,18 @@ async def list_cases(request: Request, actor: Who) -> Response:
 @router.get("/api/cases/{case_id}")
 async def get_case(request: Request, actor: Who, case_id: str) -> Response:
     """One case with its log, its presses and what stands around it."""
-    number = page_position(case_id)
     try:
-        async with answering(), as_actor(Web.of(request).pool, actor) as connection:
-            history = await case_history(connection, number if number is not None else 0)
-            around = await around_case(connection, history["case"]["id"])
+        return JSONResponse(await _whole_case(request, actor, case_id))
     except LookupError:
         return problem(404, _UNKNOWN)
-    return JSONResponse({**history, "around": around})
+
+
+async def _whole_case(request: Request, actor: Actor, case_id: str) -> dict[str, Any]:
+    """Raises LookupError for a case that there is not, or that is not the actor's to see."""
+    number = page_position(case_id)
+    async with answering(), as_actor(Web.of(request).pool, actor) as connection:
+        history = await case_history(connection, number if number is not None else 0)
+        return {**history, "around": await around_case(connection, history["case"]["id"])}
 
 
 @router.post("/api/cases/{case_id}/take")
