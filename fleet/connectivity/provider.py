@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Literal, Protocol
 
 import httpx
@@ -237,3 +237,12 @@ def operator_of(mcc: str, mnc: str) -> int | None:
     """MCC and MNC as the fleet's number, None where they are none."""
     digits = f"{mcc}{mnc.zfill(2)}"
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) in (5, 6) else None
+
+
+def instant_of(text: str) -> datetime | None:
+    """ISO 8601, in UTC where it names no zone; None where it is no time."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -23,6 +23,7 @@ from fleet.connectivity.provider import (
     SimState,
     SimView,
     Usage,
+    instant_of,
     operator_of,
     parsed,
     raise_for,
@@ -99,7 +100,7 @@ class Emnify:
         mnc = word(body, "location", "operator", "mnc")
         return SessionView(
             SESSIONS.get(said, "unknown"), operator_of(mcc, mnc) if mcc and mnc else None,
-            _instant(word(body, "location", "last_updated")), said,
+            instant_of(word(body, "location", "last_updated")), said,
         )  # fmt: skip
 
     async def set_state(self, view: SimView, state: Literal["active", "suspended"]) -> None:
@@ -161,11 +162,3 @@ def _network(row: Any) -> Network:
     codes = [word(one, "mnc") for one in row.get("mnc", [])] if isinstance(row.get("mnc"), list) else []
     found = [operator_of(mcc, code) for code in codes if code]
     return Network(word(row, "name"), tuple(one for one in found if one is not None), word(row, "country", "name"))
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

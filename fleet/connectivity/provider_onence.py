@@ -8,7 +8,6 @@ later; a data limit is chosen for the whole account, so a limit of one SIM is no
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import httpx
@@ -24,6 +23,7 @@ from fleet.connectivity.provider import (
     SimState,
     SimView,
     Usage,
+    instant_of,
     operator_of,
     parsed,
     raise_for,
@@ -99,7 +99,7 @@ class OneNce:
         mnc = word(body, "location", "operator", "mnc")
         return SessionView(
             SESSIONS.get(said, "unknown"), operator_of(mcc, mnc) if mcc and mnc else None,
-            _instant(word(body, "location", "last_updated")), said,
+            instant_of(word(body, "location", "last_updated")), said,
         )  # fmt: skip
 
     async def set_state(self, view: SimView, state: Literal["active", "suspended"]) -> None:
@@ -137,11 +137,3 @@ def _view(row: Any) -> SimView:
         word(row, "imsi") or None, word(row, "msisdn") or None, (word(row, "imei") or None) if locked else None,
         said=said,
     )  # fmt: skip
-
-
-def _instant(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
