@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 from livlina.cli import app
@@ -21,6 +23,12 @@ def run_scenario(name: str, *arguments: str) -> Verdict:
     assert all(set(check) == {"name", "value", "limit", "ok"} for check in document["checks"])
     assert document["passed"] is (result.exit_code == 0)
     return result.exit_code, document
+
+
+def each_sabotage(names: Iterable[str], quick: str) -> pytest.MarkDecorator:
+    """Runs a test for each sabotage; all but the quick one in `make proof` alone."""
+    runs = [pytest.param(name, marks=() if name == quick else pytest.mark.proof) for name in names]
+    return pytest.mark.parametrize("sabotage", runs)
 
 
 def failed(document: dict[str, Any]) -> set[str]:

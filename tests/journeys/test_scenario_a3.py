@@ -16,7 +16,7 @@ from sim.scenarios.a3_primary_out import SCENARIO
 from sim.scenarios.a3_sabotage import SABOTAGES, applied
 from sim.scenarios.a3_story import nights
 from sim.scenarios.scenario import ScenarioError
-from tests.scenario_verdict import failed, run_scenario, show
+from tests.scenario_verdict import each_sabotage, failed, run_scenario, show
 
 SMALL = ("--units", "30", "--set", "minutes=22", "--set", "outage_min=6")
 
@@ -47,9 +47,7 @@ def test_a_check_for_a_sabotage_is_for_one_that_there_is() -> None:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize(
-    "sabotage", [pytest.param(name, marks=() if name == QUICK else pytest.mark.proof) for name in NOTICED]
-)
+@each_sabotage(NOTICED, QUICK)
 def test_a_sabotage_is_noticed(sabotage: str) -> None:
     mode, check = NOTICED[sabotage]
     status, document = _run(*SMALL, "--set", f"mode={mode}", "--sabotage", sabotage)

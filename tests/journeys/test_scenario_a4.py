@@ -14,7 +14,7 @@ from fleet.pairing import decide, store
 from sim.scenarios.a4_pairing import SABOTAGES, SCENARIO, applied
 from sim.scenarios.a4_story import FAULTS, LEAST, Fault, fitted, story
 from sim.scenarios.scenario import ScenarioError
-from tests.scenario_verdict import Verdict, failed, run_scenario, show
+from tests.scenario_verdict import Verdict, each_sabotage, failed, run_scenario, show
 
 SMALL = {"unread": 1, "swapped": 2, "double": 2, "together": 1}
 
@@ -43,9 +43,7 @@ def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
     assert set(NOTICED) == set(SABOTAGES)
 
 
-@pytest.mark.parametrize(
-    "sabotage", [pytest.param(name, marks=() if name == QUICK else pytest.mark.proof) for name in NOTICED]
-)
+@each_sabotage(NOTICED, QUICK)
 def test_a_sabotage_is_noticed(sabotage: str) -> None:
     status, document = _run("--units", "16", "--sabotage", sabotage)
     assert status == 1

@@ -22,7 +22,7 @@ from sim.scenarios.a5_story import cast, fine_spans, leads_due, story
 from sim.scenarios.a5_stuck_button import SCENARIO
 from sim.scenarios.evidence import Stored
 from sim.scenarios.scenario import ScenarioError
-from tests.scenario_verdict import Verdict, failed, run_scenario, show
+from tests.scenario_verdict import Verdict, each_sabotage, failed, run_scenario, show
 
 SMALL = {"hours": 0.2, "short_presses": 2, "short_min": 2, "long_presses": 3, "long_min": 4}
 
@@ -72,9 +72,7 @@ def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
     assert set(NOTICED) == set(SABOTAGES)
 
 
-@pytest.mark.parametrize(
-    "sabotage", [pytest.param(name, marks=() if name == QUICK else pytest.mark.proof) for name in NOTICED]
-)
+@each_sabotage(NOTICED, QUICK)
 def test_a_sabotage_is_noticed(sabotage: str) -> None:
     # Half an hour at one pace comes before a slower one; the others are seen at once.
     long = ("--set", "hours=0.8") if sabotage == "lead-never-slower" else ()

@@ -13,7 +13,7 @@ from fleet.ingest import commands, notices, paths_seen, presses, readings
 from fleet.pairing import decide
 from sim.scenarios.a7_replacement import IN_FIRMWARE
 from sim.scenarios.a7_sabotage import SABOTAGES, applied
-from tests.scenario_verdict import failed, run_scenario
+from tests.scenario_verdict import each_sabotage, failed, run_scenario
 
 SMALL = ("--units", "3", "--set", "frames=50")
 WITHOUT_A_WHOLE_UNIT = (*SMALL, "--set", "whole=0")
@@ -70,9 +70,7 @@ def test_nothing_stays_sabotaged() -> None:
     assert protections() == before
 
 
-@pytest.mark.parametrize(
-    "sabotage", [pytest.param(name, marks=() if name == QUICK else pytest.mark.proof) for name in NOTICED]
-)
+@each_sabotage(NOTICED, QUICK)
 def test_a_sabotage_is_noticed(sabotage: str) -> None:
     size = SMALL if sabotage in OF_THE_WHOLE_UNIT else WITHOUT_A_WHOLE_UNIT
     status, document = _run(*size, "--sabotage", sabotage)

@@ -15,7 +15,7 @@ from fleet.forwarding.store import SQL as OUTBOX
 from sim.scenarios.a8_story import Silent, day
 from sim.scenarios.a8_test_flood import SABOTAGES, SCENARIO, applied
 from sim.scenarios.scenario import ScenarioError
-from tests.scenario_verdict import failed, run_scenario, show
+from tests.scenario_verdict import each_sabotage, failed, run_scenario, show
 
 SMALL = ("--units", "24", "--set", "hours=0.7")
 
@@ -41,9 +41,7 @@ def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
     assert set(NOTICED) == set(SABOTAGES)
 
 
-@pytest.mark.parametrize(
-    "sabotage", [pytest.param(name, marks=() if name == QUICK else pytest.mark.proof) for name in NOTICED]
-)
+@each_sabotage(NOTICED, QUICK)
 def test_a_sabotage_is_noticed(sabotage: str) -> None:
     status, document = _run(*SMALL, "--sabotage", sabotage)
     assert status == 1

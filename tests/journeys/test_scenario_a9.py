@@ -14,7 +14,7 @@ import pytest
 from sim.scenarios.a9_guard_change import SABOTAGES, SCENARIO
 from sim.scenarios.a9_story import IDLE_S, Part, story
 from sim.scenarios.scenario import ScenarioError
-from tests.scenario_verdict import failed, run_scenario, show
+from tests.scenario_verdict import each_sabotage, failed, run_scenario, show
 
 SMALL = ("--units", "14", "--set", "hours=0.5", "--set", "others=6")
 
@@ -40,9 +40,7 @@ def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
     assert set(NOTICED) == set(SABOTAGES)
 
 
-@pytest.mark.parametrize(
-    "sabotage", [pytest.param(name, marks=() if name == QUICK else pytest.mark.proof) for name in NOTICED]
-)
+@each_sabotage(NOTICED, QUICK)
 def test_a_sabotage_is_noticed(sabotage: str) -> None:
     status, document = _run(*SMALL, "--sabotage", sabotage)
     assert status == 1
