@@ -115,7 +115,7 @@ class RealUnit:
             heartbeat_s=plan.heartbeat_s, pipes=[_PIPE], coap_addresses=[self._front.getsockname()],
             extras=Extras(pendants=plan.pendants, modem=None if rig is None else configured(rig.scenario)),
         )  # fmt: skip
-        _put_off_drills(folder)
+        put_off_drills(folder)
         self._unit: VirtualUnit = self._lockstep.add_unit(plan.unit, folder, seed=seed, rig=rig, spread=SPREAD_MS)
 
     def connect(self, path: Path) -> None:
@@ -165,7 +165,7 @@ class RealUnit:
         self._front.close()
 
 
-def _put_off_drills(folder: Folder) -> None:
+def put_off_drills(folder: Folder) -> None:
     """The drill that a unit makes by itself is a month away: a scenario counts what it has caused."""
     from firmware.ports import kept
 

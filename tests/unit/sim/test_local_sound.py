@@ -6,33 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from firmware.core import drill
-from firmware.ports import kept
-from provisioning.ca import CertificateAuthority
-from provisioning.identity import Extras, make_identity, write_flash
-from sim.lockstep import LockStep
-from sim.sealed_receiver import Books, Receiver
+from provisioning.identity import Extras
 from sim.shims.board import PINS
+from tests.one_unit import OneUnit
 
 SOCIAL, PERSONAL = 1, 2
 NOT_DELIVERED_S = 15.0
 
 
-class Place:
-    """A world with one unit of this profile and a fleet that may be deaf."""
+class Place(OneUnit):
+    """One unit of this profile, and a fleet that may be deaf."""
 
     def __init__(self, folder: Path, build: Path, profile: int, silent: bool = False) -> None:
-        self.world = LockStep(build)
-        identity = make_identity(1)
-        authority = CertificateAuthority.open(folder / "ca")
-        self.books = Books({1: identity})
-        self.receiver = Receiver(self.world, self.books)
-        write_flash(
-            folder / "flash", identity, authority.issue_unit(1), authority.ca_der, profile=profile, heartbeat_s=300,
-            pipes=["coap"], coap_addresses=[("127.0.0.1", self.receiver.port)], extras=Extras(silent=silent or None),
-        )  # fmt: skip
-        (folder / "flash" / ("drill" + kept.SUFFIX)).write_bytes(kept.pack(drill.EVERY_S))
-        self.unit = self.world.add_unit(1, folder / "flash", seed=1)
+        super().__init__(folder, build, profile=profile, extras=Extras(silent=silent or None))
 
 
 def test_at_15_s_without_stored_a_hub_sounds_and_shakes_and_goes_on_trying(tmp_path: Path, build: Path) -> None:

@@ -13,36 +13,22 @@ from pathlib import Path
 
 import pytest
 
-from firmware.core import drill
-from firmware.ports import kept
-from provisioning.ca import CertificateAuthority
-from provisioning.identity import make_identity, write_flash
 from sim.firmware_build import interpreter
 from sim.lockstep import LockStep, Poller, StuckError, VirtualUnit
-from sim.sealed_receiver import Arrival, Books, Receiver
+from sim.sealed_receiver import Arrival
+from tests.one_unit import OneUnit
 
 HERE = Path(__file__).parent
 WRAP_MS = 1 << 30
 
 
-class Place:
-    """A world with one unit on the board's own network, and one address of the fleet."""
+class Place(OneUnit):
+    """What its unit has told, and how long its presses take."""
 
     def __init__(self, folder: Path, build: Path, heartbeat_s: int = 1200, seed: int = 1, ticks: int = 0) -> None:
-        self.world = LockStep(build)
-        identity = make_identity(1)
-        authority = CertificateAuthority.open(folder / "ca")
-        self.books = Books({1: identity})
-        self.receiver = Receiver(self.world, self.books)
+        super().__init__(folder, build, heartbeat_s=heartbeat_s, seed=seed, ticks=ticks)
         self.log: list[tuple[float, str, int]] = []
         self.books.on_message = self._note
-        write_flash(
-            folder / "flash", identity, authority.issue_unit(1), authority.ca_der, profile=1, heartbeat_s=heartbeat_s,
-            pipes=["coap"], coap_addresses=[("127.0.0.1", self.receiver.port)],
-        )  # fmt: skip
-        # The drill that a unit makes by itself is a month away: these tests count what they have caused.
-        (folder / "flash" / ("drill" + kept.SUFFIX)).write_bytes(kept.pack(drill.EVERY_S))
-        self.unit = self.world.add_unit(1, folder / "flash", seed=seed, ticks=ticks)
 
     def _note(self, arrival: Arrival) -> None:
         self.log.append((round(arrival.at, 6), type(arrival.message).__name__, arrival.message.seq))

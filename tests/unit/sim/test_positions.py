@@ -8,16 +8,10 @@ from typing import Any
 import pytest
 
 from bench import stored
-from firmware.core import drill, locate
-from firmware.ports import kept
+from firmware.core import locate
 from protocols.wire import messages
-from provisioning.ca import CertificateAuthority
-from provisioning.identity import Extras, make_identity, write_flash
-from sim.cellular import configured
-from sim.lockstep import LockStep
-from sim.modem.rig import Rig
 from sim.modem.scenario import Step, Timing
-from sim.sealed_receiver import Books, Receiver
+from tests.one_unit import OneUnit
 
 DIALECTS = ("bg95", "sim7080g", "gm02s")
 PERSONAL, TRACKER = 2, 3
@@ -28,24 +22,11 @@ COLD_S = 20
 """Until the emulated receiver has its first fix."""
 
 
-class Place:
+class Place(OneUnit):
     """A unit with a modem, and all that it has told of its position."""
 
     def __init__(self, folder: Path, build: Path, dialect: str, profile: int) -> None:
-        self.world = LockStep(build)
-        identity = make_identity(1)
-        authority = CertificateAuthority.open(folder / "ca")
-        self.books = Books({1: identity})
-        self.receiver = Receiver(self.world, self.books)
-        made = stored.scenario(dialect, 1, False, Timing())
-        write_flash(
-            folder / "flash", identity, authority.issue_unit(1), authority.ca_der, profile=profile, heartbeat_s=300,
-            pipes=["coap"], coap_addresses=[("127.0.0.1", self.receiver.port)],
-            extras=Extras(modem=configured(made)),
-        )  # fmt: skip
-        (folder / "flash" / ("drill" + kept.SUFFIX)).write_bytes(kept.pack(drill.EVERY_S))
-        self.rig = Rig(made, self.world.clock)
-        self.unit = self.world.add_unit(1, folder / "flash", seed=1, rig=self.rig)
+        super().__init__(folder, build, profile=profile, modem=stored.scenario(dialect, 1, False, Timing()))
         self.told: list[tuple[float, Any]] = []
         self.books.on_message = self._note
 

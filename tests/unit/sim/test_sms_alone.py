@@ -9,37 +9,24 @@ import pytest
 from bench import stored
 from firmware.ports import kept
 from protocols.wire import messages
-from provisioning.ca import CertificateAuthority
-from provisioning.identity import Extras, make_identity, write_flash
+from provisioning.identity import Extras
 from sim.cellular import configured
-from sim.lockstep import LockStep
-from sim.modem.rig import Rig
 from sim.modem.scenario import Step, Timing
-from sim.sealed_receiver import Books, Receiver
+from tests.one_unit import OneUnit
 
 FLEET = "+46700000000"
 CRASHES = 3
 
 
-class Place:
+class Place(OneUnit):
     """A unit with one modem in a land where datagrams go nowhere, and a fleet that answers messages by messages."""
 
     def __init__(self, folder: Path, build: Path, dialect: str, safe: bool, sms: str | None = FLEET) -> None:
-        self.world = LockStep(build)
-        identity = make_identity(1)
-        authority = CertificateAuthority.open(folder / "ca")
-        self.books = Books({1: identity})
-        self.receiver = Receiver(self.world, self.books)
         made = stored.scenario(dialect, 1, False, Timing())
-        write_flash(
-            folder / "flash", identity, authority.issue_unit(1), authority.ca_der, profile=1, heartbeat_s=300,
-            pipes=["coap"], coap_addresses=[("127.0.0.1", self.receiver.port)],
-            extras=Extras(modem=configured(made), sms_number=sms),
+        super().__init__(
+            folder, build, modem=made, extras=Extras(modem=configured(made), sms_number=sms), drills=True,
+            kept={"crashes": kept.pack({1: CRASHES})} if safe else {},
         )  # fmt: skip
-        if safe:
-            (folder / "flash" / "crashes").write_bytes(kept.pack({1: CRASHES}))
-        self.rig = Rig(made, self.world.clock)
-        self.unit = self.world.add_unit(1, folder / "flash", seed=1, rig=self.rig)
 
     def begin(self) -> None:
         """No datagram goes through from here on; messages do."""

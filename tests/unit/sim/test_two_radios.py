@@ -15,14 +15,12 @@ import pytest
 
 from firmware.core.events import FAULT_PORT
 from protocols.wire import messages
-from provisioning.ca import CertificateAuthority
-from provisioning.identity import Extras, make_identity, write_flash
+from provisioning.identity import Extras
 from sim.cellular import configured
-from sim.lockstep import LockStep
-from sim.modem.rig import Rig
 from sim.modem.scenario import Scenario, Step
-from sim.sealed_receiver import Arrival, Books, Receiver
+from sim.sealed_receiver import Arrival
 from sim.shims.board_wires import LINK
+from tests.one_unit import OneUnit
 
 HEARTBEAT_S = 300
 SETTLED_S = 120.0
@@ -36,30 +34,20 @@ CABLE = ("lan",)
 pytestmark = pytest.mark.timeout(300)
 
 
-class Hub:
+class Hub(OneUnit):
     """One hub on its clock, and what the fleet hears of it."""
 
     def __init__(
         self, folder: Path, build: Path, *, modem: bool = True, modem_first: bool = False, silent_modem: bool = False,
         own: tuple[str, ...] = WIFI,
     ) -> None:  # fmt: skip
-        self.heard: list[Arrival] = []
-        self.world = LockStep(build)
-        identity = make_identity(1)
-        authority = CertificateAuthority.open(folder / "ca")
-        self.books = Books({1: identity})
-        self.books.on_message = self.heard.append
-        self.receiver = Receiver(self.world, self.books)
         made = Scenario(dialect="bg95")
-        write_flash(
-            folder / "flash", identity, authority.issue_unit(1), authority.ca_der, profile=1, heartbeat_s=HEARTBEAT_S,
-            pipes=["coap"], coap_addresses=[self.receiver.address],
-            extras=Extras(
-                own_network=own, modem=configured(made) if modem else None, modem_first=modem_first
-            ),
-        )  # fmt: skip
-        self.rig = Rig(made, self.world.clock) if modem else None
-        self.unit = self.world.add_unit(1, folder / "flash", rig=self.rig)
+        extras = Extras(own_network=own, modem=configured(made) if modem else None, modem_first=modem_first)
+        super().__init__(
+            folder, build, heartbeat_s=HEARTBEAT_S, modem=made if modem else None, extras=extras, drills=True
+        )
+        self.heard: list[Arrival] = []
+        self.books.on_message = self.heard.append
         self.unit.own_network = True
         if silent_modem:
             self.modem_loses_all()

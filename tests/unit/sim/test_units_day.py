@@ -8,17 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from firmware.core import drill, power, profiles
-from firmware.ports import kept
+from firmware.core import power, profiles
 from protocols.wire import cbor, messages
-from provisioning.ca import CertificateAuthority
-from provisioning.identity import Extras, make_identity, write_flash
 from sim.board import Sleep
-from sim.cellular import configured
-from sim.lockstep import LockStep
-from sim.modem.rig import Rig
 from sim.modem.scenario import Grant, Scenario, load
-from sim.sealed_receiver import Books, Receiver
+from tests.one_unit import OneUnit
 
 HEARTBEAT_S = 3600
 WAKES = 25
@@ -31,24 +25,11 @@ _MEMORY = 4
 CALM = replace(load("calm"), grant=Grant(active="00000101", tau="00100110"))
 
 
-class Place:
-    """A world with one tracker, and one address of the fleet."""
+class Place(OneUnit):
+    """One tracker, and when it sleeps."""
 
     def __init__(self, folder: Path, build: Path, modem: Scenario | None = None) -> None:
-        self.world = LockStep(build)
-        identity = make_identity(1)
-        authority = CertificateAuthority.open(folder / "ca")
-        self.books = Books({1: identity})
-        self.receiver = Receiver(self.world, self.books)
-        flash = folder / "flash"
-        write_flash(
-            flash, identity, authority.issue_unit(1), authority.ca_der, profile=profiles.TRACKER,
-            heartbeat_s=HEARTBEAT_S, pipes=["coap"], coap_addresses=[("127.0.0.1", self.receiver.port)],
-            extras=None if modem is None else Extras(modem=configured(modem)),
-        )  # fmt: skip
-        (flash / ("drill" + kept.SUFFIX)).write_bytes(kept.pack(drill.EVERY_S))
-        rig = None if modem is None else Rig(modem, self.world.clock)
-        self.unit = self.world.add_unit(1, flash, seed=1, rig=rig)
+        super().__init__(folder, build, profile=profiles.TRACKER, heartbeat_s=HEARTBEAT_S, modem=modem)
 
     def night(self, number: int, within_s: float = 2 * HEARTBEAT_S) -> Sleep:
         """What the board says when it falls asleep for the so-manyth time."""

@@ -6,14 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from firmware.core import drill, stages
-from firmware.ports import kept
+from firmware.core import stages
 from protocols.wire import messages
-from provisioning.ca import CertificateAuthority
-from provisioning.identity import make_identity, write_flash
-from sim.firmware_build import ROOT, build_firmware
-from sim.lockstep import LockStep
-from sim.sealed_receiver import Books, Receiver
+from sim.firmware_build import ROOT
+from tests.one_unit import OneUnit
 
 WRAP_S = (1 << 30) / 1000
 """Of time.ticks_ms on a 32-bit board: 12.4 days."""
@@ -25,25 +21,13 @@ GAUGE = "firmware/gauge.py"
 LOOKS = "        self.look()\n"
 
 
-class Place:
-    """A world with one unit on the board's own network, and one address of the fleet."""
+class Place(OneUnit):
+    """One unit, and what it tells of its heap."""
 
     def __init__(
         self, folder: Path, build: Path, heartbeat_s: int, ticks: int = 0, instead: dict[str, str] | None = None
     ) -> None:
-        self.world = LockStep(build)
-        if instead is not None:
-            self.world.build = build_firmware(build, instead=instead)
-        identity = make_identity(1)
-        authority = CertificateAuthority.open(folder / "ca")
-        self.books = Books({1: identity})
-        self.receiver = Receiver(self.world, self.books)
-        write_flash(
-            folder / "flash", identity, authority.issue_unit(1), authority.ca_der, profile=1, heartbeat_s=heartbeat_s,
-            pipes=["coap"], coap_addresses=[("127.0.0.1", self.receiver.port)],
-        )  # fmt: skip
-        (folder / "flash" / ("drill" + kept.SUFFIX)).write_bytes(kept.pack(drill.EVERY_S))
-        self.unit = self.world.add_unit(1, folder / "flash", seed=1, ticks=ticks)
+        super().__init__(folder, build, heartbeat_s=heartbeat_s, ticks=ticks, instead=instead)
         self.lows: list[int] = []
         self.books.on_message = self._note
 
