@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from fleet.evidence.decide import head_octets, pruning_octets
 from fleet.evidence.model import Head, Pruning
+from fleet.store.private_file import create_private
 
 _KEY_OCTETS = 32
 
@@ -41,15 +41,7 @@ class SigningKey:
         """Reads the key; with ``create`` makes it (0600, synced) where there is none, and its public part beside it as
         hex in ``*.pub``, for whoever verifies elsewhere. Raises SigningKeyError."""
         if create and not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            try:
-                handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            except FileExistsError:
-                return cls.open(file)
-            with os.fdopen(handle, "wb") as out:
-                out.write(Ed25519PrivateKey.generate().private_bytes_raw())
-                out.flush()
-                os.fsync(out.fileno())
+            create_private(file, Ed25519PrivateKey.generate().private_bytes_raw())
         try:
             if file.stat().st_mode & 0o077:
                 raise SigningKeyError(f"{file} may be read by others: chmod 600 it, and make a new key if it leaked")

@@ -21,6 +21,7 @@ from pathlib import Path
 from fleet.clock import Clock, SystemClock, within
 from fleet.forwarding.link_webhook import body_of
 from fleet.forwarding.model import Outcome, Owed
+from fleet.store.private_file import sync_folder
 
 log = logging.getLogger("livlina.forwarding")
 
@@ -117,7 +118,7 @@ def _write(file: Path, line: bytes | None) -> None:
             left = left[os.write(handle, left) :]
         os.fsync(handle)
         if size == 0:
-            _sync_folder(file.parent)
+            sync_folder(file.parent)
     finally:
         os.close(handle)
 
@@ -141,11 +142,3 @@ def _prune(file: Path, today: date, bounds: Bounds) -> None:
                 log.info("%s is deleted: %s", path, "old" if old else "all files together hold too much")
     except (OSError, ValueError) as error:
         log.warning("old files of %s are not deleted: %s", file, type(error).__name__)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -23,7 +23,7 @@ import psycopg
 from fleet.registry.keys import doubt_all
 from fleet.store.borrow import AWAY, borrow
 from fleet.store.pool import Connection, Pool, fetch_all
-from fleet.store.postgres_cluster import keep_private
+from fleet.store.private_file import keep_private
 from fleet.store.sql_file import read_statements
 
 log = logging.getLogger("livlina.ingest")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from fleet.store.private_file import create_private
 
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -32,15 +33,7 @@ class SecretBox:
     def open(cls, file: Path, *, create: bool = False) -> SecretBox:
         """Reads the key file; with ``create`` makes it (0600, synced) where there is none. Raises SecretBoxError."""
         if create and not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            try:
-                handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            except FileExistsError:
-                return cls.open(file)
-            with os.fdopen(handle, "wb") as out:
-                out.write(secrets.token_bytes(_KEY_BYTES))
-                out.flush()
-                os.fsync(out.fileno())
+            create_private(file, secrets.token_bytes(_KEY_BYTES))
         try:
             if file.stat().st_mode & 0o077:
                 raise SecretBoxError(f"{file} may be read by others: chmod 600 it, and change the key if it leaked")

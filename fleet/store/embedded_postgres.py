@@ -30,9 +30,10 @@ from typing import IO
 from fleet.store.postgres_account import Account, PostgresError, account_for, bare_environment
 from fleet.store.postgres_binaries import STATE, Binaries, Source, find_binaries, open_state
 from fleet.store.postgres_child import Child
-from fleet.store.postgres_cluster import APP, DATABASE, OWNER, Passwords, keep_private, made_by, make_cluster
+from fleet.store.postgres_cluster import APP, DATABASE, OWNER, Passwords, made_by, make_cluster
 from fleet.store.postgres_cluster import set_passwords as set_cluster_passwords
 from fleet.store.postgres_leftovers import clear_leftovers
+from fleet.store.private_file import keep_private
 
 __all__ = ["EmbeddedPostgres", "PostgresError"]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from fleet.store.postgres_account import Account, PostgresError
 from fleet.store.postgres_binaries import Binaries
+from fleet.store.private_file import keep_private, sync_folder
 
 OWNER = "livlina_owner"  # makes the tables; the cluster's superuser
 APP = "livlina_app"  # what the fleet server logs in as; bound by row level security
@@ -49,29 +50,6 @@ class Passwords:
 
 def _files(data: Path) -> tuple[Path, Path]:
     return data / "postgres.owner-password", data / "postgres.app-password"
-
-
-def keep_private(path: Path, text: str) -> None:
-    """Replace a small file of mode 0600 at once; durable on return."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make new names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def made_by(cluster: Path) -> int | None:
