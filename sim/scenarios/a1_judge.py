@@ -59,6 +59,8 @@ def _incident(night: Night) -> list[Check]:
     after = None if first is None else round(first["opened_at"] - night.begins, 1)
     limit = round(max(DETECTED_S, night.shown), 1)
     scope = "none" if first is None else " + ".join(f"{s['kind']} {s['name']}" for s in first["report"]["scope"])
+    log = [] if first is None else [line["what"] for line in first["report"]["log"]]
+    wholly = sum(what.startswith("wholly out") for what in log)
     alone = f"{night.hit} = {night.hit * TICKET_MIN / 60:.0f} operator-hours"
     return [
         Check("incidents", len(night.incidents), 1, len(night.incidents) == 1),
@@ -69,6 +71,7 @@ def _incident(night: Night) -> list[Check]:
             after is not None and 0 <= after <= limit,
         ),
         Check("what it is about", scope, "any", True),
+        Check("cohorts told to be wholly out", wholly, "at least 1", wholly >= 1),
         Check("tasks about single units", len(night.told), 0, not night.told),
         Check("tasks by a time-out for each unit alone", alone, "contrast", True),
     ]

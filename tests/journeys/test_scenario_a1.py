@@ -14,6 +14,7 @@ from tests.scenario_verdict import failed, run_scenario, show
 
 A1 = ("A1", "--units", "60", "--set", "minutes=20")
 REAL = ("A1", "--firmware", "--units", "40", "--set", "minutes=10", "--set", "settle_min=12")
+GONE = (*REAL, "--set", "masts=1", "--seed", "2")
 A11 = ("A11", "--units", "60", "--set", "presses=3")
 A12 = ("A12", "--units", "40")
 NOTICED = {
@@ -22,6 +23,7 @@ NOTICED = {
     (A1, "no-priority"): "in the order of priority and district",
     (REAL, "one-sim"): "presses with a second SIM, at the centre (s)",
     (REAL, "no-cohorts"): "incidents",
+    (GONE, "no-presumption"): "cohorts told to be wholly out",
     (A11, "no-downtime"): "incidents",
     (A12, "no-power"): "what it is",
     (A12, "no-cohorts"): "second stage after the masts went (s)",
@@ -44,8 +46,9 @@ def test_every_sabotage_has_a_check_that_must_notice_it() -> None:
 
 @pytest.mark.proof
 @pytest.mark.timeout(1800)
-def test_real_units_find_out_by_themselves_that_their_operator_is_out() -> None:
-    assert _run(*REAL) == (0, set())
+@pytest.mark.parametrize("night", [REAL, GONE], ids=["still registered", "masts gone"])
+def test_real_units_find_out_by_themselves_that_their_operator_is_out(night: tuple[str, ...]) -> None:
+    assert _run(*night) == (0, set())
 
 
 @pytest.mark.parametrize(
