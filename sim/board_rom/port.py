@@ -12,12 +12,13 @@ import asyncio
 from collections.abc import Callable
 
 from sim.board_rom.board import VirtualBoard
+from sim.board_rom.cable import Cable
 
 _PIECE = 1 << 16
 
 
-class BoardPort:
-    """`pull_after`, if set, pulls the cable once that many bytes have come from the tool: a fault for tests."""
+class BoardPort(Cable):
+    """See Cable."""
 
     def __init__(
         self,
@@ -25,11 +26,7 @@ class BoardPort:
         on_reset: Callable[[VirtualBoard], None] | None = None,
         on_download: Callable[[VirtualBoard], None] | None = None,
     ) -> None:
-        self.board = board
-        self.pull_after: int | None = None
-        self.heard = 0
-        self._on_reset = on_reset
-        self._on_download = on_download
+        super().__init__(board, on_reset, on_download)
         self._busy = False
         self._server: asyncio.Server | None = None
         self._cables: set[asyncio.Task[None]] = set()
@@ -54,9 +51,7 @@ class BoardPort:
             return
         self._busy = True
         self._cables.add(task)
-        if self._on_download is not None:
-            self._on_download(self.board)
-        self.board.loader.reset()
+        self.plug()
         try:
             await self._talk(reader, writer)
         except ConnectionError:
@@ -65,21 +60,15 @@ class BoardPort:
             writer.close()
             self._cables.discard(task)
             self._busy = False
-            self.board.loader.reset()
-            if self._on_reset is not None:
-                self._on_reset(self.board)
+            self.unplug()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             data = await reader.read(_PIECE)
             if not data:
                 return
-            if self.pull_after is not None:
-                data = data[: max(0, self.pull_after - self.heard)]
-            self.heard += len(data)
-            answer = self.board.loader.receive(data)
-            if self.pull_after is not None and self.heard >= self.pull_after:
-                self.pull_after = None
+            answer, pulled = self.bring(data)
+            if pulled:
                 return
             writer.write(answer)
             await writer.drain()

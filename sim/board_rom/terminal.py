@@ -14,14 +14,15 @@ import tty
 from collections.abc import Callable
 
 from sim.board_rom.board import VirtualBoard
+from sim.board_rom.cable import Cable
 
 _PIECE = 1 << 16
 _LOOK_S = 0.02
 """How often a port without a cable is looked at; a terminal does not say that it is opened."""
 
 
-class TerminalPort:
-    """`pull_after` and `heard` as in `BoardPort`. A pulled cable stays silent until the tool has gone."""
+class TerminalPort(Cable):
+    """See Cable. A pulled cable stays silent until the tool has gone."""
 
     def __init__(
         self,
@@ -29,11 +30,7 @@ class TerminalPort:
         on_reset: Callable[[VirtualBoard], None] | None = None,
         on_download: Callable[[VirtualBoard], None] | None = None,
     ) -> None:
-        self.board = board
-        self.pull_after: int | None = None
-        self.heard = 0
-        self._on_reset = on_reset
-        self._on_download = on_download
+        super().__init__(board, on_reset, on_download)
         self._out = bytearray()
         self._pulled = False
         self._look: asyncio.TimerHandle | None = None
@@ -65,9 +62,7 @@ class TerminalPort:
             return
         self._look = None
         self._pulled = False
-        if self._on_download is not None:
-            self._on_download(self.board)
-        self.board.loader.reset()
+        self.plug()
         self._loop.add_reader(self._master, self._readable)
 
     def _readable(self) -> None:
@@ -81,13 +76,9 @@ class TerminalPort:
             return
         if self._pulled:
             return
-        if self.pull_after is not None:
-            data = data[: max(0, self.pull_after - self.heard)]
-        self.heard += len(data)
-        self._out += self.board.loader.receive(data)
-        if self.pull_after is not None and self.heard >= self.pull_after:
-            self.pull_after = None
-            self._pulled = True
+        answer, self._pulled = self.bring(data)
+        self._out += answer
+        if self._pulled:
             self._out.clear()
             self.board.loader.reset()
         self._write()
@@ -108,7 +99,5 @@ class TerminalPort:
         self._loop.remove_reader(self._master)
         self._loop.remove_writer(self._master)
         self._out.clear()
-        self.board.loader.reset()
-        if self._on_reset is not None:
-            self._on_reset(self.board)
+        self.unplug()
         self._wait()
