@@ -6,17 +6,15 @@ from collections.abc import Callable
 
 from sim.board_rom.board import VirtualBoard
 
+Hook = Callable[[VirtualBoard], None] | None
+"""Called at a moment of the cable's."""
+
 
 class Cable:
     """`pull_after`, if set, pulls the cable once that many bytes have come from the tool: a fault for tests. `heard`
     are the bytes that have come."""
 
-    def __init__(
-        self,
-        board: VirtualBoard,
-        on_reset: Callable[[VirtualBoard], None] | None = None,
-        on_download: Callable[[VirtualBoard], None] | None = None,
-    ) -> None:
+    def __init__(self, board: VirtualBoard, on_reset: Hook = None, on_download: Hook = None) -> None:
         self.board = board
         self.pull_after: int | None = None
         self.heard = 0

@@ -9,10 +9,9 @@ DTR and RTS reach the board.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from sim.board_rom.board import VirtualBoard
-from sim.board_rom.cable import Cable
+from sim.board_rom.cable import Cable, Hook
 
 _PIECE = 1 << 16
 
@@ -20,12 +19,7 @@ _PIECE = 1 << 16
 class BoardPort(Cable):
     """See Cable."""
 
-    def __init__(
-        self,
-        board: VirtualBoard,
-        on_reset: Callable[[VirtualBoard], None] | None = None,
-        on_download: Callable[[VirtualBoard], None] | None = None,
-    ) -> None:
+    def __init__(self, board: VirtualBoard, on_reset: Hook = None, on_download: Hook = None) -> None:
         super().__init__(board, on_reset, on_download)
         self._busy = False
         self._server: asyncio.Server | None = None

@@ -11,10 +11,9 @@ import os
 import pty
 import select
 import tty
-from collections.abc import Callable
 
 from sim.board_rom.board import VirtualBoard
-from sim.board_rom.cable import Cable
+from sim.board_rom.cable import Cable, Hook
 
 _PIECE = 1 << 16
 _LOOK_S = 0.02
@@ -24,12 +23,7 @@ _LOOK_S = 0.02
 class TerminalPort(Cable):
     """See Cable. A pulled cable stays silent until the tool has gone."""
 
-    def __init__(
-        self,
-        board: VirtualBoard,
-        on_reset: Callable[[VirtualBoard], None] | None = None,
-        on_download: Callable[[VirtualBoard], None] | None = None,
-    ) -> None:
+    def __init__(self, board: VirtualBoard, on_reset: Hook = None, on_download: Hook = None) -> None:
         super().__init__(board, on_reset, on_download)
         self._out = bytearray()
         self._pulled = False
