@@ -5,21 +5,25 @@ Tests that kill the server have a cluster of their own.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from fleet.store.embedded_postgres import EmbeddedPostgres
 from fleet.store.migrate import migrate
+from fleet.store.pool import Connection, Duty, make_pool
 from fleet.store.postgres_cluster import APP, OWNER
 from tests.questions import ask, hang_up
 
+T = TypeVar("T")
 _numbers = itertools.count(1)
 _templates: WeakKeyDictionary[EmbeddedPostgres, set[str]] = WeakKeyDictionary()
 
@@ -91,3 +95,19 @@ def template_of(postgres: EmbeddedPostgres, name: str, fill: Callable[[FreshData
         hang_up(database.owner_url)
         made.add(template)
     return template
+
+
+async def acting(database: FreshDatabase, duty: Duty, act: Callable[[Connection], Awaitable[T]]) -> T:
+    """What is done in one transaction under this duty."""
+    async with make_pool(database.app_url, duty, size=1) as pool, pool.connection() as connection:
+        return await act(connection)
+
+
+def do(database: FreshDatabase, act: Callable[[Connection], Coroutine[Any, Any, T]], duty: Duty = "ingest") -> T:
+    """The same, for a test without a loop."""
+    return asyncio.run(acting(database, duty, act))
+
+
+def rows(database: FreshDatabase, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    """What the owner of the schema finds or changes."""
+    return ask(database.owner_url, statement, values)

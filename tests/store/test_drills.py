@@ -17,8 +17,7 @@ from fleet.technicians import drills, store
 from fleet.technicians.watch import DrillWatch
 from protocols.wire.messages import COMMAND_DRILL, COMMAND_STATUS
 from sim.fleet_clock import FastClock
-from tests.database import FreshDatabase
-from tests.store.test_technicians import do
+from tests.database import FreshDatabase, do
 
 START = datetime(2027, 3, 1, 9, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 import pytest
 
 from fleet.ingest import commands
 from fleet.ingest import run as ingest_run
-from fleet.store.pool import Connection, make_pool
 from protocols.wire import cbor, coap, messages
-from tests.database import FreshDatabase
+from tests.database import FreshDatabase, acting
 from tests.fleet_server import PATIENCE_S, CoapUnit, Scene, Unit, alarm, heartbeat, run, served, settled
 from tests.paho_unit import PahoUnit
 
-T = TypeVar("T")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-async def acting(database: FreshDatabase, act: Callable[[Connection], Awaitable[T]], duty: Any = "registry") -> T:
-    async with make_pool(database.app_url, duty, size=1) as pool, pool.connection() as connection:
-        return await act(connection)
 
 
 async def order(scene: Scene, kind: int, args: dict[int, Any] | None = None, *, unit: int = 1, **more: Any) -> int:
     more.setdefault("at", datetime.now(UTC))
-    return await acting(scene.database, lambda c: commands.queue(c, unit, kind, args, "test", **more))
+    return await acting(scene.database, "registry", lambda c: commands.queue(c, unit, kind, args, "test", **more))
 
 
 async def pushed(door: CoapUnit, unit: Unit) -> messages.Command:
@@ -164,7 +156,7 @@ def test_a_command_that_is_never_answered_does_not_keep_the_next_ones_from_the_u
             async def taken() -> int:
                 units = {1: True}
                 waiting = await acting(
-                    database, lambda c: commands.take_waiting(c, units, at=datetime.now(UTC)), "ingest"
+                    database, "ingest", lambda c: commands.take_waiting(c, units, at=datetime.now(UTC))
                 )
                 return waiting[1].number if waiting else 0
 
@@ -173,7 +165,7 @@ def test_a_command_that_is_never_answered_does_not_keep_the_next_ones_from_the_u
             assert [await taken() for _ in range(commands.VAIN)] == [deaf] * commands.VAIN
             assert await taken() == behind
             told = commands.Answered(1, behind, 0, {})
-            await acting(database, lambda c: commands.settle(c, [told], at=datetime.now(UTC)), "ingest")
+            await acting(database, "ingest", lambda c: commands.settle(c, [told], at=datetime.now(UTC)))
             # The unit would refuse the lower number now.
             assert await taken() == 0
             last = await order(scene, messages.COMMAND_STATUS)

@@ -22,8 +22,7 @@ from fleet.registry.reference import check_digits
 from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Connection, make_pool, tenant_transaction
 from sim.fleet_clock import FastClock
-from tests.database import FreshDatabase
-from tests.store.test_technicians import do
+from tests.database import FreshDatabase, do
 
 T = TypeVar("T")
 AT = datetime(2027, 3, 1, 9, tzinfo=UTC)

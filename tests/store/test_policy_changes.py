@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 import pytest
 
 from fleet.connectivity import changes
@@ -14,18 +13,11 @@ from fleet.ingest.sim_orders import order_policy
 from fleet.registry import store as registry
 from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Connection
-from tests.database import FreshDatabase
-from tests.store.test_technicians import do
+from tests.database import FreshDatabase, do, rows
 
 START = datetime(2027, 3, 1, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 UNITS = 10
-
-
-def rows(database: FreshDatabase, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    with psycopg.connect(database.owner_url) as connection:
-        cursor = connection.execute(statement.encode(), values)
-        return cursor.fetchall() if cursor.description else []
 
 
 def add_units(database: FreshDatabase, number: int) -> None:

@@ -9,13 +9,11 @@ import pytest
 
 from fleet.connectivity import changes, preference
 from fleet.connectivity.policy import PolicyError
-from fleet.ingest.sim_orders import order_policy
 from fleet.store.pool import Connection
 from protocols.wire import cbor, messages
-from tests.database import FreshDatabase
+from tests.database import FreshDatabase, do, rows
 from tests.sim_accounts import iccid_of
-from tests.store.test_policy_changes import add_units, rows
-from tests.store.test_technicians import do
+from tests.store.test_policy_changes import add_units, look
 
 START = datetime(2027, 3, 1, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -60,14 +58,6 @@ def begin(database: FreshDatabase, document: dict[str, Any]) -> dict[str, Any]:
         )  # fmt: skip
 
     return do(database, work, "registry")
-
-
-def look(database: FreshDatabase, hours: float) -> int:
-    async def work(connection: Connection) -> int:
-        async with connection.transaction():
-            return await changes.advance(connection, order_policy, START + hours * HOUR)
-
-    return do(database, work)
 
 
 def chosen(database: FreshDatabase) -> dict[int, int]:

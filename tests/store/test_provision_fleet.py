@@ -31,8 +31,7 @@ from provisioning.ledger import Ledger, LedgerError, verified
 from provisioning.plan import BoardKind, Order
 from provisioning.run import RunError
 from provisioning.station import Made
-from tests.database import FreshDatabase
-from tests.store.test_technicians import do
+from tests.database import FreshDatabase, do
 
 PRODUCTION = Order("O-1", 5, 1, "social", True, 300, ("coap",), (("127.0.0.1", 5683),))
 DEVELOPMENT = Order("O-2", 5, 1, "social", False, 300, ("coap",), (("127.0.0.1", 5683),))

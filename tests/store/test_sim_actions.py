@@ -19,21 +19,14 @@ from fleet.registry import store as registry
 from fleet.registry.secret_box import SecretBox, SecretBoxError
 from fleet.store.pool import Connection, make_pool, tenant_transaction
 from sim.fleet_clock import FastClock
-from tests.database import FreshDatabase
+from tests.database import FreshDatabase, do, rows
 from tests.sim_accounts import KINDS, SECRET, Scene, account, iccid_of
-from tests.store.test_technicians import do
 
 BOX = SecretBox(secrets.token_bytes(32))
 ONE = iccid_of(1)
 START = datetime(2027, 3, 1, 9, tzinfo=UTC)
 CLOCK = FastClock(START)
 kinds = pytest.mark.parametrize("kind", KINDS)
-
-
-def rows(database: FreshDatabase, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    with psycopg.connect(database.owner_url) as connection:
-        cursor = connection.execute(statement.encode(), values)
-        return cursor.fetchall() if cursor.description else []
 
 
 def set_up(database: FreshDatabase, scene: Scene) -> int:

@@ -13,8 +13,8 @@ from fleet.connectivity.decide import SimError
 from fleet.registry import recipients
 from fleet.store.pool import Connection
 from fleet.technicians import store as technicians
-from tests.database import FreshDatabase
-from tests.store.test_technicians import do, units  # noqa: F401 (units 1 and 2 of municipality 1, 3 of municipality 2)
+from tests.database import FreshDatabase, do
+from tests.store.test_technicians import units  # noqa: F401 (units 1 and 2 of municipality 1, 3 of municipality 2)
 
 AT = datetime(2028, 1, 10, 12, tzinfo=UTC)
 TELIA, TRE, GSM, LTE_M, SIM1, SIM2 = 24001, 24002, 1, 4, 3, 4

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psycopg
 import pytest
@@ -17,7 +17,7 @@ from fleet.store.pool import Connection, make_pool, tenant_transaction
 from fleet.supervision import store
 from fleet.supervision.run import Look, Supervisor
 from tests.asking import HTML, asking
-from tests.database import FreshDatabase
+from tests.database import FreshDatabase, acting, rows
 from tests.store.test_incident_pages import figures
 from tests.web_server import Scene, Town
 
@@ -41,18 +41,7 @@ def units(database: FreshDatabase) -> None:
             )  # fmt: skip
 
     asyncio.run(acting(database, "registry", add))
-    run(database, "UPDATE units SET life = 'active', grounds = 'test'")
-
-
-async def acting(database: FreshDatabase, duty: Any, act: Callable[[Connection], Awaitable[T]]) -> T:
-    async with make_pool(database.app_url, duty, size=1) as pool, pool.connection() as connection:
-        return await act(connection)
-
-
-def run(database: FreshDatabase, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    with psycopg.connect(database.owner_url) as connection:
-        cursor = connection.execute(statement.encode(), values)
-        return cursor.fetchall() if cursor.description else []
+    rows(database, "UPDATE units SET life = 'active', grounds = 'test'")
 
 
 def second(n: float) -> datetime:
@@ -109,26 +98,28 @@ def supervised(database: FreshDatabase, work: Callable[[Connection, Night], Awai
 
 
 def states(database: FreshDatabase) -> dict[str, int]:
-    return dict(run(database, "SELECT state, count(*) FROM unit_supervision GROUP BY state"))
+    return dict(rows(database, "SELECT state, count(*) FROM unit_supervision GROUP BY state"))
 
 
 def test_issuer_and_access_point_are_read_off_the_inventory_too(database: FreshDatabase) -> None:
     cards = "89460000000000000011", "89460000000000000029"
     for slot, (card, issuer, apn) in enumerate(zip(cards, ("A", "B"), ("m2m.one", None), strict=True), 1):
-        run(database, "INSERT INTO sims (iccid, municipality_id, issuer, apn, made_at) VALUES (%s, 1, %s, %s, now())",
+        rows(database, "INSERT INTO sims (iccid, municipality_id, issuer, apn, made_at) VALUES (%s, 1, %s, %s, now())",
             card, issuer, apn)  # fmt: skip
-        run(database, "INSERT INTO unit_sims (unit_id, slot, municipality_id, iccid) VALUES (1, %s, 1, %s)", slot, card)
+        rows(
+            database, "INSERT INTO unit_sims (unit_id, slot, municipality_id, iccid) VALUES (1, %s, 1, %s)", slot, card
+        )
 
     def place(bearer: int) -> tuple[str, str]:
         columns = "unit_id, municipality_id, seen_at, bearer, operator"
         seen = f"INSERT INTO unit_states ({columns}) VALUES (1, 1, now(), %s, 24001)"
-        run(database, f"{seen} ON CONFLICT (unit_id) DO UPDATE SET bearer = excluded.bearer", bearer)
+        rows(database, f"{seen} ON CONFLICT (unit_id) DO UPDATE SET bearer = excluded.bearer", bearer)
         [(info, _)] = asyncio.run(acting(database, "supervise", lambda c: store.units(c, [1])))
         return info.place.issuer, info.place.apn
 
     assert place(3) == ("A", "m2m.one") and place(4) == ("B", "")
     before = asyncio.run(acting(database, "supervise", store.registry_marks))[1]
-    run(database, "UPDATE sims SET apn = 'm2m.two' WHERE iccid = %s", cards[1])
+    rows(database, "UPDATE sims SET apn = 'm2m.two' WHERE iccid = %s", cards[1])
     assert asyncio.run(acting(database, "supervise", store.registry_marks))[1] != before and place(4) == (
         "B",
         "m2m.two",
@@ -141,16 +132,16 @@ def test_one_dead_unit_is_a_task_and_its_return_ends_it(database: FreshDatabase)
         await night.forward(connection, look, 130)
         night.silent = {7}
         await night.forward(connection, look, 400)
-        assert run(database, "SELECT state, told FROM unit_supervision WHERE unit_id = 7") == [("silent", True)]
-        assert run(database, "SELECT unit_id, kind FROM technician_tasks WHERE closed_at IS NULL") == [(7, "silent")]
-        assert run(database, "SELECT DISTINCT step FROM supervision_steps WHERE unit_id = 7 ORDER BY 1") == [
+        assert rows(database, "SELECT state, told FROM unit_supervision WHERE unit_id = 7") == [("silent", True)]
+        assert rows(database, "SELECT unit_id, kind FROM technician_tasks WHERE closed_at IS NULL") == [(7, "silent")]
+        assert rows(database, "SELECT DISTINCT step FROM supervision_steps WHERE unit_id = 7 ORDER BY 1") == [
             ("ask sim provider",), ("probe path",), ("sms wake",),
         ]  # fmt: skip
         night.silent = set()
         await night.forward(connection, look, 470)
-        assert run(database, "SELECT state FROM unit_supervision WHERE unit_id = 7") == [("known",)]
-        assert not run(database, "SELECT 1 FROM technician_tasks WHERE closed_at IS NULL")
-        assert not run(database, "SELECT 1 FROM incidents")
+        assert rows(database, "SELECT state FROM unit_supervision WHERE unit_id = 7") == [("known",)]
+        assert not rows(database, "SELECT 1 FROM technician_tasks WHERE closed_at IS NULL")
+        assert not rows(database, "SELECT 1 FROM incidents")
 
     supervised(database, work)
 
@@ -159,7 +150,7 @@ def recipients(database: FreshDatabase) -> None:
     """Five units are for somebody: two of the first priority, and districts and references that order the others."""
     given = ((10, 1, "Söder"), (20, 1, "Norr"), (30, 2, "Norr"), (40, 2, "Söder"), (50, 2, "Öst"))
     for unit, priority, district in given:
-        run(
+        rows(
             database,
             "WITH made AS (INSERT INTO care_recipients (municipality_id, reference, priority, district, made_at)"
             " VALUES (1, %s, %s, %s, now()) RETURNING recipient_id)"
@@ -182,13 +173,13 @@ def test_an_outage_is_one_row_with_a_visit_list_and_survives_a_restart(database:
         await night.forward(connection, look, 130)
         night.silent = set(range(1, UNITS + 1))
         await night.forward(connection, look, 200)
-        assert run(database, "SELECT count(*), max(kind) FROM incidents") == [(1, "outage")]
+        assert rows(database, "SELECT count(*), max(kind) FROM incidents") == [(1, "outage")]
         before = await visits_of(connection)
         assert len(before) >= UNITS - 5
         look = await begun(connection, second(night.seconds))
         await night.forward(connection, look, 420)
         assert await visits_of(connection) == before
-        assert not run(database, "SELECT 1 FROM technician_tasks")
+        assert not rows(database, "SELECT 1 FROM technician_tasks")
         open_page = await page_of(scene, owner)
         assert re.findall(r'data-visit="([0-9a-f]+)"', open_page) == [f"{unit:08x}" for unit in before]
         assert before[:5] == [20, 10, 30, 40, 50], "care priority, then district, then reference"
@@ -199,14 +190,14 @@ def test_an_outage_is_one_row_with_a_visit_list_and_survives_a_restart(database:
         await night.forward(connection, look, 700)
         scene.town.press(10, 1, received_at=second(690), age_s=480)
         scene.town.press(11, 1, received_at=second(690), age_s=5)
-        assert run(database, "SELECT count(*), count(closed_at) FROM incidents") == [(1, 1)]
+        assert rows(database, "SELECT count(*), count(closed_at) FROM incidents") == [(1, 1)]
         told = "SELECT action, subject FROM audit_records WHERE starts_with(action, 'incident.') ORDER BY record_id"
-        number = run(database, "SELECT incident_id FROM incidents")[0][0]
-        assert run(database, told) == [
+        number = rows(database, "SELECT incident_id FROM incidents")[0][0]
+        assert rows(database, told) == [
             ("incident.opened", f"incident:{number}"),
             ("incident.closed", f"incident:{number}"),
         ]
-        assert [unit for (unit,) in run(database, "SELECT unit_id FROM technician_tasks")] in ([], [60])
+        assert [unit for (unit,) in rows(database, "SELECT unit_id FROM technician_tasks")] in ([], [60])
         closed = await page_of(scene, owner)
         assert re.findall(r'data-late="([0-9a-f]+)"', closed) == ["0000000a"] and "8 min after the press" in closed
         assert re.findall(r'data-left="([0-9a-f]+)"', closed) == ["0000003c"]
@@ -248,8 +239,8 @@ def test_front_doors_that_are_away_blame_no_unit(database: FreshDatabase, marked
         await night.forward(connection, look, 130 + 240)
         night.doors, night.silent = True, set()
         await night.forward(connection, look, 520)
-        assert len(run(database, "SELECT 1 FROM incidents")) == (0 if marked else 1)
-        assert not run(database, "SELECT 1 FROM technician_tasks")
+        assert len(rows(database, "SELECT 1 FROM incidents")) == (0 if marked else 1)
+        assert not rows(database, "SELECT 1 FROM technician_tasks")
 
     supervised(database, work)
 
@@ -262,8 +253,8 @@ def test_a_restart_after_hours_makes_nobody_silent_and_finds_who_is(database: Fr
         night.silent = {9}
         look = await begun(connection, second(night.seconds))
         await night.forward(connection, look, night.seconds + 400)
-        assert run(database, "SELECT unit_id FROM technician_tasks") == [(9,)]
-        assert not run(database, "SELECT 1 FROM incidents")
+        assert rows(database, "SELECT unit_id FROM technician_tasks") == [(9,)]
+        assert not rows(database, "SELECT 1 FROM incidents")
 
     supervised(database, work)
 
@@ -300,4 +291,4 @@ def test_the_running_supervisor_leads_and_another_takes_over(database: FreshData
                 await asyncio.sleep(0.02)
 
     asyncio.run(work())
-    assert run(database, "SELECT count(*) FROM supervision_ticks") == [(1,)]
+    assert rows(database, "SELECT count(*) FROM supervision_ticks") == [(1,)]

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 import pytest
 
 from fleet.connectivity import accounts, inventory
@@ -19,19 +18,12 @@ from fleet.store.pool import Connection
 from fleet.supervision import steps
 from fleet.supervision.steps import WAKE, WAKES_A_MINUTE, Steps
 from sim.fleet_clock import FastClock
-from tests.database import FreshDatabase
+from tests.database import FreshDatabase, do, rows
 from tests.sim_accounts import SECRET, Scene, account, iccid_of
-from tests.store.test_technicians import do
 
 BOX = SecretBox(secrets.token_bytes(32))
 START = datetime(2027, 3, 1, 9, tzinfo=UTC)
 AGO = timedelta(minutes=6)
-
-
-def rows(database: FreshDatabase, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    with psycopg.connect(database.owner_url) as connection:
-        cursor = connection.execute(statement.encode(), values)
-        return cursor.fetchall() if cursor.description else []
 
 
 class Gateway:

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 import pytest
 
 from fleet.registry import store as registry
 from fleet.registry.secret_box import SecretBox
-from fleet.store.pool import Connection, Duty, make_pool, tenant_transaction
+from fleet.store.pool import Connection, make_pool, tenant_transaction
 from fleet.technicians import store
 from fleet.technicians.model import UnitEvent
-from tests.database import FreshDatabase
+from tests.database import FreshDatabase, do
 
-T = TypeVar("T")
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MISSED, BACK, STUCK, RELEASED, FAULT, LOW = 8, 9, 6, 7, 5, 4
-
-
-async def acting(database: FreshDatabase, duty: Duty, act: Callable[[Connection], Awaitable[T]]) -> T:
-    async with make_pool(database.app_url, duty, size=1) as pool, pool.connection() as connection:
-        return await act(connection)
-
-
-def do(database: FreshDatabase, act: Callable[[Connection], Coroutine[Any, Any, T]], duty: Duty = "ingest") -> T:
-    return asyncio.run(acting(database, duty, act))
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,7 @@ from fleet.registry import store as registry
 from fleet.registry.secret_box import SecretBox, SecretBoxError
 from fleet.store.pool import Connection, make_pool, tenant_transaction
 from protocols.wire import cbor
-from tests.database import FreshDatabase
-from tests.store.test_technicians import do
+from tests.database import FreshDatabase, do
 
 T = TypeVar("T")
 AT = datetime.now(UTC)

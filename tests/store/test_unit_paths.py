@@ -17,19 +17,12 @@ from fleet.ingest.sim_orders import order_sim
 from fleet.registry import store as registry
 from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Connection, make_pool, tenant_transaction
-from tests.database import FreshDatabase
-from tests.store.test_technicians import do
+from tests.database import FreshDatabase, do, rows
 
 NOW = datetime(2027, 3, 1, 22, tzinfo=UTC)
 DAY = timedelta(days=1)
 TELIA, TRE, TELE2, TELENOR, LTE = 24001, 24002, 24007, 24008, 3
 SIM1, SIM2, WIFI = 3, 4, 1
-
-
-def rows(database: FreshDatabase, statement: str, *values: object) -> list[tuple[Any, ...]]:
-    with psycopg.connect(database.owner_url) as connection:
-        cursor = connection.execute(statement.encode(), values)
-        return cursor.fetchall() if cursor.description else []
 
 
 @pytest.fixture(autouse=True)
