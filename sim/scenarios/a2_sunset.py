@@ -199,8 +199,9 @@ class _Run:
         )  # fmt: skip
 
     def swap(self, made: Plan) -> list[int]:
-        """Installers make every visit that is in time: a new unit, proven, and the old one is brought back."""
-        done = [visit for visit in made.visits if not visit.late]
+        """Installers make every visit that is in time but the last, where nobody opens: a new unit, proven, and the old
+        one is brought back. So somebody is left the day after, however few the visits are."""
+        done = [visit for visit in made.visits if not visit.late][:-1]
         self.database.fill(
             "units", "unit_id, municipality_id, unit_type, life, grounds",
             [(NEW_UNIT + v.unit, 1480, v.unit_type, "active", f"pairing:{v.unit}") for v in done],
