@@ -61,7 +61,8 @@ fails doubles the first, up to a day."""
 RECEIPT_MS = HOUR_MS
 """A return waits up to this much longer for a receipt and begins with it. If the preferred SIM is still silent the unit
 is back before its next heartbeat is missed: an operator's whole fleet left it together and tries it together, and would
-look like an outage of the other one. Where heartbeats are rarer than this no receipt is waited for."""
+look like an outage of the other one. So does an exercise, which is two changes and two spreads of up to a minute, and
+would make a heartbeat late that falls into it. Where heartbeats are rarer than this no receipt is waited for."""
 EXERCISE_MS = 180000
 """So long the spare path has in its daily exercise to bring a receipt: as long as a first registration may take."""
 SPREAD_PARTS = 8
@@ -328,11 +329,14 @@ class SimChoice:
                 if self.standing(self.active):
                     plans.append((hold, POLICY))
                 else:
-                    plans.append((hold if self._heard >= hold else hold + RECEIPT_MS, RETURN))
+                    plans.append((self._with_a_receipt(hold), RETURN))
             else:
                 quiet = self._exercise if self._returned is None else self._returned + self.policy.apart
-                plans.append((max(quiet, self._exercise), EXERCISE))
+                plans.append((self._with_a_receipt(max(quiet, self._exercise)), EXERCISE))
         return plans
+
+    def _with_a_receipt(self, hold: int) -> int:
+        return hold if self._heard >= hold else hold + RECEIPT_MS
 
     def _in_alarm(self, since: int) -> "tuple[int, int]":
         """When an alarm leaves this SIM, and why."""

@@ -258,6 +258,17 @@ def test_a_return_waits_for_no_receipt_where_heartbeats_are_rare():
     assert (at + HOUR_MS + sim_choice.RECEIPT_MS, 0, RETURN) in world.switches()
 
 
+def test_an_exercise_begins_with_a_receipt_so_that_no_heartbeat_falls_into_it():
+    world = World().run(4 * DAY_MS)
+    begun = [at for at, _, reason in world.switches() if reason == EXERCISE]
+    assert len(begun) >= 3
+    for at in begun:
+        assert at in world.receipts
+    # Where nobody answers for hours it is not put off for ever.
+    world = World(beat=30 * HOUR_MS).run(4 * DAY_MS)
+    assert len([one for one in world.switches() if one[2] == EXERCISE]) >= 3
+
+
 def test_the_spare_path_is_exercised_every_day_and_the_outcome_told():
     world = World().run(3 * DAY_MS)
     outcomes = world.named("proven")
