@@ -16,6 +16,8 @@ PERIODS: Final[Mapping[Concern, timedelta]] = {
     "unprotected": timedelta(seconds=15),
     "unproven_button": timedelta(minutes=5),
     "single_path": timedelta(minutes=5),
+    "unproven_path": timedelta(minutes=5),
+    "seldom_heard": timedelta(minutes=5),
     "low_battery": timedelta(hours=1),
     "doomed": timedelta(hours=1),
 }

@@ -52,6 +52,31 @@ LEFT JOIN (SELECT a.unit_id, c.priority FROM unit_recipients a JOIN care_recipie
            WHERE a.role = 'responsible') r ON r.unit_id = u.unit_id
 WHERE u.state = 'active' AND u.life = 'active' AND coalesce(w.networks, 0) < 2;
 
+-- name: find_unproven_path
+-- Heard, and not proven on its other path within the time of its profile; who is overdue longest comes first.
+INSERT INTO noticed_now
+SELECT u.unit_id, u.municipality_id, u.unit_type, extract(epoch FROM l.due_at), l.due_at,
+       jsonb_build_object('profile', k.profile, 'within_s', k.spare_s, 'ever', o.proven_at IS NOT NULL)
+FROM units u
+JOIN unnest(%(municipality_id)s::int[], %(unit_type)s::text[], %(profile)s::text[], %(spare_s)s::int[])
+    AS k(municipality_id, unit_type, profile, spare_s) USING (municipality_id, unit_type)
+JOIN unit_other_paths o USING (unit_id)
+CROSS JOIN LATERAL (SELECT o.begins_at + k.spare_s * interval '1 second' AS due_at) l
+LEFT JOIN unit_supervision v USING (unit_id)
+WHERE u.state = 'active' AND u.life = 'active' AND l.due_at < %(at)s
+  AND (v.state IS NULL OR v.state NOT IN ('silent', 'off', 'no_power', 'no_network'));
+
+-- name: find_seldom_heard
+-- Its heartbeats are further apart than its profile bears; the longest interval comes first.
+INSERT INTO noticed_now
+SELECT u.unit_id, u.municipality_id, u.unit_type, -s.interval_s, %(at)s,
+       jsonb_build_object('profile', k.profile, 'every_s', s.interval_s, 'longest_s', k.longest_s)
+FROM units u
+JOIN unnest(%(municipality_id)s::int[], %(unit_type)s::text[], %(profile)s::text[], %(longest_s)s::int[])
+    AS k(municipality_id, unit_type, profile, longest_s) USING (municipality_id, unit_type)
+JOIN unit_states s USING (unit_id)
+WHERE u.state = 'active' AND u.life = 'active' AND s.interval_s > k.longest_s;
+
 -- name: find_unproven_button
 -- A button without a test press that went the whole way within 400 days; a unit of which no button is known counts.
 INSERT INTO noticed_now

@@ -23,13 +23,17 @@ from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
 from fleet.supervision.battery import BatteryError, Forecast, Reading, forecast
 from fleet.supervision.battery_end import Cell
+from fleet.supervision.choices import everywhere
+from fleet.supervision.decide import longest_interval
 from fleet.technicians.store import open_task
 
 SQL = read_statements("fleet.attention")
 ACTOR: Final = "machine:attention"
-BY_SQL: Final[frozenset[Concern]] = frozenset({"silent", "single_path", "unproven_button", "unprotected"})
+BY_PROFILE: Final[frozenset[Concern]] = frozenset({"unproven_path", "seldom_heard"})
+"""Those among ``BY_SQL`` that depend on the reporting times that hold for a unit."""
+BY_SQL: Final[frozenset[Concern]] = BY_PROFILE | {"silent", "single_path", "unproven_button", "unprotected"}
 """Concerns that one statement finds; the others are judged unit by unit, apart from the alarms' own loop."""
-_KNOWN_SINCE: Final = frozenset({"silent", "unprotected"})
+_KNOWN_SINCE: Final = frozenset({"silent", "unprotected", "unproven_path"})
 _AT_ONCE: Final = 5_000
 
 
@@ -50,13 +54,27 @@ async def look(connection: Connection, concern: Concern, at: datetime) -> int:
         raise KeyError(concern)
     began = time.perf_counter()
     await _begin(connection)
-    values = {"at": at, "fresh": FRESH, "lasts": PROOF_LASTS}
+    values: dict[str, Any] = {"at": at, "fresh": FRESH, "lasts": PROOF_LASTS}
+    if concern in BY_PROFILE:
+        values |= await _reporting_times(connection)
     found = (await connection.execute(SQL[f"find_{concern}"], values)).rowcount
     await _end(connection, concern, at, began)
     if concern == "silent":
         for name in ("count_units_away", "count_units"):
             await connection.execute(SQL[name])
     return found
+
+
+async def _reporting_times(connection: Connection) -> dict[str, list[Any]]:
+    """What holds for each type of unit in each municipality, as columns."""
+    found = await everywhere(connection)
+    return {
+        "municipality_id": [municipality for municipality, _, _ in found],
+        "unit_type": [unit_type for _, unit_type, _ in found],
+        "profile": [profile.name for _, _, profile in found],
+        "spare_s": [profile.spare_s for _, _, profile in found],
+        "longest_s": [longest_interval(profile) for _, _, profile in found],
+    }
 
 
 async def note(connection: Connection, concern: Concern, noticed: Sequence[Noticed], at: datetime, began: float) -> int:

@@ -95,19 +95,19 @@ SELECT mark FROM database_mark FOR UPDATE;
 -- comes by another SIM and names no network is on the one that this SIM was last seen on, never on the other SIM's.
 INSERT INTO unit_states AS s (
     unit_id, municipality_id, seen_at, due_at, boot, seq, transport, address, bearer, battery, signal, flags,
-    attempts, open_presses, refused, operator, radio
+    attempts, open_presses, refused, operator, radio, interval_s
 )
 SELECT
     t.unit_id, t.municipality_id, t.seen_at, t.due_at, t.boot, t.seq, t.transport, t.address, t.bearer, t.battery,
-    t.signal, t.flags, t.attempts, t.open_presses, t.refused, t.operator, t.radio
+    t.signal, t.flags, t.attempts, t.open_presses, t.refused, t.operator, t.radio, t.interval_s
 FROM unnest(
     %(unit_id)s::bigint[], %(municipality_id)s::int[], %(seen_at)s::timestamptz[], %(due_at)s::timestamptz[],
     %(boot)s::bigint[], %(seq)s::bigint[], %(transport)s::text[], %(address)s::text[], %(bearer)s::int[],
     %(battery)s::int[], %(signal)s::int[], %(flags)s::int[], %(attempts)s::int[], %(open_presses)s::int[],
-    %(refused)s::bigint[], %(operator)s::bigint[], %(radio)s::int[]
+    %(refused)s::bigint[], %(operator)s::bigint[], %(radio)s::int[], %(interval_s)s::int[]
 ) AS t(
     unit_id, municipality_id, seen_at, due_at, boot, seq, transport, address, bearer, battery, signal, flags,
-    attempts, open_presses, refused, operator, radio
+    attempts, open_presses, refused, operator, radio, interval_s
 )
 ORDER BY t.unit_id
 ON CONFLICT (unit_id) DO UPDATE SET
@@ -117,6 +117,7 @@ ON CONFLICT (unit_id) DO UPDATE SET
     battery = coalesce(excluded.battery, s.battery), signal = coalesce(excluded.signal, s.signal),
     flags = coalesce(excluded.flags, s.flags), attempts = coalesce(excluded.attempts, s.attempts),
     open_presses = coalesce(excluded.open_presses, s.open_presses), refused = coalesce(excluded.refused, s.refused),
+    interval_s = coalesce(excluded.interval_s, s.interval_s),
     (operator, radio) = (SELECT CASE WHEN m.other THEN p.operator ELSE coalesce(excluded.operator, s.operator) END,
                                 CASE WHEN m.other THEN p.radio ELSE coalesce(excluded.radio, s.radio) END
                          FROM (SELECT excluded.operator IS NULL AND excluded.bearer IN (3, 4)

@@ -332,6 +332,7 @@ def _state_row(arrived: Arrived) -> dict[str, Any]:
         "municipality_id": keys.municipality,
         "seen_at": at,
         "due_at": at + timedelta(seconds=beat.next_due) if beat else None,
+        "interval_s": _int(beat.next_due) if beat else None,
         "boot": getattr(message, "boot", None),
         "seq": getattr(message, "seq", None),
         "transport": way.transport,

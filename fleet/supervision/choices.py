@@ -13,7 +13,7 @@ from fleet.evidence.audit import record
 from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
 from fleet.supervision.model import Profile
-from fleet.supervision.profiles import BY_TYPE, DEFAULTS
+from fleet.supervision.profiles import BY_TYPE, DEFAULTS, profile_in
 
 SQL = read_statements("fleet.supervision", "choices.sql")
 LEAST_S: Final = 5
@@ -69,3 +69,9 @@ async def choices(connection: Connection, municipality: int | None = None) -> di
     """What was chosen, what holds until somebody chooses, and the profiles that there are, each with its source."""
     chosen = await fetch_all(connection, SQL["choices"], {"municipality": municipality})
     return {"chosen": chosen, "until_then": dict(BY_TYPE), "profiles": [asdict(one) for one in DEFAULTS.values()]}
+
+
+async def everywhere(connection: Connection) -> list[tuple[int, str, Profile]]:
+    """(municipality, type of unit, the profile that holds there), for all of them: a few rows a municipality."""
+    rows = await fetch_all(connection, SQL["everywhere"], {"types": list(BY_TYPE)})
+    return [(row["municipality_id"], row["unit_type"], profile_in(row)) for row in rows]

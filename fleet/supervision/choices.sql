@@ -1,4 +1,5 @@
--- Which reporting times a municipality has chosen for a type of unit. Runs as livlina_registry.
+-- Which reporting times a municipality has chosen for a type of unit. Runs as livlina_registry; `everywhere` as
+-- livlina_supervise.
 
 -- name: choose
 INSERT INTO supervision_profiles AS p (municipality_id, unit_type, name, report_s, spare_s, source, set_at, set_by)
@@ -7,6 +8,12 @@ FROM municipalities m WHERE m.municipality_id = %(municipality)s
 ON CONFLICT (municipality_id, unit_type) DO UPDATE SET name = excluded.name, report_s = excluded.report_s,
     spare_s = excluded.spare_s, source = excluded.source, set_at = excluded.set_at, set_by = excluded.set_by
 RETURNING municipality_id;
+
+-- name: everywhere
+-- What holds for each type of unit in each municipality; profile NULL: the default of the type.
+SELECT m.municipality_id, t.unit_type, p.name AS profile, p.report_s, p.spare_s
+FROM municipalities m CROSS JOIN unnest(%(types)s::text[]) AS t(unit_type)
+LEFT JOIN supervision_profiles p USING (municipality_id, unit_type);
 
 -- name: choices
 SELECT municipality_id AS municipality, unit_type AS type, name, report_s, spare_s, source, set_at, set_by

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from fleet.supervision.model import Cause, Profile, Spare, State, Step
@@ -76,6 +78,12 @@ def keeps(profile: Profile, interval_s: int) -> bool:
     """Whether heartbeats at this interval let a fault be known within the profile's time."""
     tried = min(WAKE_ANSWER_S, max(1, profile.report_s // 4))
     return interval_s + grace_s(interval_s) + tried <= profile.report_s
+
+
+@lru_cache(maxsize=1024)
+def longest_interval(profile: Profile) -> int:
+    """The longest interval between heartbeats, in seconds, that keeps the profile; 0: none does."""
+    return bisect_left(range(1, profile.report_s + 1), True, key=lambda interval_s: not keeps(profile, interval_s))
 
 
 def ladder(

@@ -116,8 +116,6 @@ class UnitInfo:
     seen_ms: int | None = None
     interval_s: int = 300
     epoch: int = -1
-    bearer: int = 0
-    spare_seen_ms: int | None = None
     on_battery: bool = False
     battery_low: bool = False
     not_worn: bool = False

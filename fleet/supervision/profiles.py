@@ -6,7 +6,8 @@ The times are those within which a fault of the transmission must be *known*; he
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from fleet.supervision.model import Profile
 
@@ -45,4 +46,12 @@ BY_TYPE: Final[dict[str, str]] = {
     "technical": "SP4",
 }
 """What a unit is supervised by until its municipality chooses. A unit whose own interval is longer than the profile
-allows is judged by its interval, and listed as one whose profile is not kept."""
+allows is judged by its interval, and counted on the fleet's page as one that reports too seldom."""
+
+
+def profile_in(row: Mapping[str, Any]) -> Profile:
+    """The profile that holds, out of a row of ``unit_type`` and, as ``profile, report_s, spare_s``, what its
+    municipality chose for that type; None where it has not chosen."""
+    if row["profile"] is None:
+        return DEFAULTS[BY_TYPE[row["unit_type"]]]
+    return Profile(row["profile"], row["report_s"], row["spare_s"], "the municipality's own")

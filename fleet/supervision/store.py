@@ -23,13 +23,12 @@ from fleet.supervision.model import (
     Cause,
     Change,
     Heard,
-    Profile,
     State,
     UnitInfo,
     epoch_of,
 )  # fmt: skip
 from fleet.supervision.places import place_of, spare_of
-from fleet.supervision.profiles import BY_TYPE, DEFAULTS
+from fleet.supervision.profiles import profile_in
 
 SQL = read_statements("fleet.supervision")
 ACTOR = "machine:supervision"
@@ -88,7 +87,7 @@ def _info(row: Mapping[str, Any]) -> UnitInfo:
     state = State[row["state"].upper()] if decided else None
     return UnitInfo(
         unit=row["unit_id"],
-        profile=_profile(row),
+        profile=profile_in(row),
         place=place_of(row),
         spare=spare_of(row),
         priority=row["priority"],
@@ -96,8 +95,6 @@ def _info(row: Mapping[str, Any]) -> UnitInfo:
         seen_ms=None if row["seen_at"] is None else milliseconds(row["seen_at"]),
         interval_s=interval or _NEVER_HEARD_INTERVAL_S,
         epoch=-1 if row["boot"] is None else epoch_of(row["boot"], row["seq"] or 0),
-        bearer=row["bearer"] or 0,
-        spare_seen_ms=None,
         on_battery=row["on_battery"] or bool(flags & _MAINS_LOST),
         battery_low=row["battery_low"],
         not_worn=bool(flags & _NOT_WORN),
@@ -116,12 +113,6 @@ def _interval(row: Mapping[str, Any]) -> int | None:
         return None
     seconds: float = (row["due_at"] - row["seen_at"]).total_seconds()
     return max(1, round(seconds))
-
-
-def _profile(row: Mapping[str, Any]) -> Profile:
-    if row["profile"] is None:
-        return DEFAULTS[BY_TYPE[row["unit_type"]]]
-    return Profile(row["profile"], row["report_s"], row["spare_s"], "the municipality's own")
 
 
 async def heard_since(connection: Connection, since: datetime) -> list[Mapping[str, Any]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -68,8 +67,8 @@ class Watch:
         self._index: dict[int, int] = {}
         self._info: list[UnitInfo] = []
         self._seen, self._due, self._entry, self._counted = (array("q") for _ in range(4))
-        self._epoch, self._since, self._spare_seen = (array("q") for _ in range(3))
-        self._interval, self._signature, self._bearer = (array("l") for _ in range(3))
+        self._epoch, self._since = (array("q") for _ in range(2))
+        self._interval, self._signature = (array("l") for _ in range(2))
         self._state, self._flags = bytearray(), bytearray()
         self._cause: dict[int, Cause] = {}
         self._late: dict[int, _Late] = {}
@@ -107,9 +106,7 @@ class Watch:
         for column, value in (
             (self._seen, seen), (self._due, begins + info.interval_s * SECOND), (self._entry, NEVER),
             (self._counted, NEVER), (self._epoch, info.epoch), (self._since, info.since_ms or begins),
-            (self._spare_seen, NEVER if info.spare_seen_ms is None else info.spare_seen_ms),
             (self._interval, info.interval_s), (self._signature, self.places.signature(info.place)),
-            (self._bearer, info.bearer),
         ):  # fmt: skip
             column.append(value)
         self._state.append(state)
@@ -139,7 +136,7 @@ class Watch:
         i = self._index.get(sign.unit)
         if i is None or sign.at_ms < self._seen[i]:
             return
-        before, self._seen[i] = self._seen[i], sign.at_ms
+        self._seen[i] = sign.at_ms
         newer = sign.epoch > self._epoch[i]
         if newer:
             if sign.epoch >> 32 != self._epoch[i] >> 32:
@@ -157,7 +154,7 @@ class Watch:
                 self.tally.hit(self._signature[i], counts)
             return
         if newer:
-            self._note(i, sign, before)
+            self._note(i, sign)
         if state == State.ABSENT:
             return
         if by_path and (state in HEARD or self._cause.get(i) is Cause.CONNECTION_CLOSED):
@@ -265,20 +262,7 @@ class Watch:
         """How many units are in which state."""
         return Counter(State(self._state[i]) for i in self._index.values())
 
-    def unkept(self) -> Iterator[int]:
-        """Units whose interval is too long for their profile."""
-        return (u for u, i in self._index.items() if not decide.keeps(self._info[i].profile, self._interval[i]))
-
-    def spare_unproven(self, now_ms: int) -> Iterator[int]:
-        """Units that were not heard on their other path within the time of their profile."""
-        for unit, i in self._index.items():
-            limit = self._info[i].profile.spare_s
-            if limit is not None and self._state[i] in HEARD and now_ms - self._spare_seen[i] > limit * SECOND:
-                yield unit
-
-    def _note(self, i: int, sign: Heard, before_ms: int) -> None:
-        if sign.bearer is not None and sign.bearer != self._bearer[i]:
-            self._spare_seen[i], self._bearer[i] = before_ms, sign.bearer
+    def _note(self, i: int, sign: Heard) -> None:
         if sign.place is not None:
             self._signature[i] = self.places.signature(sign.place)
         self._say(i, sign.on_battery, sign.not_worn, sign.at_ms)

@@ -14,6 +14,8 @@ CONCERNS: Table = {
     "low_battery": N_("Battery low"),
     "unproven_button": N_("Unproven button"),
     "single_path": N_("Only one path"),
+    "unproven_path": N_("Other path not proven in its time"),
+    "seldom_heard": N_("Reports too seldom for its profile"),
     "doomed": N_("Loses a network"),
 }
 MEANINGS: Table = {
@@ -22,6 +24,8 @@ MEANINGS: Table = {
     "low_battery": N_("May be empty within five days."),
     "unproven_button": N_("A button without a test press to the centre within 400 days."),
     "single_path": N_("On fewer than two radio networks within 25 hours."),
+    "unproven_path": N_("Heard, and not seen or proven on its other path within the time of its profile."),
+    "seldom_heard": N_("Its heartbeats are too far apart for a fault to be known in the time of its profile."),
     "doomed": N_("A network that it lives on closes."),
 }
 STATES: Table = {
@@ -39,6 +43,7 @@ CAUSES: Table = {
     "switched off": N_("switched off"), "incident": N_("part of an incident"),
     "away by arrangement": N_("away by arrangement"),
 }  # fmt: skip
+_BY_PROFILE = frozenset({"unproven_path", "seldom_heard"})
 WHY_UNPROTECTED: Table = {
     "silent": N_("not heard"), "network closed": N_("its last network has closed"),
     "revoked": N_("its keys are revoked"), "no proof": N_("no button was ever proven"),
@@ -64,6 +69,8 @@ def said(words: Words, concern: str, detail: Mapping[str, Any]) -> str:
     if concern == "single_path":
         network = detail.get("network")
         return str(network) if network else words.fill(N_("on no network lately"))
+    if concern in _BY_PROFILE:
+        return _beside_profile(words, detail)
     if concern == "unproven_button":
         inputs = detail.get("inputs")
         shown = [words.input(one) for one in inputs if isinstance(one, int)] if isinstance(inputs, list) else []
@@ -73,6 +80,16 @@ def said(words: Words, concern: str, detail: Mapping[str, Any]) -> str:
     whys, priority = detail.get("why"), detail.get("priority")
     parts = [words.word(WHY_UNPROTECTED, why) for why in whys] if isinstance(whys, list) else []
     return ", ".join([*parts, *([words.fill(N_("care priority {n}"), n=priority)] if priority is not None else [])])
+
+
+def _beside_profile(words: Words, detail: Mapping[str, Any]) -> str:
+    told = {"profile": detail.get("profile"), "every": words.number(detail.get("every_s")),
+            "longest": words.number(detail.get("longest_s"))}  # fmt: skip
+    if "every_s" in detail:
+        return words.fill(N_("every {every} s, {profile} bears {longest} s at most"), **told)
+    within = detail.get("within_s")
+    text = N_("{profile}: within {span}") if detail.get("ever") else N_("{profile}: within {span}, never proven")
+    return words.fill(text, **told, span=words.age(within) if isinstance(within, int) else "")
 
 
 def _doomed(words: Words, detail: Mapping[str, Any]) -> str:

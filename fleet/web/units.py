@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -21,6 +21,8 @@ from fleet.registry.life import STATES
 from fleet.registry.reference import normal
 from fleet.store.pool import fetch_all
 from fleet.store.sql_file import read_statements
+from fleet.supervision.decide import longest_interval
+from fleet.supervision.profiles import profile_in
 from fleet.technicians.store import conditions, tasks
 from fleet.web import attention_words
 from fleet.web.access import as_actor, narrowed, require
@@ -93,8 +95,8 @@ async def unit_page(request: Request, actor: Who, unit_id: str, refused: str = "
         recent = await recent_of(connection, rows[0]["unit_id"], at)
     return page(
         request, "unit.html", unit=_unit(rows[0]), conditions=active, tasks=todo, orders=orders,
-        proofs=proofs, life=life, refused=refused == "1", older=None, attention_words=attention_words, at=at,
-        **recent,
+        reporting=_reporting(rows[0]), proofs=proofs, life=life, refused=refused == "1", older=None,
+        attention_words=attention_words, at=at, **recent,
     )  # fmt: skip
 
 
@@ -114,6 +116,20 @@ async def _found(actor: Actor, find: str) -> str | None:
 
 def _number(text: str) -> int | None:
     return int(text, 16) if _UNIT.fullmatch(text) else None
+
+
+def _reporting(row: dict[str, Any]) -> dict[str, Any]:
+    """What the profile asks of a unit in use: by when its other path is due, and how its heartbeats are too far apart;
+    None: nothing."""
+    profile, begins, interval = profile_in(row), row["other_begins_at"], row["interval_s"]
+    if row["life"] != "active":
+        return {"other_due": None, "seldom": None}
+    due = None if begins is None or profile.spare_s is None else begins + timedelta(seconds=profile.spare_s)
+    longest = longest_interval(profile)
+    seldom = {"profile": profile.name, "every_s": interval, "longest_s": longest}
+    return {
+        "profile": profile.name, "other_due": due, "seldom": seldom if (interval or 0) > longest else None,
+    }  # fmt: skip
 
 
 def _unit(row: dict[str, Any]) -> dict[str, Any]:

@@ -26,9 +26,12 @@ SELECT u.unit_id, u.unit_type, u.state AS registered, u.made_at, u.life, u.life_
        s.bearer, s.operator, s.radio, s.battery, s.signal, s.flags, s.attempts, s.open_presses, s.refused, s.status_at,
        s.version, s.reboot, s.uptime, s.heap_low, s.temperature, s.battery_mv, s.supply_mv, s.cell, s.tac, s.last_cause,
        s.psm_active, s.psm_tau, s.edrx, s.modem, v.state AS supervision, v.cause, v.since AS supervised_since,
-       v.incident_id, f.at AS forecast_at, f.days AS days_left, f.least AS days_least, f.most AS days_most
+       v.incident_id, f.at AS forecast_at, f.days AS days_left, f.least AS days_least, f.most AS days_most, s.interval_s,
+       p.name AS profile, p.report_s, p.spare_s, o.proven_at AS other_proven_at, o.begins_at AS other_begins_at
 FROM units u JOIN municipalities m USING (municipality_id) LEFT JOIN unit_states s USING (unit_id)
 LEFT JOIN unit_supervision v USING (unit_id) LEFT JOIN battery_forecasts f USING (unit_id)
+LEFT JOIN unit_other_paths o USING (unit_id)
+LEFT JOIN supervision_profiles p ON p.municipality_id = u.municipality_id AND p.unit_type = u.unit_type
 WHERE u.unit_id = %(unit_id)s;
 
 -- name: orders

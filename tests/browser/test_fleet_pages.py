@@ -45,6 +45,10 @@ def test_the_fleet_its_units_and_an_incident_by_the_keyboard(
         "INSERT INTO battery_forecasts (unit_id, municipality_id, at, days, least, most, sigma, share, percent) "
         "VALUES (2, 1, now(), 0.4, 0.1, 0.8, 0.2, 0.02, 9)"
     )
+    scene.sql(
+        "INSERT INTO unit_paths (unit_id, slot, operator, radio, municipality_id, first_seen_at, seen_at) "
+        "SELECT 1, n, 24001, 3, 1, now(), now() - n * interval '2 days' FROM generate_series(1, 2) n"
+    )
     page = open_page(server, "anna", "/fleet", color_scheme=scheme, locale=locale)
     elsewhere: list[str] = []
     page.on("request", lambda asked: None if asked.url.startswith(server.base) else elsewhere.append(asked.url))

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from fleet.attention import store
+from fleet.attention.model import CONCERNS
 from fleet.attention.weekend import weekend
 from fleet.attention.worker import work
 from fleet.connectivity import sunset_store
@@ -69,8 +70,9 @@ def do(database: FreshDatabase, act: Callable[[Connection], Awaitable[Any]]) -> 
 
 
 async def look_at_all(connection: Connection) -> None:
-    for concern in ("silent", "single_path", "unproven_button", "unprotected"):
-        await store.look(connection, concern, AT)  # type: ignore[arg-type]
+    for concern in CONCERNS:
+        if concern in store.BY_SQL:
+            await store.look(connection, concern, AT)
 
 
 def concerns(database: FreshDatabase) -> list[tuple[Any, ...]]:
@@ -118,6 +120,53 @@ def test_what_goes_on_keeps_the_moment_when_it_began_and_is_not_written_again(da
     do(database, lambda c: store.look(c, "single_path", AT + timedelta(hours=1)))
     assert sql(database, "SELECT unit_id, since, xmin::text FROM unit_concerns") == before
     assert before[0][:2] == (3, AT)
+
+
+def test_reporting_times_are_kept_to_the_second_or_counted(database: FreshDatabase) -> None:
+    """Social alarms have DP3 (3 min, 25 h), personal alarms DP4 (90 s, 5 h), and municipality 2 its own."""
+    town(database)
+    sql(
+        database,
+        "INSERT INTO supervision_profiles (municipality_id, unit_type, name, report_s, spare_s, source, set_by) "
+        "VALUES (2, 'social', 'ours', 120, 3600, 'contract 12', 'test')",
+    )
+    for unit, proven_s, interval_s in (
+        (1, 90_000, 145), (2, 90_001, 146), (3, 90_001, 300), (4, 18_001, 63), (5, 3_601, 86)
+    ):  # fmt: skip
+        sql(
+            database,
+            "UPDATE unit_paths SET first_seen_at = %s, seen_at = %s, proven_at = %s, proof = 'own:1/1' "
+            "WHERE unit_id = %s AND slot = 2",
+            AT - timedelta(days=9), AT - timedelta(days=9), AT - timedelta(seconds=proven_s), unit,
+        )  # fmt: skip
+        sql(database, "UPDATE unit_states SET interval_s = %s WHERE unit_id = %s", interval_s, unit)
+    sql(database, "UPDATE units SET life = 'absent', life_until = now() + interval '9 days' WHERE unit_id = 3")
+    assert noticed_by_profile(database) == [
+        ("seldom_heard", 2), ("seldom_heard", 5), ("unproven_path", 2), ("unproven_path", 4), ("unproven_path", 5),
+    ]  # fmt: skip
+    assert (2, "unproven_path", 1) in counts(database)
+    # One falls silent, one has a single path, one chooses other times; and a second SIM that was never heard.
+    sql(
+        database,
+        "INSERT INTO unit_supervision (unit_id, municipality_id, state, cause, since) "
+        "VALUES (2, 1, 'silent', 'no answer', now())",
+    )
+    sql(database, "DELETE FROM unit_paths WHERE unit_id IN (1, 4) AND slot = 2")
+    sql(database, "UPDATE unit_paths SET first_seen_at = %s WHERE unit_id = 1", AT - timedelta(days=9))
+    sql(
+        database,
+        "INSERT INTO unit_sims (unit_id, slot, municipality_id, iccid) VALUES (1, 2, 1, '894600000000000001')",
+    )
+    sql(database, "UPDATE supervision_profiles SET report_s = 180, spare_s = NULL")
+    assert noticed_by_profile(database) == [("seldom_heard", 2), ("unproven_path", 1)]
+    detail = {"profile": "DP3", "within_s": 90_000, "ever": False}
+    assert sql(database, "SELECT detail FROM unit_concerns WHERE concern = 'unproven_path'") == [(detail,)]
+
+
+def noticed_by_profile(database: FreshDatabase) -> list[tuple[Any, ...]]:
+    for concern in sorted(store.BY_PROFILE):
+        do(database, lambda c, concern=concern: store.look(c, concern, AT))  # type: ignore[misc]
+    return concerns(database)
 
 
 def test_a_closed_network_is_a_visit_until_the_unit_is_on_one_that_stays(database: FreshDatabase) -> None:

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 
 from fleet.attention import store
+from fleet.attention.model import CONCERNS
 from fleet.store.pool import Connection
 from tests.asking import HTML, Asking, ask
 from tests.web_server import Scene, postgres, scene
@@ -29,8 +30,9 @@ def trouble(scene: Scene) -> None:
 
 def look(scene: Scene) -> None:
     async def work(connection: Connection) -> None:
-        for concern in ("silent", "single_path", "unproven_button", "unprotected"):
-            await store.look(connection, concern, datetime.now(UTC))  # type: ignore[arg-type]
+        for concern in CONCERNS:
+            if concern in store.BY_SQL:
+                await store.look(connection, concern, datetime.now(UTC))
 
     scene.town.do("supervise", work)
 

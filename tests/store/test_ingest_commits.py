@@ -208,8 +208,9 @@ def test_the_state_of_a_unit_is_what_it_last_said(database: FreshDatabase, tmp_p
             await door.ask(scene.unit.seal(heartbeat(1, status=status, flags=3, next_due=600)))
             await door.ask(scene.unit.seal(messages.Heartbeat(boot=1, seq=2, next_due=60, battery=12)))
             await door.ask(scene.unit.seal(alarm(3, battery=11, flags=4)))
-            query = "SELECT seq, battery, signal, flags, status, version, temperature, transport FROM unit_states"
-            state = (3, 11, -80, 0, cbor.encode(status), "1.2", -45, "coap")
+            query = "SELECT seq, battery, signal, flags, status, version, temperature, transport, interval_s "
+            query += "FROM unit_states"
+            state = (3, 11, -80, 0, cbor.encode(status), "1.2", -45, "coap", 60)
             await scene.until(lambda: scene.rows(query) == [state], query)
             due = scene.value("SELECT due_at FROM unit_states")
             assert timedelta(0) < due - datetime.now(UTC) <= timedelta(seconds=60), "an alarm promises no next sign"

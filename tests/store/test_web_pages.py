@@ -94,10 +94,17 @@ def test_units_and_one_unit_in_words(scene: Scene) -> None:
     assert "overdue by 1 h 0 min" in listed
     assert 'data-unit="00000001"' in shown(client, "/units?overdue=1")
     assert client.get("/units?find=00000001", headers=HTML).headers["location"] == "/units/00000001"
+    scene.sql("UPDATE units SET life = 'active', grounds = 'import:1' WHERE unit_id = 1")
+    scene.sql("UPDATE unit_states SET interval_s = 1200 WHERE unit_id = 1")
+    scene.sql(
+        "INSERT INTO unit_paths (unit_id, slot, operator, radio, municipality_id, first_seen_at, seen_at) "
+        "SELECT 1, n, 24001, 3, 1, now(), now() - n * interval '50 hours' FROM generate_series(1, 2) n"
+    )
     page = shown(client, "/units/00000001")
     for words in (
         "hardware watchdog", "SIM 2, Telenor, LTE-M", "No mains", "9 %", "21.5 °C", "1.4.2", "not now",
         "no answer yet", "its time is over", "pendant 1", "livlina unit command 00000001 drill",
+        "proven 4 d 4 h ago", "was due by", "every 1,200 s, DP3 bears 145 s at most",
     ):  # fmt: skip
         assert words in page, words
     assert "490154203237518" not in page

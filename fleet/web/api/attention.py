@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fleet.attention.model import SHOWN, UNITS
+from fleet.attention.model import SHOWN, UNITS, Concern
 from fleet.attention.weekend import weekend
 from fleet.people.model import Actor
 from fleet.store.pool import Connection, fetch_all
@@ -40,7 +40,6 @@ from fleet.web.pages import Web
 router = APIRouter(tags=["fleet"])
 Reads = Annotated[Actor, Depends(require("units.read"))]
 Tasks = Annotated[Actor, Depends(require("tasks.read"))]
-Concern = Literal["silent", "low_battery", "single_path", "unproven_button", "doomed", "unprotected"]
 OfType = Annotated[UnitType | None, Query(description="Of this type only.")]
 
 

@@ -82,7 +82,7 @@ def outage(spare: Spare) -> Watch:
     watch = Watch()
     for unit in range(1, 11):
         other = spare if unit == 1 else Spare.NONE
-        watch.add(UnitInfo(unit, Profile("p", 1800), HERE, other, seen_ms=T0, bearer=3), T0)
+        watch.add(UnitInfo(unit, Profile("p", 1800), HERE, other, seen_ms=T0), T0)
     for second in range(1, 331):
         watch.tick(T0 + second * S)
     [incident] = watch.detector.open.values()
@@ -123,7 +123,7 @@ def test_who_was_presumed_before_a_restart_leaves_the_list_after_it() -> None:
     watch, incident = Watch(), Incident(1, False, [(Kind.OPERATOR, "24001")], T0, T0)
     incident.members[1] = Member(1, T0, Fate.PRESUMED, True, T0)
     watch.detector.restore(incident)
-    watch.add(UnitInfo(1, Profile("p", 1800), HERE, seen_ms=T0 - 200 * S, bearer=3), T0)
+    watch.add(UnitInfo(1, Profile("p", 1800), HERE, seen_ms=T0 - 200 * S), T0)
     watch.heard(Heard(1, T0 + 60 * S, 5, 300, bearer=3))
     assert not incident.members and incident.dirty == {1}
 

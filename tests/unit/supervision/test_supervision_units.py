@@ -224,9 +224,11 @@ def test_every_profile_has_a_source_and_every_type_a_profile() -> None:
     assert set(BY_TYPE.values()) <= set(DEFAULTS)
 
 
-def test_an_interval_that_cannot_keep_its_profile_is_listed() -> None:
-    assert list(one("SP4", 300).unkept()) == [1]
-    assert not list(one("SP4", 60).unkept())
+@pytest.mark.parametrize("profile", [*DEFAULTS.values(), Profile("p", 5)])
+def test_the_longest_interval_that_keeps_a_profile_is_just_that(profile: Profile) -> None:
+    longest = decide.longest_interval(profile)
+    assert longest == 0 or decide.keeps(profile, longest)
+    assert not decide.keeps(profile, longest + 1)
 
 
 times = st.integers(5, 100_000)
