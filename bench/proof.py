@@ -39,6 +39,7 @@ DEMO_PATIENCE_S = 900
 SEALED = (
     ("alarm", "full_width", 80),
     ("heartbeat", "full_width", 80),
+    ("heartbeat", "full_over_a_card", 80),
     ("receipt", "full_width", 64),
     ("heartbeat", "full_status", 240),
 )

@@ -71,6 +71,10 @@ MESSAGES = {
             boot=U32, seq=U32, next_due=86_400, bearer=m.BEARER_SMS, battery=100, signal=-140, attempts=255,
             flags=7, open=255, refused=255, echo=U32, operator=310_410, radio=m.RADIO_ETHERNET, status=FULL_STATUS,
         ),
+        "full_over_a_card": m.Heartbeat(
+            boot=0xFFFF, seq=U32, next_due=0xFFFF, bearer=m.BEARER_SIM2, battery=100, signal=-140, attempts=255,
+            flags=7, open=255, refused=255, echo=U32, operator=310_410, radio=m.RADIO_LTE_M,
+        ),
         "status_of_a_newer_unit": m.Heartbeat(boot=2, seq=2, next_due=60, status={1: "9.9", 63: [1, {2: 3}]}),
     },
     "event": {

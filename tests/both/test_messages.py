@@ -13,6 +13,7 @@ NAMES = {"alarm": m.Alarm, "heartbeat": m.Heartbeat, "event": m.Event, "receipt"
 LIMITS = (
     ("alarm", "full_width", 80),
     ("heartbeat", "full_width", 80),
+    ("heartbeat", "full_over_a_card", 80),
     ("heartbeat", "usual", 80),
     ("receipt", "full_width", 64),
     ("heartbeat", "full_status", 240),
