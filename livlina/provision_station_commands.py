@@ -6,13 +6,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from livlina.provision_fleet import RegistryFleet
-    from provisioning.ledger import Row
 
 Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on standard output.")]
 StationFolder = Annotated[Path, typer.Option("--station", help="The station's folder: numbers, journals, ledger.")]
@@ -22,8 +18,8 @@ MaybePort = Annotated[str | None, typer.Option(help="The board's port, if it sti
 
 
 @contextlib.contextmanager
-def _fleet(board: str) -> Iterator[RegistryFleet]:
-    """The fleet's registry as the settings say, as long as it is used."""
+def _fleet(board: str) -> Iterator[Any]:
+    """The fleet's registry, a RegistryFleet, as the settings say, as long as it is used."""
     from fleet.settings import Settings
     from livlina.installation import migrate_database, open_database, open_secret_box
     from livlina.provision_fleet import RegistryFleet
@@ -289,7 +285,7 @@ def _end(kind: str, mac: str, station: Path, why: str, port: str | None, chip: s
     from provisioning.flash_esptool import Port
     from provisioning.ledger import Ledger
 
-    def work() -> Row:
+    def work() -> Any:
         cable = Port(port, chip) if port else None
         with _fleet("") as fleet:
             return end(Ledger(station / "ledger"), fleet, kind, mac, why, lambda: datetime.now(UTC), cable)
@@ -297,7 +293,7 @@ def _end(kind: str, mac: str, station: Path, why: str, port: str | None, chip: s
     _show_row(work, as_json)
 
 
-def _show_row(work: Callable[[], Row], as_json: bool) -> None:
+def _show_row(work: Callable[[], Any], as_json: bool) -> None:
     """What was done to a board, and the ledger's row of it."""
     from livlina.cli import one_sentence, show
     from provisioning.ledger import LedgerError
