@@ -23,14 +23,14 @@ from fleet.store.pool import Connection, fetch_all
 from fleet.store.sql_file import read_statements
 from fleet.supervision.battery import BatteryError, Forecast, Reading, forecast
 from fleet.supervision.battery_end import Cell
-from fleet.supervision.choices import everywhere
+from fleet.supervision.choices import chosen_profiles
 from fleet.supervision.decide import longest_interval
 from fleet.technicians.store import open_task
 
 SQL = read_statements("fleet.attention")
 ACTOR: Final = "machine:attention"
 BY_PROFILE: Final[frozenset[Concern]] = frozenset({"unproven_path", "seldom_heard"})
-"""Those among ``BY_SQL`` that depend on the reporting times that hold for a unit."""
+"""Those among ``BY_SQL`` that hold a unit to the reporting times that its municipality has chosen."""
 BY_SQL: Final[frozenset[Concern]] = BY_PROFILE | {"silent", "single_path", "unproven_button", "unprotected"}
 """Concerns that one statement finds; the others are judged unit by unit, apart from the alarms' own loop."""
 _KNOWN_SINCE: Final = frozenset({"silent", "unprotected", "unproven_path"})
@@ -66,8 +66,8 @@ async def look(connection: Connection, concern: Concern, at: datetime) -> int:
 
 
 async def _reporting_times(connection: Connection) -> dict[str, list[Any]]:
-    """What holds for each type of unit in each municipality, as columns."""
-    found = await everywhere(connection)
+    """What municipalities have chosen for a type of unit, as columns. Where none has, nobody was promised anything."""
+    found = await chosen_profiles(connection)
     return {
         "municipality_id": [municipality for municipality, _, _ in found],
         "unit_type": [unit_type for _, unit_type, _ in found],

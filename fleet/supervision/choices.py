@@ -71,7 +71,7 @@ async def choices(connection: Connection, municipality: int | None = None) -> di
     return {"chosen": chosen, "until_then": dict(BY_TYPE), "profiles": [asdict(one) for one in DEFAULTS.values()]}
 
 
-async def everywhere(connection: Connection) -> list[tuple[int, str, Profile]]:
-    """(municipality, type of unit, the profile that holds there), for all of them: a few rows a municipality."""
-    rows = await fetch_all(connection, SQL["everywhere"], {"types": list(BY_TYPE)})
+async def chosen_profiles(connection: Connection) -> list[tuple[int, str, Profile]]:
+    """(municipality, type of unit, the profile that it chose), where one has: a few rows a municipality."""
+    rows = await fetch_all(connection, SQL["chosen"], {})
     return [(row["municipality_id"], row["unit_type"], profile_in(row)) for row in rows]

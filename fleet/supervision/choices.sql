@@ -1,4 +1,4 @@
--- Which reporting times a municipality has chosen for a type of unit. Runs as livlina_registry; `everywhere` as
+-- Which reporting times a municipality has chosen for a type of unit. Runs as livlina_registry; `chosen` as
 -- livlina_supervise.
 
 -- name: choose
@@ -9,11 +9,8 @@ ON CONFLICT (municipality_id, unit_type) DO UPDATE SET name = excluded.name, rep
     spare_s = excluded.spare_s, source = excluded.source, set_at = excluded.set_at, set_by = excluded.set_by
 RETURNING municipality_id;
 
--- name: everywhere
--- What holds for each type of unit in each municipality; profile NULL: the default of the type.
-SELECT m.municipality_id, t.unit_type, p.name AS profile, p.report_s, p.spare_s
-FROM municipalities m CROSS JOIN unnest(%(types)s::text[]) AS t(unit_type)
-LEFT JOIN supervision_profiles p USING (municipality_id, unit_type);
+-- name: chosen
+SELECT municipality_id, unit_type, name AS profile, report_s, spare_s FROM supervision_profiles;
 
 -- name: choices
 SELECT municipality_id AS municipality, unit_type AS type, name, report_s, spare_s, source, set_at, set_by

@@ -119,10 +119,10 @@ def _number(text: str) -> int | None:
 
 
 def _reporting(row: dict[str, Any]) -> dict[str, Any]:
-    """What the profile asks of a unit in use: by when its other path is due, and how its heartbeats are too far apart;
-    None: nothing."""
+    """What a profile that was chosen asks of a unit in use: by when its other path is due, and how its heartbeats are
+    too far apart; None: nothing."""
     profile, begins, interval = profile_in(row), row["other_begins_at"], row["interval_s"]
-    if row["life"] != "active":
+    if row["life"] != "active" or row["profile"] is None:
         return {"other_due": None, "seldom": None}
     due = None if begins is None or profile.spare_s is None else begins + timedelta(seconds=profile.spare_s)
     longest = longest_interval(profile)

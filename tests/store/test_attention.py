@@ -123,13 +123,8 @@ def test_what_goes_on_keeps_the_moment_when_it_began_and_is_not_written_again(da
 
 
 def test_reporting_times_are_kept_to_the_second_or_counted(database: FreshDatabase) -> None:
-    """Social alarms have DP3 (3 min, 25 h), personal alarms DP4 (90 s, 5 h), and municipality 2 its own."""
+    """Chosen are DP3 (3 min, 25 h), DP4 (90 s, 5 h) and, in municipality 2, times of its own."""
     town(database)
-    sql(
-        database,
-        "INSERT INTO supervision_profiles (municipality_id, unit_type, name, report_s, spare_s, source, set_by) "
-        "VALUES (2, 'social', 'ours', 120, 3600, 'contract 12', 'test')",
-    )
     for unit, proven_s, interval_s in (
         (1, 90_000, 145), (2, 90_001, 146), (3, 90_001, 300), (4, 18_001, 63), (5, 3_601, 86)
     ):  # fmt: skip
@@ -141,6 +136,13 @@ def test_reporting_times_are_kept_to_the_second_or_counted(database: FreshDataba
         )  # fmt: skip
         sql(database, "UPDATE unit_states SET interval_s = %s WHERE unit_id = %s", interval_s, unit)
     sql(database, "UPDATE units SET life = 'absent', life_until = now() + interval '9 days' WHERE unit_id = 3")
+    assert noticed_by_profile(database) == [], "nobody has chosen, so nobody was promised anything"
+    sql(
+        database,
+        "INSERT INTO supervision_profiles (municipality_id, unit_type, name, report_s, spare_s, source, set_by) "
+        "VALUES (1, 'social', 'DP3', 180, 90000, 'norm', 'test'), (1, 'personal', 'DP4', 90, 18000, 'norm', 'test'), "
+        "(2, 'social', 'ours', 120, 3600, 'contract 12', 'test')",
+    )
     assert noticed_by_profile(database) == [
         ("seldom_heard", 2), ("seldom_heard", 5), ("unproven_path", 2), ("unproven_path", 4), ("unproven_path", 5),
     ]  # fmt: skip
@@ -157,7 +159,7 @@ def test_reporting_times_are_kept_to_the_second_or_counted(database: FreshDataba
         database,
         "INSERT INTO unit_sims (unit_id, slot, municipality_id, iccid) VALUES (1, 2, 1, '894600000000000001')",
     )
-    sql(database, "UPDATE supervision_profiles SET report_s = 180, spare_s = NULL")
+    sql(database, "UPDATE supervision_profiles SET report_s = 180, spare_s = NULL WHERE municipality_id = 2")
     assert noticed_by_profile(database) == [("seldom_heard", 2), ("unproven_path", 1)]
     detail = {"profile": "DP3", "within_s": 90_000, "ever": False}
     assert sql(database, "SELECT detail FROM unit_concerns WHERE concern = 'unproven_path'") == [(detail,)]

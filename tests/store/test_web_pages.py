@@ -100,6 +100,10 @@ def test_units_and_one_unit_in_words(scene: Scene) -> None:
         "INSERT INTO unit_paths (unit_id, slot, operator, radio, municipality_id, first_seen_at, seen_at) "
         "SELECT 1, n, 24001, 3, 1, now(), now() - n * interval '50 hours' FROM generate_series(1, 2) n"
     )
+    scene.sql(
+        "INSERT INTO supervision_profiles (municipality_id, unit_type, name, report_s, spare_s, source, set_by) "
+        "VALUES (1, 'social', 'DP3', 180, 90000, 'norm', 'test')"
+    )
     page = shown(client, "/units/00000001")
     for words in (
         "hardware watchdog", "SIM 2, Telenor, LTE-M", "No mains", "9 %", "21.5 °C", "1.4.2", "not now",
