@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,8 @@ from sim.units import UnitFleet
 MUNICIPALITY = 1
 LOGIN = "operator"
 PORTS = range(20000, 32768)
+_lately: deque[int] = deque(maxlen=50)
+"""Handed out, and perhaps not bound yet."""
 
 
 def free_port(kind: int = socket.SOCK_STREAM, preferred: int | None = None, but: Collection[int] = ()) -> int:
@@ -49,13 +52,14 @@ def free_port(kind: int = socket.SOCK_STREAM, preferred: int | None = None, but:
 
     It is none of those in `but`.
     """
-    drawn = [*([preferred] if preferred else []), *random.sample(PORTS, 200)]
-    for port in (port for port in drawn if port not in but):
+    others = [port for port in random.sample(PORTS, min(len(PORTS), 200)) if port not in _lately]
+    for port in (port for port in [*([preferred] if preferred else []), *others] if port not in but):
         with socket.socket(socket.AF_INET, kind) as probe, contextlib.suppress(OSError):
             if kind == socket.SOCK_STREAM:
                 # As the server will bind it: connections of an earlier run that linger do not make a port taken.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
+            _lately.append(port)
             return port
     raise OSError("no free port between 20000 and 32767")
 

@@ -12,7 +12,7 @@ from sim import house
 
 ALL = range(20000, 32768)
 """Below the ephemeral range, so that no outgoing connection takes one between two starts."""
-_lately: deque[int] = deque(maxlen=300)
+_lately: deque[int] = deque(maxlen=100)
 
 
 def share(worker: int, workers: int) -> range:
@@ -30,9 +30,16 @@ def _own() -> range:
     return share(int(worker.removeprefix("gw")) % slots, slots)
 
 
+def parts(own: range) -> tuple[range, range, range]:
+    """For databases, for houses, and for what tests start themselves: none knows what another has handed out and
+    nobody has bound yet."""
+    third = len(own) // 3
+    return own[:third], own[third : 2 * third], own[2 * third :]
+
+
 def keep_to_own_share() -> None:
     """Houses and databases of this process take their ports from its share, too."""
-    embedded_postgres.PORTS = house.PORTS = _own()
+    embedded_postgres.PORTS, house.PORTS, _ = parts(_own())
 
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
@@ -40,7 +47,8 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
 
     A connection that only lingers does not make a port taken.
     """
-    for port in random.sample(_own(), 200):
+    mine = parts(_own())[2]
+    for port in random.sample(mine, len(mine)):
         if port in _lately:
             continue
         with socket.socket(socket.AF_INET, kind) as probe:

@@ -279,7 +279,7 @@ class EmbeddedPostgres:
             port = int(text)
             if _is_free(port):
                 return port
-        for port in random.sample(PORTS, PORT_TRIES * 10):
+        for port in random.sample(PORTS, min(len(PORTS), PORT_TRIES * 10)):
             if port != self._port and _is_free(port):
                 keep_private(kept, str(port))
                 return port
