@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+import psycopg
 
 from fleet.evidence.audit import record
 from fleet.people.decide import held_roles, may_grant, may_let_in, raises_himself
@@ -125,14 +128,16 @@ async def add_person(
     connection: Connection, giver: Actor, *, login: str, display_name: str, language: str, municipality: int,
     at: datetime,
 ) -> int:  # fmt: skip
-    """A new person without roles, invited by ``municipality``. Raises PeopleError for a name that is taken or unfit."""
+    """A new person without roles, invited by ``municipality``. Raises PeopleError for a name that is taken or unfit,
+    LookupError for a municipality that is not there."""
     name, shown = check_login(login), " ".join(display_name.split())
     if len(shown) > 80 or not shown.isprintable():
         raise PeopleError("display_name", "a display name has at most 80 printable characters")
     values = {"municipality_id": municipality, "login": name, "display_name": shown, "language": language}
     await fetch_all(connection, SQL["lock_roles"])
     await _still_administers(connection, giver, municipality)
-    cursor = await connection.execute(SQL["add_person"], values)
+    async with _place_is_there(connection):
+        cursor = await connection.execute(SQL["add_person"], values)
     if cursor.rowcount != 1:
         raise PeopleError("taken", f"the sign-in name {name} is taken: choose another one")
     found = await fetch_all(connection, SQL["person_of_login"], {"login": name})
@@ -145,13 +150,15 @@ async def add_person(
 
 
 async def grant(connection: Connection, giver: Actor, person: int, role: str, place: Place, at: datetime) -> None:
-    """Gives a role. Raises PeopleError: an unknown role, one's own roles, a place the giver does not administer."""
+    """Gives a role. Raises PeopleError: an unknown role, one's own roles, a place the giver does not administer; and
+    LookupError for a place that is not there."""
     if role not in ROLES:
         raise PeopleError("role", f"there is no role {role!a}: one of {', '.join(ROLES)}")
     await _check(connection, giver, person, role, place)
     values = {"person_id": person, "municipality_id": place.municipality, "alarm_centre_id": place.centre,
               "role": role, "at": at, "by": giver.name}  # fmt: skip
-    cursor = await connection.execute(SQL["grant"], values)
+    async with _place_is_there(connection):
+        cursor = await connection.execute(SQL["grant"], values)
     if cursor.rowcount:
         await _record_role(connection, giver, "person.role_granted", person, role, place, at)
 
@@ -175,6 +182,17 @@ async def revoke(connection: Connection, giver: Actor, person_role: int, at: dat
     await connection.execute(SQL["revoke"], {"person_role_id": person_role})
     await _record_role(connection, giver, "person.role_revoked", person, role, place, at)
     return person
+
+
+@asynccontextmanager
+async def _place_is_there(connection: Connection) -> AsyncIterator[None]:
+    """For the installation's administrators, who may name any place: one that is not there is a LookupError. By row
+    level security a municipality that does not exist is one that is not theirs."""
+    try:
+        async with connection.transaction():
+            yield
+    except (psycopg.errors.ForeignKeyViolation, psycopg.errors.InsufficientPrivilege):
+        raise LookupError("there is no such municipality or alarm centre") from None
 
 
 async def _check(connection: Connection, giver: Actor, person: int, role: str, place: Place) -> None:

@@ -62,6 +62,8 @@ async def invite(
             )  # fmt: skip
             await store.grant(connection, actor, person, role, where, at)
         link = await make_link(request, actor, person, at)
+    except LookupError:
+        return await _people(request, actor, wrong="place", status=422, login=login, display_name=display_name)
     except PeopleError as error:
         return await _people(request, actor, wrong=error.reason, status=422, login=login, display_name=display_name)
     return await _person(request, actor, person, link=link)
@@ -90,6 +92,8 @@ async def grant_role(
             if not await store.people(connection, person=number):
                 return page(request, "error.html", status=404, problem="no_person")
             await store.grant(connection, actor, number, role, where, datetime.now(UTC))
+    except LookupError:
+        return _back(number, wrong="place")
     except PeopleError as error:
         return _back(number, wrong=error.reason)
     return _back(number, done="granted")

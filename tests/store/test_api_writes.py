@@ -227,6 +227,13 @@ def test_a_persons_doors_looks_pairings_and_incidents_are_had_as_on_the_pages(to
             assert client.post(f"/people/{mine}/close", json={"closed": closed}).status_code == 204
             assert town.sql("SELECT closed_at IS NOT NULL FROM users WHERE user_id = %s", mine) == [(closed,)]
         assert client.post("/people/99999/close", json={}).status_code == 404
+        # Places that are not there are no fault of the database's.
+        for nowhere in ({"municipality": 99999}, {"centre": 99999}):
+            given = client.post(f"/people/{mine}/roles", json={"role": "operator"} | nowhere)
+            assert (given.status_code, given.json()["status"]) == (404, 404)
+        stranger = {"login": "ny.person", "name": "Ny", "language": "sv", "municipality": 99999}
+        assert client.post("/people", json=stranger).status_code == 404
+        assert town.sql("SELECT count(*) FROM users WHERE login = 'ny.person'") == [(0,)]
     with town.client("auditor") as auditor:
         looks = auditor.get("/openings?unseen=true").json()["items"]
         numbers = [one["opening_id"] for one in looks]

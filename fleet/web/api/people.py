@@ -96,6 +96,8 @@ async def add_person(request: Request, actor: Writes, body: NewPerson, key: Idem
             )  # fmt: skip
         except people.PeopleError as error:
             raise Refused(409, str(error)) from None
+        except LookupError:
+            raise not_found("municipality") from None
         return (await fetch_all(connection, SQL["person"], {"person_id": number}))[0]
 
     return await write(request, actor, work, key=key, status=201)
