@@ -44,6 +44,7 @@ class Notices:
         self._pool = pool
         self._clock = clock
         self._owed: dict[Seen, Counter[str]] = {}
+        self._noticed: set[Seen] = set()
 
     def count(self, unit: int, municipality: int, what: str) -> None:
         """One more of these."""
@@ -55,12 +56,17 @@ class Notices:
         await again_and_again(self.flush, EVERY_S)
 
     async def flush(self) -> None:
-        """Writes what is owed; few repetitions are kept in memory until they are many or the hour is over."""
+        """Writes what is owed; few repetitions are kept in memory until they are many or the hour is over.
+
+        In an hour that has its notice already each repetition is written: what the row says of the hour does not
+        hang on which second the rest of it came in.
+        """
         now = self._clock()
         hour = now.replace(minute=0, second=0, microsecond=0)
         rows, kept = [], {}
+        self._noticed = {seen for seen in self._noticed if seen[2] == hour}
         for seen, counts in self._owed.items():
-            if counts[STALE] or counts[UNPROVEN] or counts[REPEATED] >= MANY:
+            if counts[STALE] or counts[UNPROVEN] or counts[REPEATED] >= MANY or seen in self._noticed:
                 rows.append((seen, counts))
             elif seen[2] == hour:
                 kept[seen] = counts
@@ -82,3 +88,5 @@ class Notices:
             log.warning("security notices are written later: %s", type(error).__name__)
             for seen, counts in rows:
                 self._owed.setdefault(seen, Counter()).update(counts)
+        else:
+            self._noticed.update(seen for seen, _ in rows if seen[2] == hour)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 
 from fleet.ingest import commands, freshness
 from fleet.ingest.database_mark import FILE
+from fleet.ingest.notices import REPEATED, STALE, Notices
 from fleet.ingest.paths_seen import trust_keys
 from fleet.registry import keys
 from fleet.store.pool import Connection, make_pool
@@ -111,6 +112,13 @@ def test_a_unit_that_has_lost_its_memory_cannot_deny(database: FreshDatabase, tm
             assert scene.value("SELECT count(*) FROM unit_commands WHERE answered_at IS NOT NULL") == 1
             assert scene.value("SELECT count(*) FROM case_effects") == 0
             assert states(scene) == [("open", None)] and marks(scene, 2) == UNPROVEN, "a person decides"
+            await door.ask(unit.seal(alarm(4), counter=6))
+            again = await challenge_at(door, unit)
+            cannot_tell = messages.Answer(boot=1, seq=5, number=again.number, result=messages.RESULT_NOT_NOW)
+            await door.ask(unit.seal(cannot_tell, counter=91))
+            assert scene.value("SELECT count(*) FROM unit_commands WHERE answered_at IS NOT NULL") == 2
+            assert scene.value("SELECT count(*) FROM case_effects") == 0
+            assert states(scene) == [("open", None)] and marks(scene, 4) == UNPROVEN, "nor one without its journal"
             door.close()
 
     run(work())
@@ -271,6 +279,30 @@ def test_what_looks_like_somebody_else_is_one_notice_a_unit_and_hour(database: F
             assert notices(scene) == [(1, 1, 1, 3, 2)], "and none about the other unit, or a datagram that came twice"
             await scene.restart()
             door.close()
+
+    run(work())
+
+
+@pytest.mark.parametrize("flushes", [(), (0,), (0, 1), (0, 1, 2)], ids=["at the end", "once", "twice", "each time"])
+def test_a_notice_says_the_same_whenever_it_was_written(
+    database: FreshDatabase, tmp_path: Path, flushes: tuple[int, ...]
+) -> None:
+    """Repetitions that came in a later second than the rest of their hour once stayed in memory, unwritten."""
+    clock = [datetime(2026, 3, 1, 12, 5, tzinfo=UTC)]
+
+    async def work() -> None:
+        async with served(database, tmp_path) as scene, make_pool(database.app_url, "ingest", size=1) as pool:
+            notices_of = Notices(pool, lambda: clock[0])
+            for moment, what in enumerate((STALE, REPEATED, REPEATED)):
+                notices_of.count(1, 1, what)
+                if moment in flushes:
+                    await notices_of.flush()
+            await notices_of.flush()
+            assert notices(scene) == [(1, 1, 0, 2, 0)]
+            clock[0] += timedelta(hours=1)
+            notices_of.count(1, 1, REPEATED)
+            await notices_of.flush()
+            assert len(notices(scene)) == 1, "a new hour begins with few again"
 
     run(work())
 
