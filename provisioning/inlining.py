@@ -18,11 +18,14 @@ from __future__ import annotations
 
 import ast
 import copy
+import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 
+from provisioning.kept import kept
 from provisioning.literals import literal
 from provisioning.slimming import slim
 from provisioning.unrolling import unroll
@@ -48,12 +51,15 @@ class Inlined:
     gone: frozenset[str]
 
 
-def inline(sources: Mapping[str, str], companions: Mapping[str, str] | None = None) -> Inlined:
-    """Inline. `companions` (tests) may not use what goes, and do not change it. Raises InlineError, SyntaxError."""
+def inline(
+    sources: Mapping[str, str], companions: Mapping[str, str] | None = None, folder: Path | None = None
+) -> Inlined:
+    """Inline. `companions` (tests) may not use what goes, and do not change it. In `folder` modules are kept for other
+    processes that run the same tool. Raises InlineError, SyntaxError."""
     facts = [_facts(text) for text in sources.values()]
     foreign = _foreign(facts)
     made = {
-        name: _made(name, text, foreign & one.functions)
+        name: _made(name, text, foreign & one.functions, folder)
         for (name, text), one in zip(sources.items(), facts, strict=True)
     }
     gone = frozenset[str]().union(*(one for _, _, one in made.values()))
@@ -74,9 +80,17 @@ def _plain(text: str) -> ast.Module:
 
 
 @cache
-def _made(name: str, text: str, foreign: frozenset[str]) -> tuple[str, tuple[int, ...], frozenset[str]]:
+def _made(
+    name: str, text: str, foreign: frozenset[str], folder: Path | None
+) -> tuple[str, tuple[int, ...], frozenset[str]]:
     """A module's text, where its lines come from, and what is gone. Kept: most builds of a program differ in one
     module."""
+    make = partial(_make, name, text, foreign)
+    written, lines, gone = kept(folder, json.dumps([name, text, sorted(foreign)]), make) if folder else make()
+    return written, tuple(lines), frozenset(gone)
+
+
+def _make(name: str, text: str, foreign: Collection[str]) -> tuple[str, list[int], list[str]]:
     tree = _plain(text)
     module = _Module(tree, foreign)
     while module.step():
@@ -84,7 +98,7 @@ def _made(name: str, text: str, foreign: frozenset[str]) -> tuple[str, tuple[int
     unroll(tree)
     slim(tree)
     written, lines = _written(name, tree)
-    return written, tuple(lines), frozenset(module.gone)
+    return written, lines, sorted(module.gone)
 
 
 def _check(name: str, companion: ast.Module, gone: Collection[str]) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import fcntl
 import functools
 import hashlib
 import json
@@ -21,7 +22,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from firmware.manifest import FILES, GROUPS, PUBLIC
@@ -39,6 +40,7 @@ SHIMS = Path(__file__).resolve().parent / "shims"
 _STEPS = (
     "folding",
     "inlining",
+    "kept",
     "linking",
     "literals",
     "module_names",
@@ -125,7 +127,7 @@ def _linked(
     try:
         made = fold(shipped, {**{f"shims.{name}": text for name, text in shims.items()}, **guests}, (), variables)
         beside = {name: made[name] for name in guests}
-        inlined = inline({name: made[name] for name in shipped}, beside)
+        inlined = inline({name: made[name] for name in shipped}, beside, _shared_folder())
         program = shorten(inlined.texts, beside, shims.values())
         beside = {name: program.pop(name) for name in guests}
         linked = link(program, GROUPS, PUBLIC, beside)
@@ -144,6 +146,12 @@ def _slimmed(text: str) -> str:
     tree = ast.parse(text)
     slim(tree)
     return ast.unparse(tree)
+
+
+def _shared_folder() -> Path | None:
+    """Where programs that share their builds keep what these have in common, by the tools that make it."""
+    shared = os.environ.get(BUILDS)
+    return Path(shared).absolute() / f"parts-{_digest([], sys.version)[:16]}" if shared else None
 
 
 def _digest(sources: list[dict[str, str]], kind: str) -> str:
@@ -182,17 +190,39 @@ def build_firmware(
 ) -> Path:
     """The folder below `target` (or `BUILDS`) that holds the present firmware; made if it is not there yet.
 
-    Its name is the digest of all that goes into it, so a build never changes under a running unit, and several
-    processes may build at once. `beside` are files of tests; `instead` gives shipped files another text; `variables`
-    are constants, as (module, name), that a test sets in this build. Raises BuildError.
+    Its name is the digest of all that goes into it, so a build never changes under a running unit; of several
+    processes that want it at once, one makes it. `beside` are files of tests; `instead` gives shipped files another
+    text; `variables` are constants, as (module, name), that a test sets in this build. Raises BuildError.
     """
     bytecode, _ = _describe()
     sources = _sources(beside, instead or {})
     made = Path(os.environ.get(BUILDS) or target).absolute() / _digest(sources, f"{bytecode} {sorted(variables)}")[:16]
-    if made.exists():
-        return made
-    texts, lines = _linked(sources, variables)
-    made.parent.mkdir(parents=True, exist_ok=True)
+    if not made.exists():
+        made.parent.mkdir(parents=True, exist_ok=True)
+        with _one_at_a_time(made):
+            if not made.exists():
+                _make(made, *_linked(sources, variables), bytecode)
+    return made
+
+
+@contextlib.contextmanager
+def _one_at_a_time(made: Path) -> Iterator[None]:
+    """Waits for whoever makes this build. It spares work and nothing more: a build appears whole, whoever makes it.
+
+    The lock goes with the process that holds it, however that ends. Who had it takes its file away: a latecomer does
+    not find it, but the build.
+    """
+    name = made.with_name(f".{made.name}.lock")
+    with name.open("w") as lock:
+        with contextlib.suppress(OSError):  # Not every file system of others has locks.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            name.unlink(missing_ok=True)
+
+
+def _make(made: Path, texts: Mapping[str, str], lines: object, bytecode: bool) -> None:
     with tempfile.TemporaryDirectory(dir=made.parent, prefix=".new.") as folder:
         new = Path(folder) / "build"
         for name, text in texts.items():
@@ -206,8 +236,7 @@ def build_firmware(
         with contextlib.suppress(OSError):
             new.rename(made)
     if not made.exists():
-        raise BuildError(f"{made} could not be put in place; is {target} writable?")
-    return made
+        raise BuildError(f"{made} could not be put in place; is {made.parent} writable?")
 
 
 def heap(build: Path, more_kb: int = 0) -> str:

@@ -26,16 +26,15 @@ import httpx
 from fleet.registry import store as registry
 from fleet.settings import Settings
 from fleet.store.embedded_postgres import EmbeddedPostgres
-from fleet.store.migrate import migrate
 from fleet.store.pool import make_pool
 from fleet.store.postgres_child import ties_to_parent
-from fleet.store.postgres_cluster import APP
 from livlina.failure import PartFailed
 from livlina.installation import open_authority, open_secret_box
 from provisioning.ca import CertificateAuthority
 from provisioning.files import create_private
 from provisioning.identity import Configuration, Extras, make_identity, write_config, write_flash
 from sim.cellular import CellularUnits, configured
+from sim.migrated import start_migrated
 from sim.modem.scenario import Scenario
 from sim.to_its_end import to_its_end
 from sim.units import UnitFleet
@@ -154,8 +153,7 @@ class House:
 
         May be cancelled; what is there already is for ``stop`` to end.
         """
-        await to_its_end(self.postgres.start)
-        await to_its_end(lambda: migrate(self.postgres.owner_url, app_login=APP))
+        await to_its_end(lambda: start_migrated(self.postgres))
         await self._register(await asyncio.to_thread(open_authority, self.settings))
         await self.start_centre()
         await self.start_server()

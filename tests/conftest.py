@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Generator
 from functools import cache
 from pathlib import Path
@@ -17,7 +18,7 @@ import typer.testing
 from hypothesis import HealthCheck, settings
 
 from sim.firmware_build import BUILDS
-from tests import ports, scratch, sharing, sizes
+from tests import ports, ready_cluster, scratch, sharing, sizes
 from tests.database import end_shared_cluster
 
 ENDING_S = 120.0
@@ -49,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_scratch] = folder = scratch.enter()
         if BUILDS not in os.environ:
             os.environ[BUILDS] = str(folder / "builds")
+    ready_cluster.provide(Path(tempfile.gettempdir()))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -18,10 +18,11 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from fleet.store.embedded_postgres import EmbeddedPostgres
-from fleet.store.migrate import migrate
 from fleet.store.pool import Connection, Duty, make_pool
-from fleet.store.postgres_cluster import APP, OWNER
+from fleet.store.postgres_cluster import OWNER
+from sim.migrated import start_migrated
 from tests.questions import ask, hang_up
+from tests.ready_cluster import TEMPLATE, add_template
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
@@ -38,14 +39,13 @@ class FreshDatabase:
 
 @contextmanager
 def cluster() -> Iterator[EmbeddedPostgres]:
-    """A cluster in a temporary folder whose database ``template_livlina`` is migrated."""
+    """A cluster in a temporary folder whose databases are migrated, ``template_livlina`` for copies."""
     folder = Path(tempfile.mkdtemp(prefix="livlina-test-"))
     folder.chmod(0o755)
     postgres = EmbeddedPostgres(folder)
     try:
-        postgres.start()
-        owner_url, _ = postgres.create_database("template_livlina")
-        migrate(owner_url, app_login=APP)
+        start_migrated(postgres)
+        add_template(postgres)
         yield postgres
     finally:
         postgres.stop()
@@ -70,7 +70,7 @@ def end_shared_cluster() -> None:
 
 
 @contextmanager
-def fresh_database(postgres: EmbeddedPostgres, template: str = "template_livlina") -> Iterator[FreshDatabase]:
+def fresh_database(postgres: EmbeddedPostgres, template: str = TEMPLATE) -> Iterator[FreshDatabase]:
     """A database of its own: migrated and empty, or with what its template holds."""
     name = f"test_{next(_numbers)}"
     # Files are copied, where the product's own way writes each page into the log, too; and no psql is started.
@@ -90,7 +90,7 @@ def template_of(postgres: EmbeddedPostgres, name: str, fill: Callable[[FreshData
     made = _templates.setdefault(postgres, set())
     template = f"template_{name}"
     if template not in made:
-        database = FreshDatabase(*postgres.create_database(template, template="template_livlina"))
+        database = FreshDatabase(*postgres.create_database(template, template=TEMPLATE))
         fill(database)
         hang_up(database.owner_url)
         made.add(template)

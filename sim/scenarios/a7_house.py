@@ -31,13 +31,12 @@ from fleet.registry import store as registry
 from fleet.registry.directory import Aead
 from fleet.settings import Settings
 from fleet.store.embedded_postgres import EmbeddedPostgres
-from fleet.store.migrate import migrate
 from fleet.store.pool import Connection, make_pool
-from fleet.store.postgres_cluster import APP
 from livlina.installation import open_authority, open_secret_box
 from protocols.wire import coap, messages, mqtt, seal
 from provisioning.ca import UnitCertificate
 from provisioning.identity import Identity, make_identity
+from sim.migrated import start_migrated
 from sim.scenarios.wearers import sha256
 from sim.to_its_end import to_its_end
 
@@ -216,8 +215,7 @@ class House:
     async def start(self) -> None:
         """Database and doors."""
         try:
-            await to_its_end(self.postgres.start)
-            await to_its_end(lambda: migrate(self.postgres.owner_url, app_login=APP))
+            await to_its_end(lambda: start_migrated(self.postgres))
             await self.open_doors()
         except BaseException:  # a Ctrl-C too: nobody else stops what has not started
             await asyncio.to_thread(self.postgres.destroy)

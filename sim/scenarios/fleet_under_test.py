@@ -35,13 +35,13 @@ from fleet.routines import store as routines
 from fleet.routines.document import read_document
 from fleet.settings import Settings
 from fleet.store.embedded_postgres import EmbeddedPostgres
-from fleet.store.migrate import migrate
 from fleet.store.pool import Pool, fetch_all, make_pool, tenant_transaction
 from fleet.store.postgres_cluster import APP
 from livlina.installation import open_authority, open_secret_box
 from provisioning.ca import CertificateAuthority
 from provisioning.identity import Identity
 from sim.centre import Behaviour, Centre
+from sim.migrated import start_migrated
 from sim.scenarios.world import START, WatchedLink, World
 from sim.to_its_end import to_its_end
 
@@ -227,8 +227,7 @@ class FleetUnderTest:
         self.folder.parent.chmod(0o755)  # PostgreSQL's own user must be able to enter it
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self.postgres.destroy)
-            await to_its_end(self.postgres.start)
-            await to_its_end(lambda: migrate(self.postgres.owner_url, app_login=APP))
+            await to_its_end(lambda: start_migrated(self.postgres))
             await asyncio.to_thread(self._hurry)
             ports = {}
             for name in (PRIMARY, SECONDARY):

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import psycopg
 
 from fleet.store.embedded_postgres import EmbeddedPostgres
-from fleet.store.migrate import migrate
 from fleet.store.pool import Connection, Duty, make_pool
 from fleet.store.postgres_cluster import APP
+from sim.migrated import start_migrated
+from sim.to_its_end import to_its_end
 
 T = TypeVar("T")
 
@@ -77,8 +78,7 @@ async def own_database(folder: Path) -> AsyncIterator[OwnDatabase]:
     await asyncio.to_thread(_make_folder, folder)
     postgres = EmbeddedPostgres(folder)
     try:
-        await asyncio.to_thread(postgres.start)
-        await asyncio.to_thread(migrate, postgres.owner_url, app_login=APP)
+        await to_its_end(lambda: start_migrated(postgres))
         with psycopg.connect(postgres.owner_url, autocommit=True) as connection:
             connection.execute(f"ALTER ROLE {APP} SET synchronous_commit = off")
         yield OwnDatabase(postgres)
