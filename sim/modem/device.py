@@ -119,9 +119,13 @@ class Device(ABC):
             self.boot()
 
     def press_key(self) -> None:
-        """The key, held long enough: on if off or asleep."""
-        if self.powered and self.has_key and self.state in (OFF, ASLEEP):
+        """The key, held long enough: on if off or asleep, and off if on. One that starts or hangs does not notice."""
+        if not self.powered or not self.has_key:
+            return
+        if self.state in (OFF, ASLEEP):
             self.boot(resumed=self.state == ASLEEP)
+        elif self.state == ON and not self.hung:
+            self._stop(OFF)
 
     def set_mux(self, slot: int) -> None:
         """Which card is on the contacts; the modem looks at it when its radio is switched on."""

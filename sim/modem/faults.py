@@ -106,11 +106,12 @@ class Faults(Device):
             self.later(step.ms, self.search)
 
     def _do_cell_loss(self, step: Step) -> None:
-        """Out of reach of everything for `ms`; the path survives, as it does on the air."""
+        """Out of reach for `ms`; the path survives, as it does on the air. A modem that is told to look for a network
+        meanwhile, by another card for example, finds what is there, and keeps it."""
         if self.registered():
-            before = self.serving
-            self.serve(Serving(SEARCHING))
-            self.later(step.ms, lambda: self.serve(before))
+            before, lost = self.serving, Serving(SEARCHING)
+            self.serve(lost)
+            self.later(step.ms, lambda: self.serve(before) if self.serving is lost else None)
 
     def _do_loss(self, step: Step) -> None:
         """Of datagrams each way; with `slot`, while that card is in use."""

@@ -10,6 +10,7 @@ from firmware.modem.bg95 import Bg95
 from firmware.modem.engine import Engine
 from firmware.modem.gm02s import Gm02s
 from firmware.modem.sim7080g import Sim7080g
+from firmware.modem.steps import LINE, LINE_SAYS
 from sim.modem.clock import Clock, RealClock, SteppedClock
 from sim.modem.radio import Radio
 from sim.modem.rig import DIALECTS
@@ -55,6 +56,8 @@ class Bench:
             self.device.set_power(bool(value))
         elif what == "power_key":
             self.device.press_key()
+        elif what == LINE:
+            self.device.receive(LINE_SAYS)
         else:
             self.device.set_mux(value)
 

@@ -133,6 +133,19 @@ def test_psm_timers_are_what_the_network_grants(dialect: str) -> None:
     assert (found.active, found.tau) == (10, 6 * 3600)
 
 
+@pytest.mark.parametrize("dialect", ["bg95", "sim7080g"])
+def test_the_key_switches_a_modem_off_that_is_awake(dialect: str) -> None:
+    bench = SteppedBench(calm(dialect))
+    bench.up()
+    bench.do(bench.dialect.wake())
+    assert bench.device.state == "on", "so nobody presses it then"
+    bench.device.press_key()
+    assert bench.device.state == "off" and bench.device.power_cuts == 0
+    bench.device.press_key()
+    bench.wait(10)
+    assert bench.device.state == "on" and bench.device.boots == 2
+
+
 def test_a_modem_falls_asleep_and_is_woken_by_its_key() -> None:
     bench = SteppedBench(calm("bg95", grant=Grant(active="00000101", tau="00100110")))
     bench.up()
@@ -178,6 +191,18 @@ def test_a_lost_cell_comes_back(dialect: str) -> None:
     assert not bench.do(bench.dialect.registration()).registered
     bench.wait(3)
     assert bench.do(bench.dialect.registration()).registered and bench.device.pdp
+
+
+def test_a_lost_cell_does_not_come_back_to_who_has_found_another_since() -> None:
+    bench = SteppedBench(calm("bg95", steps=(Step("cell_loss", at_ms=20000, ms=30000),)))
+    bench.up()
+    bench.wait(21)
+    bench.do(bench.dialect.cycle())
+    bench.wait(10)
+    found = bench.device.serving
+    assert found.stat == 1
+    bench.wait(30)
+    assert bench.device.serving is found
 
 
 @EACH
