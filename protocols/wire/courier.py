@@ -29,7 +29,8 @@ alarm nothing else is sent, so that it has the radio to itself; then heartbeats 
 are open. A new alarm goes at once; of the others at most `BURST` go in a second, so that after a long outage the fresh
 ones are not pushed out of the radio by the old; who has been due for `STARVED` goes before who has not.
 
-**Others** go only while a pipe is up, jittered. A heartbeat that is to prove a radio keeps to it for `PROVING` attempts
+**Others** go only while a pipe is up, jittered after a reconnect; a heartbeat that was announced waits less where it
+would leave more than `LATE` beyond its time. A heartbeat that is to prove a radio keeps to it for `PROVING` attempts
 and takes any pipe then: somebody waits for it. A newer heartbeat replaces the older. Faults and logs are retried until
 stored.
 
@@ -63,6 +64,9 @@ RETRIES = (4000, 4000, 8000, 8000, 16000, 30000)
 APART = 1000
 # How long others wait at most after a reconnect that is this unit's alone.
 ALONE = 10000
+# So much beyond its announced time a heartbeat may leave after a reconnect, of the 90 s that another path may cost: the
+# rest is for a datagram that is lost. What is later already waits as long as any other, a whole fleet may come back.
+LATE = 80000
 # Alarms that are due together go so many in so much time; new ones do not wait for that.
 BURST = 4
 BURST_MS = 1000
@@ -93,28 +97,6 @@ QUERY_SLACK = 5000
 
 
 class _Item:
-    __slots__ = (
-        "attempts",
-        "due",
-        "failures",
-        "hurried",
-        "key",
-        "last",
-        "late",
-        "noticed",
-        "pipe",
-        "priority",
-        "radio",
-        "resort",
-        "resorts",
-        "since",
-        "stage",
-        "step",
-        "submitted",
-        "used",
-        "want",
-    )
-
     def __init__(self, key: "Key", priority: int, stage: int, due: int, late: bool = False) -> None:
         self.key = key
         self.priority = priority
@@ -131,6 +113,7 @@ class _Item:
         self.last = due - APART
         self.pipe = -1  # index of the pipe last used
         self.radio: "object" = None  # the radio that this heartbeat is to prove
+        self.by: "int | None" = None  # when the fleet was told to expect this heartbeat
         self.want = -1  # index of the pipe to use next, if it is still up then
         self.noticed = True  # whether `sent` has moved the timer of this attempt, or there is none to move
         self.failures = 0  # attempts since the last regular one that could not be sent
@@ -177,18 +160,26 @@ class Courier:
         self._sends: "list[int]" = []  # times of the alarms' sends in the last second
 
     def submit(
-        self, key: "Key", priority: int, now: int, stage: int = WAITING, late: bool = False, radio: "object" = None
+        self,
+        key: "Key",
+        priority: int,
+        now: int,
+        stage: int = WAITING,
+        late: bool = False,
+        radio: "object" = None,
+        by: "int | None" = None,
     ) -> "Actions":
         """Takes a message over. `stage` is what a journal knows of an alarm after a restart: a stored one is not sent
         again, only asked for. `late` says that an earlier boot has left it: it takes its turn behind the fresh ones,
         the newest of these first, and goes by the next `timeout`, which is due at once. `radio` is the one that a
-        heartbeat is to prove. A key that is held already changes nothing."""
+        heartbeat is to prove, `by` when it was announced for. A key that is held already changes nothing."""
         if self._find(key) is not None:
             return []
         actions: "Actions" = []
         if priority != ALARM:
             actions += self._displace(priority)
             item = _Item(key, priority, WAITING, now)
+            item.by = by
             self._others.append(item)
             if radio is not None:
                 item.radio = radio
@@ -211,7 +202,6 @@ class Courier:
         """A receipt that was opened and verified says this stage. Stages only grow; one that is repeated or lower, or
         about an unknown key, changes nothing. Whoever calls this has verified the receipt: nothing else stops an
         alarm."""
-        self._answered = True
         item = self._find(key)
         if item is None or stage <= item.stage:
             return []
@@ -225,6 +215,10 @@ class Courier:
             self._alarms.remove(item)
         stages: "Actions" = [("stage", key, stage)]
         return stages + self.timeout(now)
+
+    def answered(self) -> None:
+        """A receipt has come that is new: the pipe of the last query works. One played again proves nothing."""
+        self._answered = True
 
     def forget(self, key: "Key") -> None:
         """Drops a message of any kind, an unstored alarm too: only for what a person has cancelled at the unit."""
@@ -280,7 +274,7 @@ class Courier:
             jitter = min(self._jitter, ALONE) if self._alone else self._jitter
             self._alone = False
             for item in self._others:
-                item.due = now + self._random(jitter + 1)
+                item.due = now + self._random(self._may_wait(item, jitter, now) + 1)
                 item.step = 0
         else:
             for item in self._others:
@@ -400,6 +394,12 @@ class Courier:
             if best is None or rank < best:
                 best, choice = rank, index
         return choice
+
+    def _may_wait(self, item: _Item, jitter: int, now: int) -> int:
+        """For how long at most a message that is no alarm waits after a reconnect."""
+        if item.by is None or now >= item.by + LATE:
+            return jitter
+        return min(jitter, item.by + LATE - now)
 
     def _hasten(self, item: _Item, now: int) -> None:
         item.due = min(item.due, max(now, item.last + APART))

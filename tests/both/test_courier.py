@@ -2,7 +2,7 @@
 
 from couriers import A, B, K, M, courier, run
 
-from protocols.wire.courier import ACCEPTED, ALARM, FAULT, HEARTBEAT, LOG, STORED, TAKEN
+from protocols.wire.courier import ACCEPTED, ALARM, FAULT, HEARTBEAT, LATE, LOG, STORED, TAKEN
 
 
 def test_an_alarm_goes_at_once_and_then_by_the_table():
@@ -113,7 +113,9 @@ def test_an_unanswered_query_tries_another_pipe():
     machine.receipt(K, STORED, 0)
     assert [event[3] for event in run(machine, 0, 30000)] == [A, M, A]
     machine.receipt(K, STORED, 30000)
-    assert [event[3] for event in run(machine, 30000, 40000)] == [A]
+    assert [event[3] for event in run(machine, 30000, 50000)] == [M, A], "played again it proves no pipe"
+    machine.answered()
+    assert [event[3] for event in run(machine, 50000, 60000)] == [A]
 
 
 def test_a_stored_alarm_of_a_journal_is_only_asked_for():
@@ -194,6 +196,30 @@ def test_after_an_outage_alarms_go_at_once_and_heartbeats_later():
     run(machine, 0, 99500)
     assert machine.pipe_up(A, 99500) == [("send", K, 8, A)]
     assert [event[0] for event in run(machine, 99500, 110000)] == [103500, 107500], "the table starts anew"
+
+
+def test_a_heartbeat_that_was_announced_waits_no_longer_than_another_path_may_cost():
+    for by, latest in (
+        (100000, 100000 + LATE),
+        (100000 - LATE + 1, 100001),
+        (150000, 160000),
+        # Too late already, as a whole fleet is after a long outage; and nothing arrived yet that announced it.
+        (100000 - LATE, 160000),
+        (0, 160000),
+        (None, 160000),
+    ):
+        machine = courier(pipes=(A,), up=(), random=lambda n: n - 1)
+        machine.submit((1, 1), HEARTBEAT, 0, by=by)
+        assert machine.pipe_up(A, 100000) == []
+        assert machine.next_wakeup(100000) == min(latest, 160000), by
+    # By now its time is nearer than the jitter is long.
+    machine = courier(pipes=(A,), up=(), random=lambda n: n - 1)
+    machine.submit((1, 1), HEARTBEAT, 0, by=60000)
+    machine.submit((1, 2), LOG, 0)
+    machine.pipe_up(A, 100000)
+    events = run(machine, 100000, 160000)
+    assert next(event[0] for event in events if event[2] == (1, 1)) == 60000 + LATE
+    assert next(event[0] for event in events if event[2] == (1, 2)) == 160000, "nobody waits for a log"
 
 
 def test_an_alarm_is_never_sent_twice_within_a_second():

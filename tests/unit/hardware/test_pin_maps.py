@@ -113,7 +113,7 @@ from firmware.ports.sensors import Sensors
 from firmware.ports.sleep import Sleep
 sleep = Sleep(lambda: 0)
 button = Contact()
-sensors = Sensors(profiles.named({profile!r}), print)
+sensors = Sensors(profiles.named({profile!r}), print, print)
 outputs = Outputs(1)
 outputs.show(stages.RED | stages.VIBRATION)
 level = lambda name: BOARD.levels >> board.PINS[name] & 1
