@@ -210,8 +210,13 @@ def cellular(
         on_event,
         safe,
     )
+    memory = sleep.memory if sleep.woken and isinstance(sleep.memory, list) else []
+    if memory:
+        from firmware.repose import CARDS
+
+        made.conduct.woken(memory[CARDS] if len(memory) > CARDS else None, sleep.slept, clock.now())
     if sleep.woken and power is not None and power.value():
-        made.tell(("slept", [value for value in (sleep.memory or [])[2:7] if isinstance(value, int)]))
+        made.tell(("slept", [value for value in memory[2:7] if isinstance(value, int)]))
     return made
 
 

@@ -144,6 +144,16 @@ def proven(flash: "Flash") -> None:
         _write(flash, kept)
 
 
+def state(flash: "Flash") -> "dict[int, Any]":
+    """What is kept here, for `restore`."""
+    return _read(flash)
+
+
+def restore(flash: "Flash", kept: "dict[int, Any]") -> bool:
+    """The reset does not come now after all: what was kept before its note. False when flash refuses."""
+    return _write(flash, kept)
+
+
 def leave(flash: "Flash") -> bool:
     """Safe mode has run long enough: the next boot is a normal one. False when flash refuses: then stay."""
     kept = _read(flash)

@@ -4,17 +4,20 @@ One pass of the main loop lets time pass for brain and pipes, shows the lamp, fe
 next of their times, or until something has changed. A press does not wait for that loop: the task that waits for the
 contact handles it at once, journal first.
 
-With an exhausted heap: before a press is handled there is room for it (`ports.ballast`). Should memory fail all the
-same, the ballast goes, and the button's own small machine, which allocates nothing, tells whether a press is owed: it
-is made directly, or put on flash by `journal.emergency`, and then the unit resets and sends it after its restart.
+With an exhausted heap: before anything is handled there is room for it (`ports.ballast`). Should memory fail all the
+same inside the brain, or while its orders are put on flash, nobody can trust the brain any more: half of a step has
+been made. Small machines that allocate nothing tell which presses are owed (`firmware.owed`), `journal.emergency` puts
+them on flash, and the unit resets at once and sends them after its restart. Where memory fails for a frame or a lamp
+the unit goes on: the frame counts as not sent, and the lamp is set again.
 """
 
 import asyncio
+import gc
 
 from firmware.core import records, stages
 from firmware.core.events import FAULT_HEAP, FAULT_JOURNAL, FAULT_KEPT
-from firmware.core.press import CLOSING, Contact
 from firmware.core.profiles import OWN
+from firmware.owed import Owed
 from firmware.ports import breadcrumbs
 from firmware.ports.console import say
 from protocols.wire import messages
@@ -33,10 +36,10 @@ if TYPE_CHECKING:
     from firmware.ports.sealer import Sealer
     from firmware.supervisor import Supervisor
 
-OWED_MS = 10000
-"""For so long after a press the button's own machine counts, when memory has failed meanwhile."""
 LEVELS_MS = 60000
 """How often the battery is looked at."""
+MOST_STARVED = 3
+"""So often in that time memory may fail in the brain while no press is at stake; then the unit resets all the same."""
 
 
 class Driver:
@@ -53,6 +56,7 @@ class Driver:
         clock: "Clock",
         supervisor: "Supervisor",
         ballast: "Ballast",
+        owed: "Owed",
         pin: "Pin",
         outputs: "Outputs",
         pipes: "dict[str, Any]",
@@ -80,12 +84,12 @@ class Driver:
         self._stage_since = 0
         self._open = False
         self._levels_due = 0
-        self._sentinel = Contact()
-        self._owed: "int | None" = None
-        self._doubt: "int | None" = None
+        self._owed = owed
         self._over = False
+        self._starved = 0
         # Bound once: to bind a method takes memory.
-        self._on_edge = self._edge
+        self._on_own_edge = self._own_edge
+        self._on_last_own_edge = self._last_own_edge
         self._on_last_edge = self._last_edge
 
     def add(self, pipe: "Any", over_modem: bool = False) -> None:
@@ -100,6 +104,8 @@ class Driver:
 
     def later(self, event: "tuple[Any, ...]") -> None:
         """Something that is to be handled once the unit runs."""
+        if event[0] == "press":
+            self._owed.begun(event[1], self._clock.now())
         self._waiting.append(event)
 
     # What the ports tell.
@@ -110,9 +116,6 @@ class Driver:
         if message is not None:
             self._energy(("exchange",))
         if isinstance(message, messages.Receipt):
-            if pipe is None or pipe.name in self._over_modem:
-                # By SMS too: a card that brings one is of use.
-                self.tell(("receipt",))
             self._receipt(message, None if pipe is None else pipe.name)
         elif isinstance(message, messages.Command) and pipe is not None:
             self.crumbs.drop(breadcrumbs.COMMAND, message.kind & 0xFFFF)
@@ -127,9 +130,6 @@ class Driver:
                 self.feed(("wake",))
 
     def _receipt(self, message: "messages.Receipt", name: "str | None") -> None:
-        self._supervisor.receipt()
-        if message.time is not None:
-            self.tell(("clock", message.time))
         for boot, seq, _ in message.items:
             for other in self._order:
                 # It has arrived: what waits for another way, or is repeated there, need not.
@@ -142,19 +142,35 @@ class Driver:
         self.feed(("pipe", pipe.name, pipe.up))
 
     def on_sensor(self, event: "tuple[Any, ...]") -> None:
-        """A sensor has something to say; an edge comes with the ticks of its interrupt."""
-        if event[0] == "edge":
-            event = ("edge", event[1], event[2], self._clock.at(event[3]))
-            self._ballast.room()
-        elif self.repose is not None:
+        """A sensor has something to say."""
+        if self.repose is not None:
             self.repose.sensor(event)
         self.feed(event)
+
+    def on_edge(self, code: int, closed: bool, ticks: int) -> None:
+        """A contact has moved; `ticks` are its interrupt's."""
+        try:
+            self._ballast.room()
+            at = self._clock.at(ticks)
+            self._owed.edge(code, closed, at)
+            self.feed(("edge", code, closed, at))
+        except MemoryError as error:
+            # The brain has not heard of it, and nobody else has it.
+            if closed:
+                self._owed.begun(code)
+            self._end(error)
 
     def on_pendant(self, frame: bytes) -> None:
         """The hub's radio has heard something of a pendant's length."""
         self._ballast.room()
+        try:
+            self._owed.pendant = self.unit.pendants.pressing(frame)
+        except MemoryError as error:
+            # Nothing has changed yet.
+            self._relieve(error)
+            self._owed.pendant = self.unit.pendants.pressing(frame)
         self.feed(("pendant", frame))
-        self.unit.pendants.pressed = None
+        self._owed.pendant = None
 
     def on_cellular(self, event: "tuple[Any, ...]") -> None:
         """The modem's part has something to say."""
@@ -178,29 +194,39 @@ class Driver:
             self.repose.energy(event, self._clock.now())
 
     def tell(self, event: "tuple[Any, ...]") -> None:
-        """Tell the modem's part, if there is one."""
+        """Tell the modem's part, if there is one. What it has heard by half nobody knows, as of the brain."""
         if self.cellular is not None:
-            self.cellular.tell(event)
+            try:
+                self.cellular.tell(event)
+            except MemoryError as error:
+                self._end(error)
 
     def feed(self, event: "tuple[Any, ...]") -> None:
         """Let the brain handle an event, and carry out what it orders."""
-        now = self._clock.now()
+        self._ballast.room()
+        self._handle(event, self._clock.now())
+        self._changed.set()
+
+    def _handle(self, event: "tuple[Any, ...]", now: int) -> None:
         try:
             self._carry_out(self.unit.handle(event, now))
         except MemoryError as error:
-            self._relieve(error)
-            if event[0] in ("edge", "pendant"):
-                # The machine that it is for may have missed it; to be told twice changes nothing.
-                self._carry_out(self.unit.handle(event, now))
-            pendants = self.unit.pendants
-            if pendants is not None and pendants.pressed is not None:
-                self._carry_out(self.unit.handle(("owed", pendants.pressed), now))
-        self._changed.set()
+            if event[0] in ("edge", "press", "pendant") or self.unit.at_stake() or self._owed.any():
+                self._end(error)
+            # No press is at stake: a heartbeat that found no memory once must not cost the unit a reset.
+            self._starved += 1
+            if self._starved >= MOST_STARVED:
+                self._end(error)
+            self.crumbs.drop(breadcrumbs.HEAP_LOW, self._starved)
+            if not self._ballast.release():
+                gc.collect()
+            self._fault(FAULT_HEAP, "heap exhausted")
 
     def untold(self) -> bool:
-        """Whether a contact has moved that the brain has not heard of, or has not settled yet."""
-        moving = self._sentinel.state == CLOSING or self._pin.pending()
-        return moving or (self.sensors is not None and self.sensors.pending())
+        """Whether something may be about to become a press: a contact that has moved and the brain has not heard of, or
+        that is held and not counted yet, or a pendant's frame that nobody has read."""
+        moving = self._owed.moving() or self._pin.pending() or self.unit.begun()
+        return moving or any([part is not None and part.pending() for part in (self.sensors, self.radio)])
 
     # What the brain orders.
 
@@ -211,42 +237,50 @@ class Driver:
             if name == "journal":
                 self._record(action[1])
             elif name == "send":
-                if not self._send(action[1], action[2], action[3], action[4]):
+                if not self._try_send(action[1], action[2], action[3], action[4]):
                     unsent.append(("unsent", action[2], action[1]))
             elif name == "lamp":
-                self._stage = action[1]
-                self._stage_since = self._clock.now()
-                self._show(self._stage_since)
+                self._light(action[1])
             elif name == "keep":
                 self._keep(action[1], action[2])
             elif name == "cellular":
                 self._order_modem(action[1])
+            elif name == "alive":
+                self._alive(action[1], action[2])
             elif name == "reboot":
                 self._supervisor.restart()
         for event in unsent:
-            self._carry_out(self.unit.handle(event, self._clock.now()))
+            self._handle(event, self._clock.now())
+
+    def _alive(self, name: "str | None", time: "int | None") -> None:
+        """A receipt has proven this way, by SMS where it has no name, and this boot."""
+        self._supervisor.receipt()
+        if name is None or name in self._over_modem:
+            # By SMS too: a card that brings one is of use.
+            self.tell(("receipt",))
+        if time is not None:
+            self.tell(("clock", time))
 
     def _record(self, record: "dict[int, Any]") -> None:
         """Put a record on flash. Flash that refuses, or a full heap, is counted and stops no alarm."""
         try:
             self._journal.append(record)
         except MemoryError:
-            # Once more behind the ballast; if that fails too, whoever called knows what is owed.
+            # Once more behind the ballast; if that fails too, what is owed goes another way.
             if not self._ballast.release():
                 raise
             self._journal.append(record)
         except OSError as error:
             say("journal:", error)
             self._fault(FAULT_JOURNAL, "journal refused")
-        if record[records.TYPE] == records.PRESS:
-            self._made(record[records.INPUT])
-
-    def _made(self, code: int) -> None:
-        """A press of this input is on flash."""
-        if code == OWN:
-            self._owed = None
-        elif self.unit.pendants is not None and self.unit.pendants.pressed == code:
-            self.unit.pendants.pressed = None
+        kind = record[records.TYPE]
+        if kind == records.PRESS:
+            self._owed.made(record[records.KIND], record[records.INPUT])
+        elif kind == records.COUNTED:
+            one = self._journal.entries.get((record[records.BOOT], record[records.SEQ]))
+            if one is not None:
+                # A press that was counted into an older one.
+                self._owed.made(one.kind, one.input)
 
     def _keep(self, name: str, value: "Any") -> None:
         if not self._kept.save(name, value):
@@ -255,6 +289,14 @@ class Driver:
     def _fault(self, code: int, text: str) -> None:
         """Tell it once the present orders are carried out."""
         self.later(("fault", code, text))
+
+    def _try_send(self, name: str, key: "object", message: "messages.Message", urgent: bool) -> bool:
+        """As `_send`; where memory fails for the frame it is as if the pipe had refused it: the brain tries again."""
+        try:
+            return self._send(name, key, message, urgent)
+        except MemoryError as error:
+            self._relieve(error)
+            return key is None
 
     def _send(self, name: str, key: "object", message: "messages.Message", urgent: bool) -> bool:
         """Whether the frame is on its way; what has no key is asked again soon and need not be."""
@@ -278,6 +320,15 @@ class Driver:
             event = ("policy", held(event[1]))
         self.tell(event)
 
+    def _light(self, stage: int) -> None:
+        """The wearer is shown this stage; if memory fails for it, at the next turn."""
+        self._stage = stage
+        try:
+            self._stage_since = self._clock.now()
+            self._show(self._stage_since)
+        except MemoryError as error:
+            self._relieve(error)
+
     def _show(self, now: int) -> "int | None":
         """Set lamp, motor and speaker; when they change next."""
         bits, left = stages.outputs(self._stage, now - self._stage_since, self._outputs.sounds)
@@ -286,19 +337,18 @@ class Driver:
 
     # The button.
 
-    def _edge(self, closed: bool, ticks: int) -> None:
-        at = self._clock.at(ticks)
-        if self._sentinel.edge(closed, at):
-            self._owed = at
-        self.feed(("edge", OWN, closed, at))
+    def _own_edge(self, closed: bool, ticks: int) -> None:
+        self.on_edge(OWN, closed, ticks)
 
-    def _last_edge(self, closed: bool, ticks: int) -> None:
-        if self._sentinel.edge(closed, self._clock.at(ticks)):
-            self._owed = 0
+    def _last_edge(self, code: int, closed: bool, ticks: int) -> None:
+        self._owed.last(code, closed)
+
+    def _last_own_edge(self, closed: bool, ticks: int) -> None:
+        self._owed.last(OWN, closed)
 
     def _edges(self) -> None:
         self._ballast.room()
-        self._pin.drain(self._on_edge)
+        self._pin.drain(self._on_own_edge)
 
     async def _watch_contact(self) -> None:
         while True:
@@ -311,47 +361,42 @@ class Driver:
             self._changed.set()
 
     def _relieve(self, error: BaseException) -> None:
-        """Memory has failed in the middle of something. Raises it again when there is no way on but a restart."""
-        released = self._ballast.release()
-        self._doubt = self._clock.now() + OWED_MS
+        """Memory has failed where going on is safe. Does not return when there is no way on but a restart."""
         self.crumbs.drop(breadcrumbs.HEAP_LOW, 0)
-        if not released:
-            self.last_words()
-            raise error
+        if not self._ballast.release():
+            self._end(error)
         self._fault(FAULT_HEAP, "heap exhausted")
 
+    def _end(self, error: BaseException) -> None:
+        """Memory has failed where nobody can go on: what is owed goes on flash, and the unit resets, which counts as a
+        crash. Does not return."""
+        try:
+            self.crumbs.drop(breadcrumbs.HEAP_LOW, 0)
+            self.last_words()
+        finally:
+            self._supervisor.crashed(error)
+        raise error
+
     def last_words(self) -> None:
-        """The unit is about to reset: a press that is owed goes on flash, with no memory at all. One that has only
-        begun counts: nobody will be there to see its end. Once is enough."""
+        """The unit is about to reset: presses that are owed go on flash, with no memory at all. Once is enough."""
         if self._over:
             return
         self._over = True
-        self._pin.drain(self._on_last_edge)
-        if self._sentinel.state == CLOSING:
-            self._owed = 0
-        if self._owed is not None:
-            self._last_word(OWN)
-        pendants = self.unit.pendants
-        if pendants is not None and pendants.pressed is not None:
-            self._last_word(pendants.pressed)
+        self._pin.drain(self._on_last_own_edge)
+        if self.sensors is not None:
+            self.sensors.drain(self._on_last_edge)
+        owed = self._owed
+        for one in owed.contacts:
+            if one.owes():
+                self._last_word(one.kind, OWN)
+        if owed.pendant is not None:
+            self._last_word(messages.KIND_MANUAL, owed.pendant)
         self._ballast.release()
 
-    def _last_word(self, code: int) -> None:
+    def _last_word(self, kind: int, code: int) -> None:
         seq = self.unit.take_seq()
-        if self._journal.emergency(self.unit.boot, seq, messages.KIND_MANUAL, code):
-            self._made(code)
+        if self._journal.emergency(self.unit.boot, seq, kind, code):
             self.crumbs.drop(breadcrumbs.EMERGENCY, seq)
-
-    def _make_owed(self, now: int) -> None:
-        """A press that was established while memory failed, and that the brain has not made since, is made now."""
-        if self._owed is not None and now >= self._owed + OWED_MS:
-            # Part of a run, or a hold that was too short: the journal need not have it.
-            self._owed = None
-        if self._doubt is not None and now >= self._doubt:
-            self._doubt = None
-        if self._doubt is not None and self._owed is not None:
-            self._owed = None
-            self._carry_out(self.unit.handle(("owed", OWN), now))
 
     # The main loop.
 
@@ -359,22 +404,19 @@ class Driver:
         """Do what is due; for how many ms there is nothing to do."""
         self._edges()
         now = self._clock.now()
-        if self._sentinel.timeout(now):
-            self._owed = now
-        self._carry_out(self.unit.handle(("time",), now))
-        self._make_owed(now)
+        self._owed.time(now)
+        self._handle(("time",), now)
         while self._waiting:
-            self._carry_out(self.unit.handle(self._waiting.pop(0), now))
+            self._handle(self._waiting.pop(0), now)
         waiting = self.unit.urgent()
         if waiting != self._open:
             self._open = waiting
             self.tell(("alarm", waiting))
-        self._supervisor.turn(now, self.unit.is_open(), self.last_words)
+        self._supervisor.turn(now, self.unit.is_open(), self.untold, self.last_words)
         self._look(now)
         # What was just done took time; a lamp must not be shown as of before its stage began.
         now = self._clock.now()
-        due = [self._supervisor.next_wakeup(), self.unit.next_wakeup(now), self._sentinel.next_wakeup()]
-        due.append(self._show(now))
+        due = [self._supervisor.next_wakeup(), self.unit.next_wakeup(now), self._show(now)]
         if self.repose is not None:
             due.append(self.repose.turn(now))
         if self.sensors is not None:
@@ -390,9 +432,10 @@ class Driver:
         if now < self._levels_due:
             return
         self._levels_due = now + LEVELS_MS
+        self._starved = 0
         self._ballast.restore()
         if self.sensors is not None:
-            self._carry_out(self.unit.handle(("battery", self.sensors.battery(), self.sensors.battery_mv()), now))
+            self._handle(("battery", self.sensors.battery(), self.sensors.battery_mv()), now)
 
     def _watch(self, part: "Any", mark: "Any") -> None:
         """The watchdog looks after this task."""
@@ -406,7 +449,7 @@ class Driver:
         now = self._clock.now()
         for name in self._order:
             if self.pipes[name].up:
-                self._carry_out(self.unit.handle(("pipe", name, True), now))
+                self._handle(("pipe", name, True), now)
         self._carry_out(self.unit.start(now))
         asyncio.create_task(self._watch_contact())
         parts = [("sensors", self.sensors), ("modem", self.cellular), ("pendants", self.radio)]

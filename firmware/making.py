@@ -13,9 +13,11 @@ from firmware.bearers import Builder, Ways, cellular
 from firmware.core import obey, profiles, reboot, reboot_names, stages
 from firmware.core.events import FAULT_CONFIG, FAULT_CRASH, FAULT_TASK
 from firmware.core.heartbeat import Heartbeat
-from firmware.core.unit import Means, Unit
+from firmware.core.setup import Means
+from firmware.core.unit import Unit
 from firmware.driver import Driver
 from firmware.gauge import Gauge
+from firmware.owed import Owed
 from firmware.ports import breadcrumbs, identity, pins
 from firmware.ports.ballast import Ballast
 from firmware.ports.breadcrumbs import Crumbs
@@ -71,7 +73,7 @@ def _attach(driver: Driver, setup: "Setup", gauge: Gauge, sleep: Sleep, safe: bo
     """The inputs and voltages that the board has, the radio of the pendants, and rest where the profile has any."""
     from firmware.ports.sensors import Sensors
 
-    driver.sensors = gauge.sensors = Sensors(setup.profile, driver.on_sensor)
+    driver.sensors = gauge.sensors = Sensors(setup.profile, driver.on_sensor, driver.on_edge)
     if setup.pendants:
         from firmware.ports.ble import PendantRadio
 
@@ -79,7 +81,17 @@ def _attach(driver: Driver, setup: "Setup", gauge: Gauge, sleep: Sleep, safe: bo
     if setup.profile.psm != profiles.PSM_NEVER and not safe:
         from firmware.repose import Repose
 
-        driver.repose = Repose(setup.profile, driver.unit, sleep, driver.tell, driver.crumbs.save, driver.untold, now)
+        cards = None if driver.cellular is None else driver.cellular.conduct
+        tell, save, untold = driver.tell, driver.crumbs.save, driver.untold
+        driver.repose = Repose(setup.profile, driver.unit, sleep, tell, save, untold, now, cards)
+
+
+def _vigil(setup: "Setup", slept: "list[int] | None", now: int) -> "Any":
+    if setup.profile.psm == profiles.PSM_NEVER:
+        return None
+    from firmware.core.vigil import Vigil
+
+    return Vigil(0 if slept is None else slept[4], now)
 
 
 def _after_sleep(sleep: Sleep) -> "list[int] | None":
@@ -87,10 +99,13 @@ def _after_sleep(sleep: Sleep) -> "list[int] | None":
     memory = sleep.memory
     if not isinstance(memory, list) or len(memory) < 4:
         return None
+    from firmware.repose import SILENT
+
     known = [value if obey.whole(value, 0, 1 << 31) else 0 for value in memory[:4]]
     for place in (0, 1):
         known[place] = max(0, known[place] - sleep.slept // 1000)
-    return known
+    silent = memory[SILENT] if len(memory) > SILENT and obey.whole(memory[SILENT], 0, 1 << 31) else 0
+    return known + [silent + sleep.slept // 1000]
 
 
 def build(flash: "Flash", version: str, spread: int) -> Driver:
@@ -111,7 +126,7 @@ def build(flash: "Flash", version: str, spread: int) -> Driver:
     crumbs.drop(breadcrumbs.BOOT, why)
     counters = Counters(flash, os.urandom)
     journal = Journal(flash)
-    entries = journal.load()
+    entries = journal.load(counters.boot)
     _arm(journal, counters.boot)
     kept = Kept(flash)
     known = {name: kept.load(name) for name in _KEPT}
@@ -124,7 +139,7 @@ def build(flash: "Flash", version: str, spread: int) -> Driver:
         counters.boot,
         ways.names,
         setup,
-        Means(means.below, gauge.measure, clock.unix, means.bearers(pipes), means.known(flash)),
+        Means(means.below, gauge.measure, clock.unix, means.bearers(pipes), means.known(flash, journal)),
         Heartbeat(setup.heartbeat, means.below, spread),
         now,
         entries,
@@ -135,6 +150,7 @@ def build(flash: "Flash", version: str, spread: int) -> Driver:
         ways.radios,
         ways.last_resort,
         ways.spare(means.below, now),
+        None if safe else _vigil(setup, known["slept"], now),
     )
     supervisor = Supervisor(flash, machine, Watchdog(), crumbs, safe, now)
     driver = Driver(
@@ -145,6 +161,7 @@ def build(flash: "Flash", version: str, spread: int) -> Driver:
         clock,
         supervisor,
         Ballast(),
+        Owed(setup.inputs),
         button,
         pins.Outputs(stages.SOUNDS[setup.profile.code]),
         pipes,

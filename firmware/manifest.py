@@ -21,12 +21,14 @@ _CORE = (
     "profiles",
     "reboot",
     "reboot_names",
+    "receipts",
     "records",
     "rest",
     "setup",
     "spare",
     "stages",
     "unit",
+    "vigil",
     "vitals",
 )
 _PORTS = (
@@ -97,6 +99,7 @@ FILES = (
     + (
         "firmware/making.py",
         "firmware/means.py",
+        "firmware/owed.py",
         "firmware/bearers.py",
         "firmware/gauge.py",
         "firmware/supervisor.py",
@@ -117,7 +120,7 @@ GROUPS = {
     + tuple(["firmware.ports." + name for name in _STAY]),
     # Forgotten when the unit is made.
     "firmware.making": ("firmware.making",),
-    "firmware.rest": ("firmware.repose",),
+    "firmware.rest": ("firmware.repose", "firmware.core.vigil"),
     "firmware.pendants": ("firmware.core.pendants", "firmware.ports.ble"),
     "firmware.coap": ("protocols.wire.coap_client", "firmware.ports.udp"),
     "firmware.own": ("firmware.ports.own", "firmware.ports.own_udp"),

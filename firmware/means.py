@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from firmware.driver import Driver
     from firmware.ports.flash import Flash
+    from firmware.ports.journal import Journal
 
 _ECB = 1
 
@@ -39,9 +40,9 @@ def bearers(pipes: "dict[str, Any]") -> "Callable[[str], int | None]":
     return lambda name: pipes[name].bearer
 
 
-def known(flash: "Flash") -> "Callable[[tuple[int, int]], bool]":
-    """Whether the journal has a press as one that is over."""
-    return lambda key: past.knows(flash, key)
+def known(flash: "Flash", journal: "Journal") -> "Callable[[tuple[int, int]], bool | None]":
+    """Whether the journal has a press as one that is over; None where it cannot tell."""
+    return lambda key: past.knows(flash, key, journal.unsure)
 
 
 def radio_failed(driver: "Driver") -> "Callable[[], None]":

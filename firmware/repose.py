@@ -1,8 +1,9 @@
 """Rest of the whole unit: tells `core.rest` what goes on, and carries out what it decides. Decides nothing itself.
 
 What would be lost in a deep sleep and matters afterwards goes through the processor's own memory (`ports.sleep`): how
-long until the next full status and the next drill, and the energy book (`core.ledger`). Presses and messages that wait
-are in the journal anyway, and while one of them does the unit does not sleep.
+long until the next full status and the next drill, the energy book (`core.ledger`), and what the choice of SIM counts
+(`core.sim_choice`), each of whose times is longer than a wake. Presses and messages that wait are in the journal
+anyway, and while one of them does the unit does not sleep.
 """
 
 from firmware.core.ledger import EnergyBook
@@ -19,13 +20,21 @@ if TYPE_CHECKING:
     from firmware.ports.sleep import Sleep
 
 
-BOOK = 7
-"""The place of the energy book in what is remembered; before it is what the brain remembers."""
+ACTIVE, BOOK, CARDS, SILENT = 4, 7, 8, 9
+"""The places of the energy book, of the choice of SIM and of the seconds of silence in what is remembered; before them
+is what the brain remembers, PSM's active time as granted among it (0 for none)."""
+LOOK_MS = 10000
+"""While the choice of SIM keeps the board awake it is asked so often whether it still does."""
+
+
+DEAD = "dead"
+"""Of firmware.modem.orders, which a unit without a modem does not load."""
 
 
 class Repose:
-    """`tell(event)` reaches the modem's part; `save()` is called right before a deep sleep; `untold()` says whether a
-    contact has moved that the brain has not heard of. Attribute: `book`."""
+    """`tell(event)` reaches the modem's part; `save()` is called right before a deep sleep; `untold()` says whether
+    something may be about to become a press that the brain does not have; `cards` is the modem's conduct, where there
+    is one. Attribute: `book`."""
 
     def __init__(
         self,
@@ -36,6 +45,7 @@ class Repose:
         save: "Callable[[], object]",
         untold: "Callable[[], bool]",
         now: int,
+        cards: "Any" = None,
     ) -> None:
         self._rest = Rest(profile, now)
         self._unit = unit
@@ -43,6 +53,7 @@ class Repose:
         self._tell = tell
         self._save = save
         self._untold = untold
+        self._cards = cards
         memory = sleep.memory
         known = memory[BOOK] if isinstance(memory, list) and len(memory) > BOOK else None
         self.book = EnergyBook(profile.battery[1], now, known, sleep.slept)
@@ -69,15 +80,18 @@ class Repose:
     def turn(self, now: int) -> "int | None":
         """What goes on now; when to look again."""
         facts = self._unit.busy(now)
+        unsettled = self._cards is not None and self._cards.choice.unsettled(now)
+        if unsettled:
+            facts["pending"] = True
         facts["mains"] = len(self._mains) > 0
         facts["working"] = False
         for why in sorted(facts):
             if self._told.get(why, why == "working") != facts[why]:
                 self._told[why] = facts[why]
                 self._carry_out(self._rest.handle(("busy", why, facts[why]), now), now)
-        self._carry_out(self._rest.handle(("duty", self._unit.on_duty()), now), now)
+        self._carry_out(self._rest.handle(("barren", self._unit.vigil.least_sleep(now)), now), now)
         self._carry_out(self._rest.handle(("next", self._unit.report_due()), now), now)
-        return self._rest.next_wakeup(now)
+        return now + LOOK_MS if unsettled else self._rest.next_wakeup(now)
 
     def _note(self, event: "tuple[Any, ...]", now: int) -> None:
         for _, ms, spent in self.book.handle(event, now):
@@ -90,7 +104,13 @@ class Repose:
                 self._note(("rest" if action[1] else "wake",), now)
             elif action[0] == "deep_sleep":
                 self._save()
-                memory = self._unit.remembered(now) + [self.book.remember(now)]
+                memory = self._unit.remembered(now)
+                memory.append(self.book.remember(now, memory[ACTIVE] > 0))
+                memory.append(None if self._cards is None else self._cards.remembered(now))
+                memory.append(self._unit.vigil.silent(now))
+                if self._cards is not None and self._cards.state == DEAD:
+                    # No word reaches it: an alarm cuts its power as well.
+                    self._sleep.off("modem_power")
                 # Flash takes its time, and the modem's word may come right behind a press: is it still so?
                 if any(self._unit.busy(now).values()) or self._untold() or not self._sleep.begin(action[1], memory):
                     self._carry_out(self._rest.handle(("awake",), now), now)

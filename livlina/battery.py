@@ -61,7 +61,8 @@ class BatteryError(ValueError):
 def days(profile: str, heartbeat_s: int, celsius: int = 20) -> dict[str, Any]:
     """How long a unit of this profile lasts without mains, and by when its silence is noticed.
 
-    Returns profile, heartbeat_s, days (one decimal), detected_after_s, mains (whether that is a bridge over a loss of
+    Returns profile, heartbeat_s, days (one decimal), days_without_coverage at 20 degrees (None where the unit does not
+    rest without it), detected_after_s, mains (whether that is a bridge over a loss of
     mains), sleeps (whether the modem is in PSM between heartbeats), mwh_a_heartbeat, mwh_a_press and joules_a_day by
     what they are spent on. Raises BatteryError for a profile that is not there or an interval or temperature that
     cannot be meant.
@@ -79,9 +80,10 @@ def days(profile: str, heartbeat_s: int, celsius: int = 20) -> dict[str, Any]:
         "profile": profile,
         "heartbeat_s": heartbeat_s,
         "days": power.days(kind, heartbeat_s, celsius) / 10,
+        "days_without_coverage": power.barren(kind, heartbeat_s) / 10 if kind.psm == profiles.PSM_ALWAYS else None,
         "detected_after_s": MISSES * heartbeat_s,
         "mains": kind.battery[3],
-        "sleeps": power.asleep(kind, heartbeat_s),
+        "sleeps": power.asleep(kind),
         "mwh_a_heartbeat": round(power.heartbeat_uj(mv) / UJ_A_MWH, 3),
         "mwh_a_press": round(power.press_uj(mv) / UJ_A_MWH, 1),
         "joules_a_day": {what: round(spent / 1e6, 2) for what, spent in power.daily(kind, heartbeat_s)},
@@ -140,6 +142,7 @@ def _of_board(board: Board, profile: str, heartbeat_s: int, celsius: int) -> dic
     own = board_battery.days(board, profile, heartbeat_s, celsius)
     each = board_battery.heartbeat_uj(board)
     row |= {key: own[key] for key in ("days", "joules_a_day")}
+    row["days_without_coverage"] = None
     row["mwh_a_heartbeat"] = round(each / UJ_A_MWH, 3)
     row["mwh_a_press"] = round(each * power.PRESS_EXCHANGES / UJ_A_MWH, 1)
     return row
@@ -175,6 +178,15 @@ def lines(celsius: int = 20) -> list[str]:
     for interval in HEARTBEATS_S:
         cells = [_span(interval), _span(MISSES * interval), *(f"{row[str(interval)]:g}" for row in found.values())]
         made.append("| " + " | ".join(cells) + " |")
+    return made
+
+
+def barren_lines() -> list[str]:
+    """Days of a tracker without any coverage, as Markdown; docs/energy.md holds it as made here."""
+    kind = profiles.named("tracker")
+    made = ["| heartbeat | tracker without coverage, days |", "|---|---|"]
+    for interval in HEARTBEATS_S[3:]:
+        made.append(f"| {_span(interval)} | {power.barren(kind, interval) / 10:g} |")
     return made
 
 

@@ -38,6 +38,15 @@ def cost_battery(
     typer.echo("\n".join(_page(document)))
 
 
+def _remark(row: dict[str, Any]) -> str:
+    if row["mains"]:
+        return "bridges a loss of mains"
+    if not row["sleeps"]:
+        return "reachable at any time"
+    barren = row["days_without_coverage"]
+    return "modem sleeps" if barren is None else f"modem sleeps; without any coverage {barren:g} days"
+
+
 def _page(document: dict[str, Any]) -> list[str]:
     """For a person: one line a row, aligned, then the sources."""
     head = ("profile", "heartbeat s", "silence noticed s", "days", "mWh a heartbeat", "mWh a press", "")
@@ -49,7 +58,7 @@ def _page(document: dict[str, Any]) -> list[str]:
             f"{row['days']:g}",
             f"{row['mwh_a_heartbeat']:g}",
             f"{row['mwh_a_press']:g}",
-            "bridges a loss of mains" if row["mains"] else "modem sleeps" if row["sleeps"] else "reachable at any time",
+            _remark(row),
         )
         for row in document["rows"]
     ]

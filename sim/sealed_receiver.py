@@ -199,8 +199,11 @@ class Receiver:
     def reach(self, unit: int, boot: int, seq: int, stage: int) -> None:
         """A later stage: kept, and pushed to where the unit was last heard from."""
         self.books.stages[unit, boot, seq] = stage
+        self.push(unit, self.books.receipt(unit, [(boot, seq, stage)], self._world.clock.now()))
+
+    def push(self, unit: int, frame: bytes) -> None:
+        """A frame to where the unit was last heard from; one that somebody has recorded there too."""
         if unit in self._peers:
-            frame = self.books.receipt(unit, [(boot, seq, stage)], self._world.clock.now())
             self._carry_out(self._machine.push(self._peers[unit], frame))
 
     def order(self, unit: int, number: int, kind: int, args: dict[int, Any]) -> None:

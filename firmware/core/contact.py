@@ -12,8 +12,9 @@ open; ("time",).
 
 Actions: ("pending", code, ms) opens a cancel window: it belongs in the journal before it is shown, and a window that a
 restart finds open is a press; ("pressed", code, kind, flags, count, age, ago) with `count` presses so far in this run,
-`age` seconds since its first and `ago` since its last; ("cancelled", code); ("stuck", code, why) and ("released", code)
-are events about the input and no alarms.
+`age` seconds since its first and `ago` since its last; ("cancelled", code), directly behind the silent alarm of who was
+forced to; ("test", code, flags, at) in place of all that for the one press that a drill takes; ("stuck", code, why) and
+("released", code) are events about the input and no alarms.
 
 What one input may say, so that neither a panicking wearer is muted nor a broken contact heard all night: the first
 press of a run at once; repeats at once up to `BURST`, refilled by one every `QUIET_MS`; then the count every
@@ -24,13 +25,15 @@ again: only a press after a clean release (`CLEAR_MS`) is one (docs/decisions/00
 """
 
 from firmware.core.alarm import REPEAT_MS
-from firmware.core.press import HELD, IDLE, Contact
+from firmware.core.press import CLOSING, HELD, IDLE, Contact
 from protocols.wire import messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
+
+    from firmware.core.drill import Drill
 
     Actions = list[tuple[Any, ...]]
 
@@ -66,6 +69,7 @@ class Input:
         self.hold = hold
         self.cancel = cancel
         self.flags = flags
+        self.drill: "Drill | None" = None
         self.stuck = FREE
         self._contact = Contact()
         self._held: "int | None" = None  # since when the contact has been closed, bounces overlooked
@@ -93,7 +97,7 @@ class Input:
 
     def press(self, now: int) -> "Actions":
         """A press that somebody else has established."""
-        return self.time(now) + self._press(now) + self._tell(now)
+        return self.time(now) + self._press(now, now) + self._tell(now)
 
     def cancel_window(self, duress: bool, now: int) -> "Actions":
         """The wearer takes the press back, or is forced to: then it looks the same and a silent alarm goes out."""
@@ -101,10 +105,11 @@ class Input:
         if self._window is None:
             return actions
         self._window = None
-        actions.append(("cancelled", self.code))
         if duress:
+            # Before the end of the other one: a power cut between the two must not leave neither.
             actions.append(self._pressed(messages.KIND_DURESS, self.flags | messages.ALARM_SILENT, now))
             self._said = now
+        actions.append(("cancelled", self.code))
         self._count = self._told = 0
         return actions
 
@@ -131,6 +136,12 @@ class Input:
         age, ago = (now - self._first) // 1000, (now - self._last) // 1000
         return ("pressed", self.code, kind, flags, self._count, age, ago)
 
+    def begun(self) -> bool:
+        """Whether it is closed and may become a press, and has not been counted as one. A stuck contact never is."""
+        if self.stuck or self._contact.state == IDLE:
+            return False
+        return self._contact.state == CLOSING or not self._counted
+
     def time(self, now: int) -> "Actions":
         """Let time pass."""
         contact = self._contact
@@ -148,7 +159,7 @@ class Input:
                 if self.stuck and self._taken:
                     self._wobbled = True
                 else:
-                    actions += self._press(self._held + self.hold)
+                    actions += self._press(self._held + self.hold, self._held - contact.settle)
             if not self.stuck and now >= self._held + STUCK_MS:
                 self.stuck = CLOSED
         if self._window is not None and now >= self._window:
@@ -173,8 +184,11 @@ class Input:
         known = [at for at in due if at is not None]
         return min(known) if known else None
 
-    def _press(self, at: int) -> "Actions":
-        """A press was made at `at`."""
+    def _press(self, at: int, began: int) -> "Actions":
+        """A press was made at `at`, by a finger that came at `began`."""
+        clear = not self.stuck and self._window is None and self.kind != messages.KIND_DURESS
+        if self.drill is not None and self.drill.takes(self.code, began, clear):
+            return [("test", self.code, self.flags | messages.ALARM_TEST, at)]
         if not self._count or at - self._last >= REPEAT_MS:
             # A window or a count that is still owed is kept: it is told with this press.
             self._count -= self._told
@@ -237,18 +251,23 @@ class Input:
 
 
 class Inputs:
-    """All inputs of a unit."""
+    """All inputs of a unit; `drill` says which press is a test."""
 
-    def __init__(self, inputs: "Iterable[Input]") -> None:
+    def __init__(self, inputs: "Iterable[Input]", drill: "Drill | None" = None) -> None:
         self._inputs: "dict[int, Input]" = {}
         for one in inputs:
             if one.code in self._inputs:
                 raise ValueError("input " + str(one.code) + " is there twice")
             self._inputs[one.code] = one
+            one.drill = drill
 
     def stuck(self) -> "list[int]":
         """Codes of the inputs that are stuck now."""
         return sorted([one.code for one in self._inputs.values() if one.stuck])
+
+    def begun(self) -> bool:
+        """Whether any may be about to become a press."""
+        return any([one.begun() for one in self._inputs.values()])
 
     def find(self, code: int) -> "Input | None":
         """The input with this code."""

@@ -8,13 +8,14 @@ lamp. What it proves depends on who made it, and the message says so:
 
 By a finger: the fleet's command opens a window of `WINDOW_MS` in which the next press of that input is the test, or the
 pendant itself sends a test frame. Only one press is: a second one, any press under duress, and every press after a
-stuck contact's flag is a real alarm. Nothing but a command opens a window, and no window survives a restart.
+stuck contact's flag is a real alarm. So is a press that began before the command, one that may still be taken back when
+the command comes, and every press after a real alarm of that input has been told: in doubt a press is real. It is
+`core.contact` that asks, as soon as a press is established: a test waits for no cancel window and is part of no run.
+Nothing but a command opens a window, and no window survives a restart.
 Without a finger: every `EVERY_S`, at a time that chance spreads over the fleet.
 
 It never decides how a drill travels. Kept over restarts: the seconds until the next one.
 """
-
-from protocols.wire import messages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,16 +45,21 @@ class Drill:
 
     def open(self, code: int, now: int) -> None:
         """The fleet has ordered a drill: the next press of this input is the test."""
-        self._windows[code] = now + WINDOW_MS
+        self._windows[code] = now
 
-    def takes(self, code: int, kind: int, stuck: bool, now: int) -> bool:
-        """Whether this press is the test that was ordered. Whatever it is, the window is over."""
-        until = self._windows.pop(code, None)
-        return until is not None and now < until and kind != messages.KIND_DURESS and not stuck
+    def takes(self, code: int, began: int, clear: bool) -> bool:
+        """Whether this press, begun then, is the test that was ordered; `clear` unless its input says that it cannot be
+        one. Whatever it is, the window is over."""
+        opened = self._windows.pop(code, None)
+        return opened is not None and clear and opened <= began < opened + WINDOW_MS
+
+    def over(self, code: int) -> None:
+        """The next press of this input is a real alarm."""
+        self._windows.pop(code, None)
 
     def is_open(self, now: int) -> bool:
         """Whether a window is open in which a press is a test."""
-        return any([now < self._windows[code] for code in self._windows])
+        return any([now < self._windows[code] + WINDOW_MS for code in self._windows])
 
     def left(self, now: int) -> int:
         """Seconds until the next drill without a finger."""

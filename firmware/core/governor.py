@@ -181,6 +181,10 @@ class Governor:
         # What has changed is kept before anything goes.
         return self._settle(now) + actions
 
+    def slept(self, ms: int) -> None:
+        """Right after a deep sleep of so long, through which the board's own clock ran on: it was no time off."""
+        self._base += ms // 1000
+
     def wait(self, kind: int, slot: int, now: int) -> int:
         """Milliseconds until a request would be granted; 0 for now."""
         line = _line(kind, slot)

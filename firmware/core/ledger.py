@@ -118,11 +118,10 @@ class EnergyBook:
         self.last: "tuple[int, int] | None" = None
         self.wakes = 0
         self._before = 0
-        if isinstance(remembered, list) and len(remembered) == 4 and all([isinstance(n, int) for n in remembered]):
+        if isinstance(remembered, list) and len(remembered) == 5 and all([isinstance(n, int) for n in remembered]):
             self.wakes, self._before = remembered[0], remembered[1]
             self.last = (remembered[2], remembered[3])
-            asleep = STATES["cpu deep sleep"][0] + STATES["modem psm"][0]
-            self._before += asleep * slept * mv // 1000000
+            self._before += (STATES["cpu deep sleep"][0] + remembered[4]) * slept * mv // 1000000
         self._exchange = now
         self._open = False
         self._states: "dict[str, str]" = {}
@@ -158,12 +157,15 @@ class EnergyBook:
         self._fall(now)
         return self._before + self.ledger.total(now) * self.ledger.mv // 1000000
 
-    def remember(self, now: int) -> "list[int]":
-        """What is to survive a deep sleep; ends the wake if it has not ended."""
+    def remember(self, now: int, granted: bool = True) -> "list[int]":
+        """What is to survive a deep sleep; ends the wake if it has not ended. `granted`: the network lets the modem go
+        into PSM, and it will; else it sleeps as it is now."""
         self._fall(now)
         self._end(now)
         last = self.last or (0, 0)
-        return [self.wakes, self.spent(now), last[0], last[1]]
+        modem = "modem " + ("psm" if granted else self._states.get("modem", "psm"))
+        modem = FALLS.get(modem, (modem, 0))[0]
+        return [self.wakes, self.spent(now), last[0], last[1], STATES[modem][0]]
 
     def _begin(self, now: int) -> None:
         if not self._open:

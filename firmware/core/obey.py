@@ -83,7 +83,8 @@ def intervals(value: "Any", setup: "Setup") -> "tuple[int, int] | None":
 
 class Commands:
     """The commands of one unit. `slots` is how many SIMs it has, 0 without a modem; `kept` what was kept last of the
-    last command; `state(boot, seq)` tells NOT_MINE, OPEN or OVER of a press; `inputs` are codes that may be drilled.
+    last command; `state(boot, seq)` tells NOT_MINE, OPEN or OVER of a press, None if the unit cannot tell;
+    `inputs` are codes that may be drilled.
 
     Attribute: `refused`, commands with a number that is too low, unknown ones and those with wrong arguments.
     """
@@ -93,7 +94,7 @@ class Commands:
         setup: "Setup",
         slots: int,
         kept: "Any",
-        state: "Callable[[tuple[int, int]], int]",
+        state: "Callable[[tuple[int, int]], int | None]",
         inputs: "Sequence[int]",
     ) -> None:
         self.refused = 0
@@ -143,7 +144,9 @@ class Commands:
             return _BAD
         if not whole(args.get(2), 0, _U32) or not whole(args.get(3), 0, _U32):
             return _BAD
-        return RESULT_DONE, {1: nonce, 2: self._state((args[2], args[3]))}, []
+        state = self._state((args[2], args[3]))
+        # Whoever cannot tell denies nothing: a denial closes a case, perhaps of one who has fallen.
+        return (RESULT_NOT_NOW, None, []) if state is None else (RESULT_DONE, {1: nonce, 2: state}, [])
 
     def _heartbeat(self, args: "dict[int, Any]") -> "Outcome":
         value = [args.get(1), args.get(2, 0)]

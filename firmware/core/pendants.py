@@ -31,6 +31,7 @@ TAG = 8
 KEY = 16
 LABEL = b"livlina pendant"
 ALIVE, PRESS, TEST = 0, 1, 2
+_COUNTER, _WHAT = 5, 9
 
 MISSES = 3
 """Reports in a row that may be lost before a pendant is missed; their interval is each pendant's own."""
@@ -77,9 +78,6 @@ class Pendants:
         self._saved = now
         self.refused = 0
         """Frames in the name of a pendant of ours that were forged or replayed."""
-        self.pressed: "int | None" = None
-        """The input of a press that was believed; whoever has put it on flash sets it back. Its frame counts only once,
-        so that this alone tells of a press that was lost for want of memory."""
         self._known: "dict[int, Pendant]" = {}
         for one in pendants:
             if one.number in self._known or one.input in [other.input for other in self._known.values()]:
@@ -127,23 +125,38 @@ class Pendants:
     def _due(self, one: Pendant) -> int:
         return one.heard + (MISSES * one.interval + one.interval // 10) * 1000
 
-    def _frame(self, data: bytes, now: int) -> "Actions":
+    def pressing(self, data: bytes) -> "int | None":
+        """The input whose press this frame is, as `handle` will believe it; None for anything else. Changes nothing:
+        for whoever must know what is owed before memory can fail half way."""
+        one = self._sender(data)
+        if one is None or data[_WHAT] in (ALIVE, TEST) or not self._genuine(one, data):
+            return None
+        return one.input
+
+    def _sender(self, data: bytes) -> "Pendant | None":
+        """Whose frame this is; None for a neighbour's, and for the same frame once more."""
         if len(data) != LENGTH or data[0] != VERSION:
-            return []
-        _, number, counter, what, battery = struct.unpack(">BIIBB", data[:-TAG])
+            return None
+        _, number, counter = struct.unpack(">BII", data[:_WHAT])
         one = self._known.get(number)
-        if one is None or counter == one.counter:
-            # A neighbour's, or the same frame once more.
-            return []
+        return None if one is None or counter == one.counter else one
+
+    def _genuine(self, one: Pendant, data: bytes) -> bool:
+        """Whether the frame is this pendant's, and newer than all before."""
         tag = seal.hmac(self._sha256, one.key, LABEL + data[:-TAG])
         difference = 0
         for i in range(TAG):
             difference |= tag[i] ^ data[LENGTH - TAG + i]
-        if difference or counter < one.counter:
+        return not difference and struct.unpack(">I", data[_COUNTER:_WHAT])[0] > one.counter
+
+    def _frame(self, data: bytes, now: int) -> "Actions":
+        one = self._sender(data)
+        if one is None:
+            return []
+        if not self._genuine(one, data):
             self.refused += 1
             return []
-        if what not in (ALIVE, TEST):
-            self.pressed = one.input
+        _, _, counter, what, battery = struct.unpack(">BIIBB", data[:-TAG])
         one.counter = counter
         one.heard = now
         actions: "Actions" = []

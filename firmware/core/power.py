@@ -34,7 +34,7 @@ CHEMISTRIES = (
 COLD = ((690, 820, 1000), (770, 910, 1000))
 
 DAY_S = 86400
-_PSM_OFF_DUTY = 1  # of core.profiles, which is not loaded here for one number
+_PSM_NEVER = 0  # of core.profiles, which is not loaded here for one number
 _LIPO = 0
 
 
@@ -97,9 +97,26 @@ def press_uj(mv: int) -> int:
     return PRESS_EXCHANGES * heartbeat_uj(mv)
 
 
-def asleep(profile: "Profile", heartbeat: int) -> bool:
-    """Whether the modem is in PSM between heartbeats; off duty is when they come as seldom as the profile says."""
-    return profile.psm > _PSM_OFF_DUTY or (profile.psm == _PSM_OFF_DUTY and heartbeat >= profile.off_duty)
+WATCH_S = 310
+"""A wake in which nothing is heard (core.vigil), until its modem is off."""
+SEARCH_S, SEARCH_UA = 120, 100000
+"""Of it, what the modem spends on two searches of a minute (boaks: a home network's search takes up to one), and at
+what current (docs/energy.md). Between them it idles."""
+
+
+def barren(profile: "Profile", heartbeat: int) -> int:
+    """Tenths of days that a full battery lasts where there is no coverage at all, waking for each heartbeat."""
+    mah, mv, chemistry, _ = profile.battery
+    modem = SEARCH_S * SEARCH_UA + (WATCH_S - SEARCH_S) * STATES["modem idle"][0]
+    wake = (modem + WATCH_S * STATES["cpu light sleep"][0]) * mv // 1000
+    each = max(heartbeat, WATCH_S)
+    spent = steady(FLOOR_UA + self_discharge(mah, chemistry), mv) + DAY_S * wake // each
+    return capacity(mah, mv, chemistry) * 10 // spent
+
+
+def asleep(profile: "Profile") -> bool:
+    """Whether the modem is in PSM between heartbeats."""
+    return profile.psm != _PSM_NEVER
 
 
 def daily(profile: "Profile", heartbeat: int, tau: int = 0) -> "list[tuple[str, int]]":
@@ -115,7 +132,7 @@ def daily(profile: "Profile", heartbeat: int, tau: int = 0) -> "list[tuple[str, 
         ("processor", exchanges(heartbeat, heartbeat_uj(mv) - EXCHANGE_ACTIVE)),
         ("spare SIM and presses", sum([often * each // 1000 for often, each, _ in HABITS])),
     ]
-    if not asleep(profile, heartbeat):
+    if not asleep(profile):
         # It must hear the server at any time: between exchanges the modem listens with eDRX, the SIM powered.
         rows.append(("listening to the network", steady(STATES["modem edrx"][0] + SIM_UA, mv)))
     elif 0 < tau < heartbeat:

@@ -51,10 +51,10 @@ class Presses:
         wall: "Callable[[], int]",
         now: int,
     ) -> None:
-        self.inputs = Inputs(setup.inputs)
+        self.drill = Drill(drill, random, now)
+        self.inputs = Inputs(setup.inputs, self.drill)
         self.pendants = pendants
         self.alarms = Alarms(entries, self._flags, now)
-        self.drill = Drill(drill, random, now)
         self._key = key
         self._wall = wall
         self._drilling: "tuple[int, int] | None" = None
@@ -75,10 +75,10 @@ class Presses:
 
     def _flags(self, kind: int, input_code: int) -> int:
         """The flags of a press that an earlier boot has made."""
-        if kind == messages.KIND_TEST:
-            return messages.ALARM_TEST
         one = self.inputs.find(self._code(kind, input_code))
         flags = one.flags if one is not None else 0
+        if kind == messages.KIND_TEST:
+            return flags | messages.ALARM_TEST
         return flags | messages.ALARM_SILENT if kind == messages.KIND_DURESS else flags
 
     def stuck(self, one: "alarm.Press") -> bool:
@@ -120,17 +120,12 @@ class Presses:
         record = self.alarms.reached(key, stage, now)
         if one is None or record is None:
             return []
-        orders: "Orders" = [("journal", record)]
+        orders: "Orders" = []
         if stage >= messages.TAKEN:
             calm = not [other for other in self.alarms.open if other.code == one.code]
+            # Repeats that have not been told are a press now: on flash before the one that spoke for them is over.
             orders += self._told(self.inputs.handle(("taken", one.code, calm), now), now)
-        return orders
-
-    def owed(self, code: int, now: int) -> "Orders":
-        """A press that the machines have lost for want of memory: made directly, at once."""
-        found = self.inputs.find(code)
-        kind, flags = (found.kind, found.flags) if found is not None else (messages.KIND_MANUAL, 0)
-        return self._press(code, kind, flags, 1, now)
+        return orders + [("journal", record)]
 
     def _time(self, now: int) -> "Orders":
         orders: "Orders" = []
@@ -149,11 +144,13 @@ class Presses:
             name, code = action[0], action[1]
             if name == "pressed":
                 orders += self._pressed(action, now)
+            elif name == "test":
+                orders += self._press(code, messages.KIND_TEST, action[2], 1, action[3])
             elif name == "pending":
                 orders += self._pending(code, now)
             elif name == "cancelled":
-                after = actions[place + 1] if place + 1 < len(actions) else ("",)
-                forced = after[0] == "pressed" and after[1] == code and after[2] == messages.KIND_DURESS
+                before = actions[place - 1] if place else ("",)
+                forced = before[0] == "pressed" and before[1] == code and before[2] == messages.KIND_DURESS
                 orders += self._cancelled(code, forced)
             elif name == "stuck":
                 data = {1: alarm.wire_input(code), 2: action[2]}
@@ -164,8 +161,9 @@ class Presses:
 
     def _pressed(self, action: "tuple[Any, ...]", now: int) -> "Orders":
         _, code, kind, flags, count, _, ago = action
+        self.drill.over(code)
         window = self.alarms.window(code)
-        if window is not None:
+        if window is not None and kind == window.kind:
             # The window is over: what the journal has as a press is one now.
             window.window = False
             orders: "Orders" = []
@@ -173,11 +171,6 @@ class Presses:
                 record = self.alarms.count(window, count)
                 orders.append(("journal", record))
             return orders + [("show",), ("submit", window.key)]
-        found = self.inputs.find(code)
-        if self.drill.takes(code, kind, found is not None and found.stuck != 0, now):
-            orders = self._press(code, messages.KIND_TEST, flags | messages.ALARM_TEST, 1, now - ago * 1000)
-            # The run of presses begins behind the test: the next one is a real alarm, and the first.
-            return orders + self._told(self.inputs.handle(("taken", code, False), now), now)
         return self._press(code, kind, flags, count, now - ago * 1000)
 
     def _press(self, code: int, kind: int, flags: int, count: int, since: int) -> "Orders":
@@ -220,6 +213,8 @@ class Presses:
             if name == "press":
                 orders += self._told(self.inputs.handle(action, now), now)
             elif name == "test":
+                # Had one been ordered too, it is done.
+                self.drill.over(action[1])
                 orders += self._press(action[1], messages.KIND_TEST, messages.ALARM_TEST, 1, now)
             elif name == "keep":
                 orders.append(("keep", "pendants", action[1]))

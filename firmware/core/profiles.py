@@ -25,8 +25,9 @@ MAN_DOWN, DURESS = 300, 301
 CANCEL = 302
 """A contact that is no input: it takes back what may be taken back (core.cancel)."""
 
-# When the modem may sleep so deep that nothing reaches the unit (power saving mode).
-PSM_NEVER, PSM_OFF_DUTY, PSM_ALWAYS = 0, 1, 2
+# When the modem may sleep so deep that nothing reaches the unit (power saving mode). Who is worn is on duty, or on its
+# charger and has power: neither sleeps.
+PSM_NEVER, PSM_ALWAYS = 0, 1
 POSITION_NEVER, POSITION_AFTER_ALARM, POSITION_IN_SEARCH = 0, 1, 2
 LI_ION, LI_MNO2 = 0, 1
 
@@ -49,7 +50,7 @@ PROFILES = (
         PERSONAL, "personal",
         ((OWN, _MANUAL, 500, 0, 0), (MAN_DOWN, messages.KIND_MAN_DOWN, 0, 10000, 0),
          (DURESS, messages.KIND_DURESS, 0, 0, _SILENT)),
-        0, (300, 14400), 14400, PSM_OFF_DUTY, POSITION_AFTER_ALARM, (1350, 3900, LI_ION, False),
+        0, (300, 14400), 14400, PSM_NEVER, POSITION_AFTER_ALARM, (1350, 3900, LI_ION, False),
     ),
     Profile(
         TRACKER, "tracker", ((OWN, _MANUAL, 0, 0, 0),),

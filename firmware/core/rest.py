@@ -8,20 +8,21 @@ Events:
 ("busy", why, on), why one of `REASONS`: "alarm" while a press is not taken or the journal holds one that is not;
     "pending" while a message waits for its receipt; "search" while the server searches; "drill" while a drill's window
     is open; "mains" while there is mains or the charger charges; "working" for whatever else needs the processor;
-("duty", on) for a profile that is on and off duty (on at first);
-("next", at) when the next heartbeat is due;
+("next", at) when the next heartbeat is due; ("barren", ms): nothing is heard, and sleep is no shorter than this
+(core.vigil; 0 at first);
 ("modem", "idle"), or "psm", or "off": what the modem does now, where there is one; ("awake",) after a deep sleep that
 was refused; ("time",).
 Actions: ("modem_rest", allowed, s) with the period in which the modem will be woken at the latest (0 when not allowed);
 ("deep_sleep", ms): everything off but the clock and the button. Then the processor starts over; if it cannot sleep
 now, the driver says ("awake",).
 
-What a profile allows (`core.profiles`): one that is to be reached at any time (psm 0) never lets its modem rest; one
-that is worn by staff (1) off duty only, and one that reports on its own (2) always. Only where the modem may rest does
-the board sleep, since who sleeps cannot be reached either. A unit with pendants never sleeps: it listens to them.
+What a profile allows (`core.profiles`): one that is to be reached at any time (psm 0) never lets its modem rest, worn
+by staff too: off duty it is on its charger and has power. One that reports on its own (1) always. Only where the modem
+may rest does the board sleep, since who sleeps cannot be reached either. A unit with pendants never sleeps: it listens
+to them.
 """
 
-from firmware.core.profiles import PSM_ALWAYS, PSM_OFF_DUTY
+from firmware.core.profiles import PSM_ALWAYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,10 +69,10 @@ class Rest:
     def __init__(self, profile: "Profile", now: int) -> None:
         self.state = AWAKE
         self._psm = profile.psm
-        self._sleeps = profile.psm in (PSM_OFF_DUTY, PSM_ALWAYS) and not profile.pendants
+        self._sleeps = profile.psm == PSM_ALWAYS and not profile.pendants
         self._busy = ["working"]
-        self._duty = True
         self._next: "int | None" = None
+        self._least = 0
         self._drowsy = False
         self._since = now
 
@@ -86,12 +87,10 @@ class Rest:
             if event[2] and self.state == LINGERING:
                 # Each thing that goes on begins the lingering anew, however short it was.
                 actions += self._step("busy", now)
-        elif event[0] == "duty":
-            if event[1] != self._duty:
-                self._duty = event[1]
-                actions += self._step("busy", now)
         elif event[0] == "next":
             self._next = event[1]
+        elif event[0] == "barren":
+            self._least = event[1]
         elif event[0] == "modem":
             self._drowsy = event[1] == "idle"
         elif event[0] == "awake":
@@ -107,8 +106,8 @@ class Rest:
         return None
 
     def allowed(self) -> bool:
-        """Whether the modem may rest where nothing goes on: what the profile says, on or off duty."""
-        return self._psm == PSM_ALWAYS or (self._psm == PSM_OFF_DUTY and not self._duty)
+        """Whether the modem may rest where nothing goes on: what the profile says."""
+        return self._psm == PSM_ALWAYS
 
     def _time(self, now: int) -> "Actions":
         actions: "Actions" = []
@@ -133,7 +132,7 @@ class Rest:
 
     def _span(self, now: int) -> int:
         left = LONGEST_MS if self._next is None else self._next - EARLY_MS - now
-        return min(left, LONGEST_MS)
+        return min(max(left, self._least), LONGEST_MS)
 
     def _step(self, what: str, now: int) -> "Actions":
         for state, given, after in TRANSITIONS:

@@ -1,12 +1,18 @@
-"""What a unit is, once its configuration has been read: its profile, and what the configuration has made of it.
+"""What a unit is, once its configuration has been read: its profile, what the configuration has made of it, and
+what it sees the world with.
 
-Pure data that lives as long as the unit does; `core.profiles`, which makes it, is not kept in memory.
+Pure data that lives as long as the unit does; `core.profiles`, which makes the profile, is not kept in memory.
 """
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from firmware.core.contact import Input
     from firmware.core.pendants import Pendant
+
+    Key = tuple[int, int]
 
 
 class Profile:
@@ -48,3 +54,24 @@ class Setup:
         self.inputs: "list[Input]" = []
         self.pendants: "list[Pendant]" = []
         self.faults: "list[tuple[int, str]]" = []
+
+
+class Means:
+    """What the brain is given to look at the world: `random(n)` gives 0..n-1; `measure()` two dicts, what a heartbeat
+    says of the unit now (fields of messages.Heartbeat) and the full status; `wall()` the unit's own clock (unix s);
+    `bearer(pipe)` as in messages; `past(key)` whether the journal has this press as one that is over, None if it
+    cannot tell."""
+
+    def __init__(
+        self,
+        random: "Callable[[int], int]",
+        measure: "Callable[[], tuple[dict[str, Any], dict[int, Any]]]",
+        wall: "Callable[[], int]",
+        bearer: "Callable[[str], int | None]",
+        past: "Callable[[Key], bool | None]",
+    ) -> None:
+        self.random = random
+        self.measure = measure
+        self.wall = wall
+        self.bearer = bearer
+        self.past = past

@@ -11,8 +11,9 @@ that nothing is believed of the new SIM;
 ("barred",) when the subscription is refused; ("restarted",) when the modem has started anew with the same SIM, so
 that a search is no loss; ("abroad", bool): the SIM in use has found a network, a guest's (stat 5) or its own;
 ("use", slot) when a verified command asks for a slot; ("asked",) when a heartbeat is sent or waits behind what is not
-answered; ("receipt",) when a verified receipt came over this modem; ("alarm", open) while a press is not stored;
-("policy", policy), see `Policy`; ("clock", unix s) of a verified server time; ("time",).
+answered; ("receipt",) when a verified receipt came over this modem that is no old one played again (core.receipts);
+("alarm", open) while a press is not stored; ("policy", policy), see `Policy`; ("clock", unix s) of a verified server
+time; ("time",).
 Actions: ("switch", slot, reason), one of `REASONS`; ("heartbeat", alone) to be sent now, so that the path is proven,
 alone: at a time that this unit shares with no other, unless by chance;
 ("proven", slot, ok) is the outcome of the daily exercise; ("undiverse", operator, operator) when both SIMs stand on one
@@ -63,6 +64,9 @@ RECEIPT_MS = HOUR_MS
 is back before its next heartbeat is missed: an operator's whole fleet left it together and tries it together, and would
 look like an outage of the other one. So does an exercise, which is two changes and two spreads of up to a minute, and
 would make a heartbeat late that falls into it. Where heartbeats are rarer than this no receipt is waited for."""
+AFTER_ALARM_MS = 600000
+"""Nor does either begin so soon after a press was stored, whose later stages come over the path that it has; a contact
+that tells again and again puts neither off by more than an hour."""
 EXERCISE_MS = 180000
 """So long the spare path has in its daily exercise to bring a receipt: as long as a first registration may take."""
 SPREAD_PARTS = 8
@@ -152,6 +156,7 @@ class SimChoice:
         self._moved = False  # whether this boot has switched at all
         self._alone = False  # whether the last switch came at a time of this unit's own
         self._alarm: "int | None" = None
+        self._alarm_over = now - AFTER_ALARM_MS
         self._switches = 0  # in this alarm
         self._heard = now  # the last receipt
         self._asked: "int | None" = None
@@ -165,13 +170,56 @@ class SimChoice:
         self._exercise = now + max(left, 0)
         self._clock: "int | None" = None  # the last verified time, unix s
         self._saved = now
-        self._told: "list[tuple[Any, ...]]" = []
+        self._told: "list[str]" = []
+        self._woke: "int | None" = None  # when a deep sleep ended
+        self._tried = 0  # switches of this boot for want of a receipt or a network, without an alarm
 
     def state(self, now: int) -> "list[int]":
         """What is to be kept: which SIM is in use, how long ago the spare was exercised, and who was seen where."""
         self._saved = now
         since = DAY_MS - max(self._exercise - now, 0)
         return [FORMAT, self.active, max(since, 0) // 1000] + list(self.seen[0]) + list(self.seen[1]) + [self._takes]
+
+    def remembered(self, now: int) -> "list[Any]":
+        """What a deep sleep must not wipe out and flash need not keep: ms since this SIM was switched to and since the
+        last return (and 1; 0: none), how long a unit stays away now, fruitless switches, ms until the exercise, and
+        what has been reported."""
+        returned = 0 if self._returned is None else now - self._returned + 1
+        since = [now - self._arrived, returned, self._hold, self._fruitless, max(self._exercise - now, 0)]
+        return since + self._told
+
+    def woken(self, known: "Any", slept: int, now: int) -> None:
+        """Before anything else, after a deep sleep of so many ms: `known` is what `remembered` gave. What does not fit
+        is nothing."""
+        if not isinstance(known, list) or len(known) < 5 or not all([isinstance(one, int) for one in known[:5]]):
+            return
+        self._woke = now
+        # Receipts of this wake count, and its heartbeat brings one: nothing need be guessed from those before it.
+        self._heard = now - 1
+        self._arrived = now - slept - known[0]
+        self._returned = now - slept - known[1] + 1 if known[1] else None
+        self._hold = min(max(known[2], 0), DAY_MS)
+        self._fruitless = max(known[3], 0)
+        self._exercise = now - slept + min(max(known[4], 0), DAY_MS)
+        self._told = known[5:]
+
+    def unsettled(self, now: int) -> bool:
+        """Whether a deep sleep now would cut something short: a change or an exercise that goes on, a heartbeat that
+        nobody has answered before the other SIM has been tried, once a boot. Bounded, so that a battery outlasts masts
+        that are gone."""
+        if self.slots < 2 or self._alarm is not None:
+            return False
+        if self._exercising or (self.phase == SWITCHING and self._tried < 2):
+            return True
+        if self._moved and not self._found and self._tried < 2 and now < self._arrived + EXERCISE_MS:
+            return True
+        for at, reason in self._plans():
+            if reason == POLICY and at <= now + IDLE_MS:
+                return True
+            waits = reason == UNANSWERED or (reason == LOST and not self._found)
+            if waits and not self._tried and at <= now + 2 * IDLE_MS:
+                return True
+        return False
 
     def handle(self, event: "tuple[Any, ...]", now: int) -> "Actions":
         """What is to be done now that this has happened."""
@@ -288,8 +336,9 @@ class SimChoice:
             self._switches = 0
             # The exercise has lost its meaning; what is registered is used.
             self._exercising = False
-        elif not is_open:
+        elif not is_open and self._alarm is not None:
             self._alarm = None
+            self._alarm_over = now
 
     def _news(self, now: int) -> "Actions":
         """Reports that have not been made yet."""
@@ -300,8 +349,8 @@ class SimChoice:
             for slot in range(self.slots):
                 if self.seen[slot] == (operator, technology) and self._past(date - WARN_S):
                     actions.append(("closing", slot, operator, technology, date))
-        fresh = [one for one in actions if one not in self._told]
-        self._told = actions
+        fresh = [one for one in actions if str(one) not in self._told]
+        self._told = [str(one) for one in actions]
         return fresh
 
     def _plans(self) -> "list[tuple[int, int]]":
@@ -315,9 +364,9 @@ class SimChoice:
             hopeless = self._standing[self.active] >= REFUSED
             return [(self._since if hopeless else self._arrived + EXERCISE_MS, EXERCISE)]
         if self.phase != UP:
-            plans.append((self._since + patience, LOST))
+            plans.append((self._patient(self._since, patience), LOST))
         elif self._asked is not None:
-            plans.append((max(self._asked, self._since) + patience, UNANSWERED))
+            plans.append((self._patient(max(self._asked, self._since), patience), UNANSWERED))
         if self.phase == UP:
             if self._best() != self.active:
                 # The time counts from the return and from the arrival: a SIM that flaps is not run after.
@@ -335,7 +384,16 @@ class SimChoice:
                 plans.append((self._with_a_receipt(max(quiet, self._exercise)), EXERCISE))
         return plans
 
+    def _patient(self, start: int, patience: int) -> int:
+        """When the patience of a wait is over that began at `start`. After a deep sleep the time slept on this SIM is
+        part of it: a wake is short, and switches are far apart all the same."""
+        return start + patience if self._woke is None else max(start + IDLE_MS, self._arrived + patience)
+
     def _with_a_receipt(self, hold: int) -> int:
+        hold = max(hold, min(self._alarm_over + AFTER_ALARM_MS, hold + RECEIPT_MS))
+        if self._woke is not None:
+            # What fell due in a deep sleep begins with a receipt of this wake.
+            hold = max(hold, self._woke)
         return hold if self._heard >= hold else hold + RECEIPT_MS
 
     def _in_alarm(self, since: int) -> "tuple[int, int]":
@@ -397,6 +455,7 @@ class SimChoice:
             self._switches += 1
         else:
             self._fruitless += 1
+            self._tried += 1
             preferred = self.active == self.policy.preferred
             if preferred and self._returned is not None and now < self._returned + max(HOLD_MS, self.policy.apart):
                 # The return has failed: the next one waits longer.

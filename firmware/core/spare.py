@@ -39,15 +39,23 @@ class Spare:
         self._due = [now + random(HOUR_MS) for _ in self._order]
         self._asked = [0 for _ in self._order]
         self._told: "list[int | None]" = [None for _ in self._order]
+        self._wished = False
+
+    def prove(self) -> None:
+        """The next heartbeat is to prove the modem's path."""
+        self._wished = True
 
     def heard(self, pipe: str, now: int) -> None:
-        """A verified receipt has come over this pipe."""
+        """A receipt that is a sign of life has come over this pipe."""
         place = self._order.index(self._radio[pipe])
         self._due[place] = now + DAY_MS - self._random(DAY_MS // SPREAD_PARTS)
         self._asked[place] = 0
 
     def wanted(self, now: int) -> "str | None":
         """The radio that the heartbeat of now is to take, None for any."""
+        if self._wished:
+            self._wished = False
+            return self.modem
         for place in range(len(self._order)):
             if now >= self._due[place]:
                 self._due[place] = now + HOUR_MS

@@ -5,16 +5,16 @@ courier, and joins the parts: presses (`core.presses`), what else waits (`core.e
 heartbeat and the search. It never touches flash, a key or a socket, and it never raises for anything that came from
 outside.
 
-Events: those of `core.presses` ("edge", "press", "pendant"), ("owed", code) for a press that was nearly lost;
-("receipt", items, time, pipe or None) and ("command", command) that were opened and verified, ("refused",) for a down
-frame that was not; ("pipe", name, up), ("unsent", key, pipe) when a pipe could not take a frame; ("report", kind,
-data), ("position", data), ("mains", lost), ("charging", on), ("worn", on), ("battery", percent, mV), ("fault", code,
-text[, times]) of the ports; ("heartbeat", alone), as in core.sim_choice, and ("status",) when one is wanted, ("wake",)
-by somebody unproven; ("time",) to let time pass.
+Events: those of `core.presses` ("edge", "press", "pendant"); ("receipt", items, time, pipe or None) and ("command",
+command) that were opened and verified, ("refused",) for a down frame that was not; ("pipe", name, up), ("unsent", key,
+pipe) when a pipe could not take a frame; ("report", kind, data), ("position", data), ("mains", lost), ("charging", on),
+("worn", on), ("battery", percent, mV), ("fault", code, text[, times]) of the ports; ("heartbeat", alone), as in
+core.sim_choice, and ("status",) when one is wanted, ("wake",) by somebody unproven; ("time",) to let time pass.
 
 Actions: ("journal", record) is to be on flash before the next action is carried out; ("keep", name, value) likewise;
 ("send", pipe, key, message, urgent) builds no bytes that may be kept: seal with a fresh counter and send; ("lamp",
-stage) of core.stages; ("cellular", event) for the modem; ("reboot",).
+stage) of core.stages; ("cellular", event) for the modem; ("alive", pipe or None, server time or None): a receipt by
+this way was a sign of life, and no old one played again; the time is the greatest that is known; ("reboot",).
 """
 
 from firmware.core import events, obey
@@ -22,20 +22,22 @@ from firmware.core.alarm import COUNTED
 from firmware.core.events import FAULT_PORT, Faults, Reports
 from firmware.core.locate import Locate
 from firmware.core.presses import Presses
+from firmware.core.receipts import Receipts
 from firmware.core.vitals import Vitals
 from protocols.wire import messages
 from protocols.wire.courier import ALARM, FAULT, HEARTBEAT, Courier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from firmware.core.heartbeat import Heartbeat
     from firmware.core.pendants import Pendants
     from firmware.core.records import Entry
-    from firmware.core.setup import Setup
+    from firmware.core.setup import Means, Setup
     from firmware.core.spare import Spare
+    from firmware.core.vigil import Vigil
 
     Actions = list[tuple[Any, ...]]
     Key = tuple[int, int]
@@ -50,33 +52,14 @@ MOST_OVER = 32
 """Presses of this boot that are over and remembered, so that a challenge about one is answered without the flash."""
 
 
-class Means:
-    """What the brain is given to look at the world: `random(n)` gives 0..n-1; `measure()` two dicts, what a heartbeat
-    says of the unit now (fields of messages.Heartbeat) and the full status; `wall()` the unit's own clock (unix s);
-    `bearer(pipe)` as in messages; `past(key)` whether the journal has this press as one that is over."""
-
-    def __init__(
-        self,
-        random: "Callable[[int], int]",
-        measure: "Callable[[], tuple[dict[str, Any], dict[int, Any]]]",
-        wall: "Callable[[], int]",
-        bearer: "Callable[[str], int | None]",
-        past: "Callable[[Key], bool]",
-    ) -> None:
-        self.random = random
-        self.measure = measure
-        self.wall = wall
-        self.bearer = bearer
-        self.past = past
-
-
 class Unit:
     """One boot of one unit.
 
     `boot` is this boot's number; `pipes` are names in preferred order; `entries` and `items` are the journal's open
     presses and waiting messages; `kept` are values kept by name; `slots` is how many SIMs there are, 0 without a modem;
-    `radios` and `last_resort` are the courier's; `spare` says which of several radios is to be proven. After a deep
-    sleep kept["slept"] is what `remembered` gave, less the seconds slept.
+    `radios` and `last_resort` are the courier's; `spare` says which of several radios is to be proven,
+    `vigil` how long what waits keeps a unit that rests awake. After a deep sleep kept["slept"] is what `remembered`
+    gave, less the seconds slept.
     """
 
     def __init__(
@@ -84,7 +67,7 @@ class Unit:
         boot: int,
         pipes: "Sequence[str]",
         setup: "Setup",
-        means: Means,
+        means: "Means",
         heartbeat: "Heartbeat",
         now: int,
         entries: "Iterable[Entry]" = (),
@@ -95,6 +78,7 @@ class Unit:
         radios: "Sequence[object]" = (),
         last_resort: "Sequence[str]" = (),
         spare: "Spare | None" = None,
+        vigil: "Vigil | None" = None,
     ) -> None:
         kept = kept or {}
         slept = kept.get("slept")
@@ -115,6 +99,7 @@ class Unit:
         self._alarms = self._presses.alarms
         self.pendants = pendants
         self._reports = Reports(items, now)
+        self.vigil = vigil
         self._faults = Faults()
         self._locate = Locate(setup.profile.position)
         self._vitals = Vitals(setup, heartbeat, kept.get("heartbeat"), now)
@@ -128,8 +113,7 @@ class Unit:
             pipes, means.random, others=events.MOST + 1, jitter=jitter, radios=radios, last_resort=last_resort
         )
         self._spare = spare
-        self._proof: "str | None" = None
-        self._echo: "int | None" = None
+        self._receipts = Receipts()
         self._lamp = 0
         self._report: "Key | None" = None
         self._full: "list[Key]" = []
@@ -153,6 +137,14 @@ class Unit:
         """Whether a press is not stored yet."""
         return self._alarms.waiting()
 
+    def at_stake(self) -> bool:
+        """Whether a press is not stored yet, or still in its cancel window."""
+        return any([not one.stage for one in self._alarms.open])
+
+    def begun(self) -> bool:
+        """Whether a contact is closed and may become a press, and is none yet."""
+        return self._presses.inputs.begun()
+
     def is_open(self) -> bool:
         """Whether a press is open: not taken yet, or still in its cancel window."""
         return bool(self._alarms.open)
@@ -168,29 +160,28 @@ class Unit:
             handler = getattr(self, "_on_" + name, None)
             if handler is not None:
                 actions = handler(event, now)
-        return actions + self._time(now) + self._show(now)
+        actions += self._time(now)
+        if self.vigil is not None:
+            self.vigil.note(len(self._reports.waiting) > 0 or self._report is not None, now)
+        return actions + self._show(now)
 
     def next_wakeup(self, now: int) -> "int | None":
         """When ("time",) is to be handled next."""
         due = [self._vitals.next_wakeup(), self._courier.next_wakeup(now), self._presses.next_wakeup(now)]
         due.append(self._locate.next_wakeup() if self._looking else None)
+        due.append(None if self.vigil is None else self.vigil.next_wakeup(now))
         if self._reboot is not None:
             due.append(self._reboot[1])
-        known = [at for at in due if at is not None]
-        return min(known) if known else None
+        return min([at for at in due if at is not None])
 
     def busy(self, now: int) -> "dict[str, bool]":
         """What keeps the unit from resting, by core.rest's reasons."""
         return {
             "alarm": self.is_open(),
-            "pending": len(self._reports.waiting) > 0 or self._report is not None,
+            "pending": self.vigil is not None and self.vigil.holds(now),
             "search": self._locate.wanted(now),
             "drill": self._presses.drill.is_open(now),
         }
-
-    def on_duty(self) -> bool:
-        """Whether its wearer is on duty, as far as the unit knows."""
-        return self._vitals.on_duty()
 
     def report_due(self) -> "int | None":
         """When the next heartbeat is due."""
@@ -221,9 +212,6 @@ class Unit:
 
     # What happens, one method per event.
 
-    def _on_owed(self, event: "tuple[Any, ...]", now: int) -> "Actions":
-        return self._carry_out(self._presses.owed(event[1], now), now)
-
     def _on_refused(self, event: "tuple[Any, ...]", now: int) -> "Actions":
         self.refused += 1
         return []
@@ -251,8 +239,7 @@ class Unit:
         if event[1]:
             self._courier.alone()
         if self._spare is not None:
-            # It is the modem's path that is to be proven.
-            self._proof = self._spare.modem
+            self._spare.prove()
         self._vitals.soon(now)
         return []
 
@@ -271,18 +258,22 @@ class Unit:
     _on_mains = _on_charging = _on_worn = _on_battery = _vital
 
     def _on_receipt(self, event: "tuple[Any, ...]", now: int) -> "Actions":
-        time = event[2]
-        if self._spare is not None and event[3] is not None:
-            self._spare.heard(event[3], now)
-        if time is not None:
-            self._echo = time if self._echo is None else max(self._echo, time)
+        pipe = event[3] if len(event) > 3 else None
+        told = [((boot, seq), self._courier.receipt((boot, seq), stage, now)) for boot, seq, stage in event[1]]
         actions: "Actions" = []
-        for boot, seq, stage in event[1]:
-            key = (boot, seq)
-            actions += self._translate(self._courier.receipt(key, stage, now), now)
-            actions += self._consumed(key)
+        # The courier orders something for what has changed, and for nothing else.
+        if self._receipts.fresh(event[2], any([orders for _, orders in told])):
+            actions.append(("alive", pipe, self._receipts.time))
+            if self.vigil is not None:
+                self.vigil.heard(now)
+            self._courier.answered()
+            if self._spare is not None and pipe is not None:
+                self._spare.heard(pipe, now)
+        for key, orders in told:
+            actions += self._translate(orders, now) + self._consumed(key)
             if key == self._report:
                 self._report = None
+                self._vitals.arrived(now)
             self._vitals.receipt(key, now)
         return actions
 
@@ -320,7 +311,8 @@ class Unit:
             self._report = self.take_key()
             radio = None if self._spare is None else self._proving(self._spare, now)
             self._vitals.sent(now)
-            actions += self._translate(self._courier.submit(self._report, HEARTBEAT, now, radio=radio), now)
+            by = self._vitals.announced
+            actions += self._translate(self._courier.submit(self._report, HEARTBEAT, now, radio=radio, by=by), now)
             silent = None if self._spare is None else self._spare.silent(now)
             if silent is not None:
                 actions += self._on_fault(("fault", FAULT_PORT, "no answer: " + silent), now)
@@ -340,8 +332,7 @@ class Unit:
     def _proving(self, spare: "Spare", now: int) -> "str | None":
         """The radio that the heartbeat of now is to prove. The status goes along: with it, and over no other radio, the
         fleet learns which network the modem is on."""
-        radio, self._proof = self._proof, None
-        radio = radio or spare.wanted(now)
+        radio = spare.wanted(now)
         if radio is not None:
             self._vitals.ask(now)
         return radio
@@ -378,14 +369,9 @@ class Unit:
     def _event(self, kind: int, data: "dict[int, Any]", about: "Key | None", now: int) -> "Actions":
         """Something to tell the fleet; on flash first."""
         key = self.take_key()
+        about_boot, about_seq = (None, None) if about is None else about
         message = messages.Event(
-            boot=key[0],
-            seq=key[1],
-            kind=kind,
-            age=0,
-            about_boot=None if about is None else about[0],
-            about_seq=None if about is None else about[1],
-            data=data or None,
+            boot=key[0], seq=key[1], kind=kind, age=0, about_boot=about_boot, about_seq=about_seq, data=data or None
         )
         # A search's positions are worth nothing an hour later, and flash wears.
         keep = kind != messages.EVENT_POSITION or about is not None
@@ -459,14 +445,14 @@ class Unit:
         return actions
 
     def _remember(self, key: "Key") -> None:
-        self._over.append(key)
-        self._over = self._over[-MOST_OVER:]
+        self._over = self._over[1 - MOST_OVER :] + [key]
 
-    def _state(self, key: "Key") -> int:
-        """What a challenge about a press is answered."""
+    def _state(self, key: "Key") -> "int | None":
+        """What a challenge about a press is answered; None if the unit cannot tell."""
         if self._alarms.find(key) is not None:
             return obey.OPEN
-        return obey.OVER if key in self._over or self._means.past(key) else obey.NOT_MINE
+        known = key in self._over or self._means.past(key)
+        return None if known is None else obey.OVER if known else obey.NOT_MINE
 
     def _message(self, key: "Key", attempt: int, pipe: str, now: int) -> "messages.Message | None":
         bearer = self._means.bearer(pipe)
@@ -474,23 +460,25 @@ class Unit:
         if one is not None:
             wall = self._means.wall()
             stuck = self._presses.stuck(one)
-            return self._alarms.message(one, attempt, now, wall, self._echo, bearer, self._vitals.battery, stuck)
+            return self._alarms.message(
+                one, attempt, now, wall, self._receipts.time, bearer, self._vitals.battery, stuck
+            )
         waiting = self._reports.find(key)
         if waiting is not None:
             return self._reports.message(waiting, now)
         if key != self._report:
             return None
         fields, status = self._means.measure()
-        refused = self.refused + self._commands.refused + (0 if self.pendants is None else self.pendants.refused)
+        refused = (
+            self.refused
+            + self._commands.refused
+            + self._receipts.refused
+            + (0 if self.pendants is None else self.pendants.refused)
+        )
         fields["bearer"] = bearer
         fields = self._vitals.fields(key, fields, status, now)
         return messages.Heartbeat(
-            boot=key[0],
-            seq=key[1],
-            next_due=self._vitals.next_due(),
-            attempts=min(attempt, COUNTED),
-            open=min(len(self._alarms.open), COUNTED),
-            refused=min(refused, COUNTED),
-            echo=self._echo,
+            boot=key[0], seq=key[1], next_due=self._vitals.next_due(), attempts=min(attempt, COUNTED),
+            open=min(len(self._alarms.open), COUNTED), refused=min(refused, COUNTED), echo=self._receipts.time,
             **fields,
-        )
+        )  # fmt: skip

@@ -32,10 +32,14 @@ _ON_A_CARD = (messages.BEARER_SIM1, messages.BEARER_SIM2)
 
 
 class Vitals:
-    """`kept` is [interval, interval off duty] if the fleet has ordered another than the configuration's."""
+    """`kept` is [interval, interval off duty] if the fleet has ordered another than the configuration's.
+
+    `announced` is when the fleet expects a heartbeat, as the last one that has arrived says; None before there is one.
+    """
 
     def __init__(self, setup: "Setup", heartbeat: "Heartbeat", kept: "Any", now: int) -> None:
         self.battery: "int | None" = None
+        self.announced: "int | None" = None
         self._heartbeat = heartbeat
         found = obey.intervals(kept, setup)
         self._on_duty, self._off_duty = found if found is not None else (heartbeat.interval, setup.off_duty)
@@ -62,6 +66,10 @@ class Vitals:
         """It is made now."""
         self._heartbeat.sent(now)
 
+    def arrived(self, now: int) -> None:
+        """The last heartbeat has arrived."""
+        self.announced = now + self.next_due() * 1000
+
     def next_due(self) -> int:
         """Seconds until the fleet may miss the next one."""
         return self._heartbeat.next_due()
@@ -69,10 +77,6 @@ class Vitals:
     def next_wakeup(self) -> "int | None":
         """When the next heartbeat is due."""
         return self._heartbeat.due
-
-    def on_duty(self) -> bool:
-        """Whether its wearer is on duty: a unit that charges is not worn."""
-        return not self._resting
 
     def status_in(self, now: int) -> int:
         """Seconds until the next full status."""

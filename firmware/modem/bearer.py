@@ -166,9 +166,10 @@ class Cellular:
 
     def tell(self, event: "tuple[Any, ...]") -> None:
         """("alarm", open): a press is not stored, or all are; ("asked",): a heartbeat is to go this way; ("receipt",):
-        a verified receipt came this way; ("clock", unix s): verified server time; ("policy", Policy); ("switch", slot);
-        ("rest", allowed[, period in s]): PSM may be used; ("locate", want); ("slept", known), before `run`: the
-        board has slept deep and the modem has kept its supply, so that it is woken and not started (`Facts.woken`)."""
+        a verified receipt came this way, and no old one played again; ("clock", unix s): verified server time;
+        ("policy", Policy); ("switch", slot); ("rest", allowed[, period in s]): PSM may be used; ("locate", want);
+        ("slept", known), before `run`: the board has slept deep and the modem has kept its supply, so that it is woken
+        and not started (`Facts.woken`)."""
         if event[0] == "rest":
             event = ("rest", event[1], event[2] if len(event) > 2 else TAU_S)
         if event[0] == "slept":

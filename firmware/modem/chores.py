@@ -25,6 +25,9 @@ GNSS_MS = 120000
 LOCATE_MS = 60000
 LOCATE_RADIO_MS = 600000
 """From one search to the next; the second where the network is lost meanwhile and must be asked for again."""
+SETTLE_MS = 5000
+"""A radio that a search for a position takes is left alone for so long after an alarm: who presses twice does it soon,
+and the alarm's next stage comes then."""
 
 NAMES = ("identify", "survey", "rest", "sms_list", "sms_take", "sms_send", "gnss_start", "gnss_fix", "gnss_stop")
 
@@ -62,6 +65,11 @@ class Chores:
     def survey(self, now: int) -> None:
         """Look at the network soon."""
         self._due["survey"] = now
+
+    def settle(self, now: int) -> None:
+        """An alarm is over."""
+        if self.takes_radio:
+            self._due["gnss_start"] = max(self._due["gnss_start"] or 0, now + SETTLE_MS)
 
     def sms(self, place: "int | None", now: int) -> None:
         """A message waits at this place; None: somewhere."""

@@ -61,9 +61,7 @@ class Conduct(Council):
     ) -> None:
         super().__init__(slots, policy, kept, random, now)
         self.chores = Chores(takes_radio, sleeps, safe)
-        self.state = OFF
         self.cuts = 0
-        self._slots = slots
         self._sleeps = sleeps
         self._identified = [False, False]
         self._running: "str | None" = None
@@ -77,8 +75,6 @@ class Conduct(Council):
         self._checked = False
         self._use = False
         self._doubts = 0
-        self._waits: "int | None" = None
-        self._renewals = 0
 
     @property
     def busy(self) -> bool:
@@ -188,6 +184,7 @@ class Conduct(Council):
         elif name == "switch":
             self._choose(("use", event[1]), now)
         elif name == "rest":
+            self._rests = event[1]
             self.chores.rest(event[2] if event[1] else None)
         elif name == "locate":
             self.chores.locate = event[1]
@@ -202,12 +199,6 @@ class Conduct(Council):
             self._not_before = min(self._not_before, now)
             self._later = {}
             self._poll = min(self._poll, now + orders.POLL_ALARM_MS)
-
-    def _awaited(self, is_open: bool, now: int) -> None:
-        if not is_open:
-            self._waits = None
-        elif self._waits is None:
-            self._waits = now
 
     def _said(self, name: str, event: "tuple[Any, ...]", now: int) -> None:
         """By the modem."""
@@ -233,6 +224,7 @@ class Conduct(Council):
             self._dead("hung", now)
         elif self._running not in orders.NEVER and self._move("boot", now):
             self._out.append(("drop",))
+            self._spoke = now
             self._began(now)
 
     def _dead(self, why: str, now: int) -> None:
@@ -271,6 +263,7 @@ class Conduct(Council):
     def _alarmed(self, is_open: bool, now: int) -> None:
         if self.alarm and not is_open:
             self.leaves_at = now + orders.GUEST_MS
+            self.chores.settle(now)
         self.alarm = is_open
         # As the modem told last, unless it is leaving that network.
         if is_open and self._roams and self._running not in orders.RADIO_OFF and self._move("registered", now):
@@ -328,6 +321,10 @@ class Conduct(Council):
         elif order == "pdp_up":
             self._govern(("done", CONTEXT, self.slot), now)
             self._arrive(now)
+        elif order == "power_off":
+            self._move(order, now)
+            self._out.append(("drop",))
+            self._put_away(now)
         elif order == "pdp_down":
             self._move("pdp_lost", now)
             self._out.append(("drop",))
@@ -422,7 +419,7 @@ class Conduct(Council):
             return
         name, since = self._op
         over = now >= since + orders.patience(name, self._slots > 1)
-        if not over and now >= since + orders.YIELD_MS:
+        if not over and name not in orders.RADIO_OFF and now >= since + orders.YIELD_MS:
             wanted = self._wanted(now)
             over = wanted is not None and wanted[0] != name and wanted[0] in orders.NEEDED
         if over:
@@ -432,14 +429,11 @@ class Conduct(Council):
                 self._choose(("lost",), now)
             self._out.append(("abandon",))
 
-    def _renewal(self) -> "int | None":
-        if self._slots > 1 or self.state != UP or self._waits is None:
-            return None
-        return self._waits + min(orders.RENEW_MS << min(self._renewals, 10), orders.LONGEST_RENEW_MS)
-
     def _wanted(self, now: int) -> "tuple[str, Any] | None":
         """The order that leads to a path, with its argument."""
         state, card = self.state, self.choice.active
+        if self._idle(state, now):
+            return None if state == OFF else ("power_off", None)
         if state in orders.RADIO:
             return self._wanted_of_radio(now)
         if state == OFF:

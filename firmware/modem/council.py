@@ -40,14 +40,58 @@ class Council:
         self.choice = SimChoice(kept("sims"), policy, slots, random, now)
         self.slot = self.choice.active
         self.alarm = False
+        self.state = orders.OFF
+        self._slots = slots
+        # Since when a receipt is awaited on this path, and how often the path was made anew for want of one.
+        self._waits: "int | None" = None
+        self._renewals = 0
         # Whether the card in use is a guest on the network that it has found, and until when it is not sent away.
         self._roams = False
         self.leaves_at = now
+        # Whether the unit rests, and whether its modem was put off for it: that was no reset.
+        self._rests = False
+        self._put_off = False
+        # When the modem had a first word to say that nobody had asked for.
+        self._spoke = now - orders.SPOKEN_MS
         self._later: "dict[str, int]" = {}
         self._rung: "str | None" = None
         self._reason = 0
         self._worked = self.ladder.state()
         self._out: "Actions" = []
+
+    def remembered(self, now: int) -> "list[Any]":
+        """What a deep sleep must not wipe out: the card in use, and what the choice has to remember."""
+        return [self.slot] + self.choice.remembered(now)
+
+    def woken(self, known: "Any", slept: int, now: int) -> None:
+        """Before anything else, after a deep sleep of `slept` ms: `known` is what `remembered` gave. The board's
+        multiplexer has kept its card."""
+        if isinstance(known, list) and known and known[0] in range(self.choice.slots):
+            self.slot = known[0]
+            self.choice.woken(known[1:], slept, now)
+        self.governor.slept(slept)
+        self._put_off = True
+
+    def _awaited(self, is_open: bool, now: int) -> None:
+        if not is_open or self._waits is None:
+            self._waits = now if is_open else None
+
+    def _renewal(self) -> "int | None":
+        if self._slots > 1 or self.state != orders.UP or self._waits is None:
+            return None
+        return self._waits + min(orders.RENEW_MS << min(self._renewals, 10), orders.LONGEST_RENEW_MS)
+
+    def _idle(self, state: str, now: int) -> bool:
+        """Whether a modem in this state is to be off while the unit rests: without a path it cannot save power in its
+        own way, and would search for ever. One that has come out of PSM by itself has its path again in a moment."""
+        if not self._rests or self.alarm or state not in orders.PATHLESS:
+            return False
+        return state == orders.OFF or now >= self._spoke + orders.SPOKEN_MS
+
+    def _put_away(self, now: int) -> None:
+        """The modem has left its network and is off."""
+        self._put_off = True
+        self._govern(("graceful",), now)
 
     def _unwelcome(self, now: int) -> bool:
         """Whether it may be a guest here for an alarm only, and there is none."""
@@ -112,6 +156,8 @@ class Council:
     def _may(self, order: str, now: int) -> bool:
         """Ask the governor. What must wait is asked for again when it may go; a rung is handed back to the ladder."""
         kinds = orders.ASKS.get(order, ())
+        if order == "power_on" and self._put_off:
+            kinds = (ATTACH,)
         card = self.choice.active if order in orders.CHOOSES else self.slot
         wait = max([self.governor.wait(kind, card, now) for kind in kinds] + [0])
         if not wait:

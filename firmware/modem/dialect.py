@@ -10,7 +10,7 @@ unconfirmed come from manuals not at hand and are data, to be corrected by a boa
 from firmware.core import at, at_network, at_pdu, at_syntax
 from firmware.core.at import Command
 from firmware.core.at_syntax import AtError, host_name, number, quoted
-from firmware.modem.steps import POWER, POWER_KEY, Board, Pause, Wait, need
+from firmware.modem.steps import LINE, POWER, POWER_KEY, Board, Pause, Wait, need
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,13 +36,15 @@ EDRX = "0000"
 for, so that a modem that has been granted both still hears what is pushed to it. As nRF's asset tracker does."""
 
 _CTRL_Z = b"\x1a"
+_AWAKE_MS = 500
+"""A modem that is awake answers within some ms what it knows by heart; ours (unconfirmed)."""
 
 
 class Dialect:
     """The interface, and what is alike. What a modem cannot do raises AtError "unsupported"."""
 
     name = ""
-    heads: "tuple[str, ...]" = ("+CEREG", "+CREG", "+CMTI", "+CPIN", "+CME ERROR", "+CGEV")
+    heads: "tuple[str, ...]" = ("+CEREG", "+CREG", "+CMTI", "+CPIN", "+CME ERROR", "+CGEV", at.PROBE_HEAD)
     boot: "tuple[str, ...]" = ()
     settings: "tuple[str, ...]" = ()
     """Set after every start; a refusal is no failure, since a card or a network may not be there yet."""
@@ -77,8 +79,24 @@ class Dialect:
     # Start and power
 
     def power_on(self) -> "Procedure":
-        """Supply, key, and the modem's first word; a modem that was on already says nothing and will answer."""
+        """Supply, key, and the modem's first word; one that was on already, where the board has no hand on its supply,
+        says nothing and will answer."""
         yield Board(POWER, 1)
+        if not self.key_on_ms or not (yield from self.awake()):
+            yield from self._begun()
+
+    def awake(self) -> "Procedure":
+        """Whether the modem answers: its key would switch it off then. One that is just falling asleep answers once."""
+        for _ in range(2):
+            yield Board(LINE, 0)
+            if (yield Wait(at.PROBE_HEAD, _AWAKE_MS)) is None:
+                return False
+            # The OK behind the answer is nobody else's.
+            yield Pause(at.QUIET_MS)
+        return True
+
+    def _begun(self) -> "Procedure":
+        """The key, where there is one, and the first word."""
         if self.key_on_ms:
             yield Board(POWER_KEY, self.key_on_ms)
         yield Wait(None, self.boot_ms)
@@ -93,13 +111,14 @@ class Dialect:
         """The only cure for a modem that is hung: no supply for a while, then a start."""
         yield Board(POWER, 0)
         yield Pause(self.off_ms)
-        yield from self.power_on()
+        yield Board(POWER, 1)
+        yield from self._begun()
 
     def wake(self) -> "Procedure":
-        """Out of PSM: the key, or its line, and the first word."""
-        if self.key_on_ms:
-            yield Board(POWER_KEY, self.key_on_ms)
-        yield Wait(None, self.boot_ms)
+        """Out of PSM: the key, and the first word. One that is awake has none: where the board has slept deep, nobody
+        knows whether the network has granted PSM, and whether it has begun."""
+        if not (yield from self.awake()):
+            yield from self._begun()
 
     def off_command(self) -> str:
         raise AtError("unsupported")
@@ -287,14 +306,17 @@ class Dialect:
         yield from need(Command("AT+CMGD=" + number(place, 0, 255), self.timeouts["sim"]))
 
     def sms_take(self, place: int) -> "Procedure":
-        """The payload of the message at a place, or None if it is of another kind; the place is free then."""
+        """The payload of the message at a place, b"" if it is of another kind or none that can be read: that one wakes
+        too. None where the modem shows no message. The place is free then."""
         payload = None
         try:
-            payload = (yield from self.sms_read(place)).payload
+            payload = (yield from self.sms_read(place)).payload or b""
         except AtError as error:
             # A place that cannot be read is freed like any other: a card has few.
             if error.reason in ("timeout", "reset", "hung"):
                 raise
+            if error.reason == "pdu":
+                payload = b""
         yield from self.sms_delete(place)
         return payload
 

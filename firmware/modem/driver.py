@@ -11,7 +11,7 @@ import gc
 from firmware.core.at_syntax import AtError
 from firmware.modem import dialect as dialects
 from firmware.modem.engine import Engine
-from firmware.modem.steps import LINE
+from firmware.modem.steps import LINE, LINE_SAYS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Socket:
 class Modem:
     """`wires` carries out what only the board can. `tell(event)` hears what the modem says unasked, except what is a
     socket's, and ("begin", operation), ("end",), ("doubt",) and ("works",). Attributes: `engine`, `errors` of
-    procedures, `lost` URCs, `starved`, how often what came found no memory."""
+    procedures, `lost` URCs, `starved`, how often what came found no memory to be read."""
 
     def __init__(
         self,
@@ -216,16 +216,18 @@ class Modem:
             self.tell(("doubt",))
 
     async def run(self) -> None:
-        """Never returns: listen, and keep the channel's deadlines."""
+        """Never returns: listen, and keep the channel's deadlines. Raises MemoryError."""
         asyncio.create_task(self._keep_time())
         while True:
             try:
                 data = await self._uart.read()
-                self._carry_out(self.engine.feed(data, self.clock.now()))
             except MemoryError:
                 # What was being said is lost; the command ends by its time, and the channel sets itself right.
                 self.starved += 1
                 gc.collect()
+                continue
+            # Memory that fails here leaves an order half given: only a reset sets that right, and takes seconds.
+            self._carry_out(self.engine.feed(data, self.clock.now()))
 
     async def _keep_time(self) -> None:
         while True:
@@ -242,7 +244,7 @@ class Modem:
 
     async def _on_board(self, what: str, value: int) -> None:
         if what == LINE:
-            self._uart.write(b"\r")
+            self._uart.write(LINE_SAYS)
         else:
             await self._wires.carry_out(what, value)
         self._carry_out(self.engine.carried_out(self.clock.now()))

@@ -36,6 +36,7 @@ class Engine:
         self._step: "Any" = None
         self._due: "int | None" = None
         self._held: "Command | None" = None
+        self._owed = False
 
     @property
     def busy(self) -> bool:
@@ -69,6 +70,7 @@ class Engine:
     def feed(self, data: bytes, now: int) -> "Actions":
         """Bytes of the modem."""
         actions: "Actions" = []
+        self._owed = self.at.resyncing
         self._take(self.at.feed(data, now), actions, now)
         return actions
 
@@ -78,6 +80,8 @@ class Engine:
         if isinstance(self._step, Board):
             if self._step.what == "power":
                 # Whatever was said before belongs to a modem that is no longer there.
+                if not self.at.ready:
+                    actions.append(("free",))
                 self.at.restart()
             self._advance(None, actions, now)
         return actions
@@ -137,6 +141,10 @@ class Engine:
             self._advance(line, actions, now)
 
     def _booted(self, actions: "Actions", now: int) -> None:
+        if self._owed:
+            # What it did not answer before, it never will.
+            self._owed = False
+            actions.append(("free",))
         actions.append(("boot",))
         if isinstance(self._step, Wait) and self._step.head is None:
             self._advance("", actions, now)

@@ -17,7 +17,7 @@ from firmware.modem.dialect import (
     socket_event,
     socket_number,
 )
-from firmware.modem.steps import LINE, Board, Wait, need, refused
+from firmware.modem.steps import Wait, need, refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ class Gm02s(Dialect):
         return "AT+SQNSSHDN"  # unconfirmed
 
     def wake(self) -> "Procedure":
-        # It says nothing when it falls asleep: one that is awake has no first word either.
-        yield Board(LINE, 0)
-        yield Wait(None, _RESUME_MS)
+        # The byte that asks whether it is awake wakes it.
+        if not (yield from self.awake()):
+            yield Wait(None, _RESUME_MS)
 
     def battery(self) -> "Procedure":
         """The board measures it: this modem has no +CBC (unconfirmed)."""

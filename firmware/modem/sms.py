@@ -46,8 +46,9 @@ class SmsPipe:
             self._on_change(self)
 
     def hurry(self) -> None:
-        """An alarm is waiting."""
-        self._go()
+        """An alarm is waiting; what it has to say may not be here yet."""
+        if self.frame is not None:
+            self._go()
 
     def send(self, key: "object", frame: bytes, urgent: bool) -> bool:
         """Send a frame in place of one that has not gone yet. False: too long, too soon after the last, or no network;

@@ -8,7 +8,7 @@
 Procedures hold what a modem needs in which order, and no time, no stream and no pin: engine.py runs them.
 """
 
-from firmware.core.at import CME, CMS, Command
+from firmware.core.at import CME, CMS, PROBE, Command
 from firmware.core.at_syntax import AtError
 
 TYPE_CHECKING = False
@@ -25,7 +25,9 @@ POWER = "power"
 POWER_KEY = "power_key"
 """Board("power_key", ms): hold the key for so long."""
 LINE = "line"
-"""Board("line", 0): a byte on the modem's line, to which nothing answers."""
+"""Board("line", 0): a byte on the modem's line, which wakes one that listens in its sleep, and a question that one who
+is awake answers with at.PROBE_HEAD."""
+LINE_SAYS = b"\r" + PROBE.encode() + b"\r"
 SIM = "sim"
 """Board("sim", slot): the multiplexer between modem and cards."""
 

@@ -51,6 +51,10 @@ class PendantRadio:
         self.up = False
         self._ble = bluetooth.BLE()
 
+    def pending(self) -> bool:
+        """Whether there are frames that nobody has taken."""
+        return self._read < self._written
+
     def _interrupt(self, event: int, data: "tuple[Any, ...]") -> None:
         if event == _SCAN_RESULT:
             self._take(data[4])

@@ -8,6 +8,10 @@ one before it. It decides nothing about presses and never drops one that is open
 
 A file of an older format is read and carried into a new one. A file of a newer format, or one with damage inside, is
 copied aside (`journal.newer`, `journal.bad`), and every sound record in it that is known here is carried on.
+
+Whose flash has not all that was pressed cannot say of a press that it was never made (`ports.past`). Up to which boot
+that is so stands in the file `DOUBT`. It is set when a boot finds no journal, a torn or damaged one, or one of a newer
+format, and when flash has refused a press.
 """
 
 import hashlib
@@ -15,6 +19,7 @@ import hashlib
 from firmware.core import records
 from firmware.core.book import Book
 from firmware.ports.emergency import Emergency
+from firmware.ports.kept import pack, unpack
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,12 +33,22 @@ FILE = "journal"
 OLD = "journal.old"
 BAD = "journal.bad"
 NEWER = "journal.newer"
+DOUBT = "doubt.kept"
 _NEW = "journal.new"
 _PIECE = 256
+_EVERY_BOOT = 0xFFFFFFFF
 
 
 def _sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
+
+
+def doubtful(flash: "Flash") -> int:
+    """The last boot of which the journal may lack a press: 0 if it lacks none, every one if that cannot be read."""
+    if flash.size(DOUBT) < 0:
+        return 0
+    boot = unpack(flash.read(DOUBT))
+    return boot if isinstance(boot, int) else _EVERY_BOOT
 
 
 class _Scan:
@@ -51,7 +66,8 @@ class Journal:
     """The journal of one flash. `load` first, then `append`.
 
     Attributes: `entries`, the presses with something left to do, by (boot, seq); `failures`, writes that flash refused;
-    of the class `rotate`: 256 presses with all their stages take less than this.
+    `unsure`, as `doubtful` while that is not on flash; of the class `rotate`: 256 presses with all their stages take
+    less than this.
     """
 
     rotate = 24 * 1024
@@ -65,6 +81,7 @@ class Journal:
         self._head = records.GENESIS
         self._book = Book()
         self._emergency = Emergency()
+        self.unsure = 0
         self.failures = 0
 
     @property
@@ -87,11 +104,15 @@ class Journal:
         self._catch_up()
         return self._head[: records.HEAD_TOLD]
 
-    def load(self) -> "list[records.Entry]":
-        """Read the flash; the open presses, oldest first. Never raises: what cannot be read is as good as not there."""
+    def load(self, boot: int = 0) -> "list[records.Entry]":
+        """Read the flash, in this boot; the open presses, oldest first. Never raises: what cannot be read is as good as
+        not there."""
         self._book = Book()
         found = self._scan(FILE)
         total = self._flash.size(FILE)
+        if boot > 1 and not (0 < found.size == total and found.format <= records.FORMAT):
+            # Before it is mended: afterwards nothing shows it.
+            self._doubt(boot - 1)
         if total < 0:
             # The cut came between the two renames of a rotation.
             found = self._scan(OLD)
@@ -243,6 +264,8 @@ class Journal:
         same for this boot, and the next append first removes what the refused one may have left behind; after a
         MemoryError `emergency` may still have room for a press.
         """
+        if self.unsure and record[records.TYPE] != records.PRESS:
+            self._attempt(self._note)
         behind = not self._catch_up()
         written = self._book.admit(record)
         data = b""
@@ -263,9 +286,11 @@ class Journal:
             self._reopen()
             self._file.write(data)
             self._file.flush()
-        except (OSError, MemoryError):
+        except (OSError, MemoryError) as error:
             self.failures += 1
             self._discard()
+            if record[records.TYPE] == records.PRESS and isinstance(error, OSError):
+                self._doubt(record[records.BOOT])
             raise
         self._size += len(data)
         if behind:
@@ -289,6 +314,15 @@ class Journal:
         """Prepare `emergency` for the presses of this boot. Raises OSError when flash refuses."""
         self._emergency.arm(boot)
         self._reopen()
+
+    def _doubt(self, boot: int) -> None:
+        """Presses up to this boot may be missing here. If flash refuses to keep it, a later record tries again."""
+        self.unsure = max(boot, self.unsure)
+        self._attempt(self._note)
+
+    def _note(self) -> None:
+        self._flash.replace(DOUBT, pack(max(self.unsure, doubtful(self._flash))))
+        self.unsure = 0
 
     def emergency(self, boot: int, seq: int, kind: int, input_code: int) -> bool:
         """Put a press on flash without allocating anything; True if it is there. For when the heap is full.

@@ -37,9 +37,14 @@ class Sealer:
         self._derive()
 
     def _derive(self) -> None:
-        self._context = self._counters.context
-        key, self._iv = seal.derive(self._sha256, self._secret, self._kid, seal.UP, self._context)
-        self._up = ccm.Ccm(self._ecb(key))
+        context = self._counters.context
+        key, common_iv = seal.derive(self._sha256, self._secret, self._kid, seal.UP, context)
+        up = ccm.Ccm(self._ecb(key))
+        # The context last: memory may fail at any line above, and then the next frame must derive once more. A context
+        # that went ahead of its key would seal with counters that the old key has used.
+        self._up = up
+        self._iv = common_iv
+        self._context = context
 
     def seal(self, plaintext: bytes) -> bytes:
         """One frame, never the same twice."""

@@ -77,31 +77,38 @@ class _Contact:
         """Whether there are edges that nobody has taken."""
         return self._read < self._latch.written
 
-    def drain(self, handler: "Callable[[tuple[Any, ...]], None]") -> None:
-        """Hand over what waits, oldest first, ending with the present level."""
+    def drain(self, handler: "Callable[[int, bool, int], None]") -> None:
+        """Hand over what waits as (code, closed, ticks), oldest first, ending with the present level. Allocates
+        nothing."""
         latch = self._latch
         while self._read < latch.written:
             # Looked at each time: the interrupt may go on writing meanwhile.
             self._read = max(self._read, latch.written - SHORT)
             at = self._read % SHORT
             closed = bool(latch.closed[at])
-            handler(("edge", self.code, closed, latch.ticks[at]))
+            handler(self.code, closed, latch.ticks[at])
             self._last = closed
             self._read += 1
         closed = not self._pin.value()
         if closed != self._last:
-            handler(("edge", self.code, closed, time.ticks_ms()))
+            handler(self.code, closed, time.ticks_ms())
             self._last = closed
 
 
 class Sensors:
-    """`on_event(event)` is called, from the task of `run`, with ("edge", code, closed, ticks), ("mains", lost),
-    ("charging", on), ("worn", on). Attributes: `starved`, how often an event had to wait for memory;
-    `alive`, called at every turn of `run` if it is set."""
+    """`on_event(event)` is called, from the task of `run`, with ("mains", lost), ("charging", on), ("worn", on), and
+    `on_edge(code, closed, ticks)` for every edge of a contact. Attributes: `starved`, how often one of them had to wait
+    for memory; `alive`, called at every turn of `run` if it is set."""
 
-    def __init__(self, profile: "profiles.Profile", on_event: "Callable[[tuple[Any, ...]], None]") -> None:
+    def __init__(
+        self,
+        profile: "profiles.Profile",
+        on_event: "Callable[[tuple[Any, ...]], None]",
+        on_edge: "Callable[[int, bool, int], None]",
+    ) -> None:
         self.alive: "Callable[[], None] | None" = None
         self._on_event = on_event
+        self._on_edge = on_edge
         self._chemistry = profile.battery[2]
         self._flag = asyncio.ThreadSafeFlag()
         self.starved = 0
@@ -147,8 +154,7 @@ class Sensors:
 
     def _tell(self) -> int:
         """Hand over what there is; in how many ms there may be more without another interrupt."""
-        for contact in self._contacts:
-            contact.drain(self._on_event)
+        self.drain(self._on_edge)
         longest = LONGEST_MS
         now = time.ticks_ms()
         for level in self._levels:
@@ -160,6 +166,11 @@ class Sensors:
             elif left > 0:
                 longest = min(longest, left)
         return longest
+
+    def drain(self, handler: "Callable[[int, bool, int], None]") -> None:
+        """Hand over the edges of all contacts, as (code, closed, ticks)."""
+        for contact in self._contacts:
+            contact.drain(handler)
 
     def pending(self) -> bool:
         """Whether a contact has something to tell that nobody has heard."""

@@ -70,6 +70,11 @@ class Sleep:
         self._outputs[name] = machine.Pin(PINS[name], machine.Pin.OUT, value=level, hold=False)
         return self._outputs[name]
 
+    def off(self, name: str) -> None:
+        """Take away what an output of `HELD` supplies."""
+        if name in self._outputs:
+            self._outputs[name].value(0)
+
     def begin(self, ms: int, memory: "Any" = None) -> bool:
         """Sleep for so long, or until the button is pressed, or until who does not wear the unit now puts it on. Does
         not return if it can: then the processor starts over.

@@ -20,8 +20,9 @@ from typing import Any, Protocol
 
 from firmware.core import drill, pendants, profiles
 from firmware.core.heartbeat import Heartbeat
+from firmware.core.setup import Means
 from firmware.core.stages import NAMES
-from firmware.core.unit import Means, Unit
+from firmware.core.unit import Unit
 from fleet.registry.directory import Aead
 from protocols.wire import messages, seal
 from protocols.wire.coap_client import Client

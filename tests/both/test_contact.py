@@ -78,8 +78,8 @@ def test_whoever_presses_again_does_not_want_it_cancelled():
 def test_a_forced_cancel_looks_the_same_and_sends_a_silent_alarm():
     script = tap(0) + [(3000, ("cancel", 0, True))]
     seen = play(Inputs([Input(0, cancel=8000)]), script, 20000)
-    assert seen[1] == (3000, "cancelled", 0)
-    assert seen[2] == (3000, "pressed", 0, messages.KIND_DURESS, messages.ALARM_SILENT, 1, 2, 2)
+    assert seen[1] == (3000, "pressed", 0, messages.KIND_DURESS, messages.ALARM_SILENT, 1, 2, 2)
+    assert seen[2] == (3000, "cancelled", 0)
     assert len(seen) == 3
 
 

@@ -73,16 +73,17 @@ def test_a_genuine_press_is_refused_for_nothing_that_it_says_besides():
     assert hub.handle(sent(2, what=9), 0) == [] and hub.refused == 0
 
 
-def test_a_press_is_known_until_it_is_on_flash_and_what_is_none_is_not():
+def test_whether_a_frame_is_a_press_is_known_before_it_is_handled_and_changes_nothing():
     hub = made()
     for counter, what in ((1, ALIVE), (2, TEST)):
+        assert hub.pressing(sent(counter, what)) is None
         hub.handle(sent(counter, what), 0)
-        assert hub.pressed is None
-    hub.handle(sent(2), 0)
-    hub.handle(sent(3, key=OTHER), 0)
-    assert hub.pressed is None, "a replay and a forgery"
-    hub.handle(sent(3), 0)
-    assert hub.pressed == 1
+    pressed = sent(3)[1]
+    for data in (sent(2)[1], sent(1)[1], sent(3, key=OTHER)[1], sent(3, number=78)[1], pressed[:-1], b""):
+        assert hub.pressing(data) is None, "a replay, a forgery, a neighbour's, no frame"
+    assert hub.pressing(pressed) == 1 and hub.pressing(pressed) == 1
+    assert names(hub.handle(sent(3), 0)) == ["press", "keep"]
+    assert hub.pressing(pressed) is None, "once"
 
 
 def test_each_pendant_is_missed_by_its_own_interval():

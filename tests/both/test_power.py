@@ -64,11 +64,10 @@ def test_what_costs_more_lasts_less():
     assert days(tracker, 3600, tau=11400) == days(tracker, 3600)
 
 
-def test_on_duty_a_person_is_reachable_and_off_duty_the_modem_sleeps():
+def test_a_person_is_reachable_at_every_interval():
     personal = profiles.named("personal")
-    on_duty = dict(daily(personal, 300))
-    off_duty = dict(daily(personal, personal.off_duty))
-    assert "listening to the network" in on_duty and "listening to the network" not in off_duty
+    for heartbeat in (300, personal.off_duty):
+        assert "listening to the network" in dict(daily(personal, heartbeat))
 
 
 def test_a_heartbeat_of_nothing_is_refused():
@@ -183,5 +182,14 @@ def test_a_book_survives_deep_sleep_and_no_nonsense():
     again = EnergyBook(3900, 0, kept, 3600000)
     assert again.wakes == 1 and again.last == book.last
     assert again.spent(0) == book.spent(10000) + 14 * 3600000 * 3900 // 1000000
-    for nonsense in (None, [], [1, 2, 3], ["a", 1, 2, 3], {1: 2}, 7):
+    for nonsense in (None, [], [1, 2, 3], [1, 2, 3, 4], ["a", 1, 2, 3, 4], {1: 2}, 7):
         assert EnergyBook(3900, 0, nonsense, 1000).wakes == 0
+
+
+def test_a_modem_that_was_granted_no_psm_is_booked_as_awake_through_a_deep_sleep():
+    for state, granted, spends in (("idle", False, 1000), ("idle", True, 9), ("psm", False, 9), ("off", False, 0)):
+        book = EnergyBook(3900, 0)
+        book.handle(("state", "modem", state), 0)
+        kept = book.remember(10000, granted)
+        asleep = EnergyBook(3900, 0, kept, 3600000).spent(0) - kept[1]
+        assert asleep == (5 + spends) * 3600000 * 3900 // 1000000, (state, granted)

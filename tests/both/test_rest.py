@@ -69,25 +69,9 @@ def test_the_board_waits_for_its_modem_to_fall_asleep_but_not_for_ever():
     assert run(rest, 0, HOUR)[-1][:2] == (BRIEF_MS + DROWSY_MS, "deep_sleep")
 
 
-def test_a_person_on_duty_is_reachable_and_off_duty_sleeps():
-    rest = quiet("personal", due=4 * HOUR)
-    assert run(rest, 0, 4 * HOUR) == [] and rest.state in (LINGERING, RESTING)
-    rest = quiet("personal", due=4 * HOUR)
-    rest.handle(("time",), LINGER_MS)
-    assert rest.state == RESTING
-    rest.handle(("duty", False), 20000)
-    assert [event[1] for event in run(rest, 20000, 4 * HOUR)] == ["modem_rest", "deep_sleep"]
-    rest = quiet("personal", due=4 * HOUR)
-    rest.handle(("duty", False), 0)
-    rest.handle(("time",), LINGER_MS)
-    assert rest.handle(("duty", True), LINGER_MS + 1) == [("modem_rest", False, 0)]
-    assert run(rest, LINGER_MS + 1, 4 * HOUR) == []
-
-
-def test_hubs_and_cameras_never_rest_nor_sleep():
-    for name in ("social", "camera", "technical"):
+def test_hubs_cameras_and_who_is_worn_never_rest_nor_sleep():
+    for name in ("social", "personal", "camera", "technical"):
         rest = quiet(name)
-        rest.handle(("duty", False), 0)
         assert run(rest, 0, HOUR) == []
         assert rest.handle(("busy", "mains", True), HOUR) == []
 

@@ -52,3 +52,11 @@ def test_a_radio_that_does_not_answer_is_asked_hourly_and_told_daily():
     machine.heard("coap3", 60 * HOUR_MS)
     machine.heard("coap", 60 * HOUR_MS)
     assert machine.wanted(61 * HOUR_MS) is None and machine.silent(62 * HOUR_MS) is None
+
+
+def test_a_wish_to_prove_the_modem_comes_first_and_once():
+    machine = spare(random=lambda n: n - 1)
+    machine.prove()
+    assert machine.wanted(0) == "modem" and machine.wanted(0) is None
+    machine.prove()
+    assert [machine.wanted(HOUR_MS) for _ in range(4)] == ["modem", "network", "modem", None]

@@ -1,10 +1,9 @@
 """What the modem's part hears of heartbeats: on a path that is dead nothing else tells it that nobody answers."""
 
-import os
+from provisioned import provisioned
 
 from firmware import main
-from firmware.ports.flash import Flash
-from protocols.wire import cbor, messages
+from protocols.wire import messages
 
 
 class Told:
@@ -19,11 +18,7 @@ class Told:
 
 def over_modem():
     """A unit whose one pipe goes over a modem, to a server that never answers; its pipe, and what the modem hears."""
-    os.chdir(os.getenv("TEST_FLASH"))
-    flash = Flash()
-    flash.replace("identity.cbor", cbor.encode({1: 1, 2: 1, 3: bytes(16)}))
-    flash.replace("config.cbor", cbor.encode({1: 1, 2: 300, 3: ["coap"], 4: [["127.0.0.1", 9]]}))
-    flash.replace("counters", cbor.encode({1: 0, 2: 0}))
+    flash = provisioned()
     driver = main.build(flash, 0)
     pipe = next(iter(driver.pipes.values()))
     driver.cellular = Told()

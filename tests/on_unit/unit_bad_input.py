@@ -118,10 +118,41 @@ def test_a_genuine_frame_that_holds_no_message_of_ours():
         assert desk.refuses(desk.sealed(plain)) == 1, plain
 
 
+class Told:
+    """The modem's part and the supervisor, as far as they are told of receipts."""
+
+    def __init__(self, driver):
+        self.receipts = 0
+        self.clocks = []
+        self.proofs = 0
+        driver.cellular = self
+        driver._over_modem.append("coap")
+        driver._supervisor.receipt = self.receipt
+
+    def tell(self, event):
+        self.receipts += event == ("receipt",)
+        if event[0] == "clock":
+            self.clocks.append(event[1])
+
+    def receipt(self):
+        self.proofs += 1
+
+
 def test_a_replayed_receipt_changes_nothing_and_a_replayed_command_is_answered_and_not_obeyed():
     desk = Desk()
-    frame = desk.sealed(messages.Receipt(items=[(1, 1, 3)], time=1).encode())
-    assert desk.refuses(frame) == 0 and desk.refuses(frame) == 0
+    told = Told(desk.driver)
+    # This one answers the third heartbeat, which waits then; the other is of an earlier boot and long ago.
+    frame = desk.sealed(messages.Receipt(items=[(1, 3, 1)], time=100000).encode())
+    old = desk.sealed(messages.Receipt(items=[(0, 7, 3)], time=1000).encode())
+    assert desk.refuses(old) == 0 and (told.receipts, told.proofs) == (0, 0), "what time it is is not known yet"
+    assert desk.refuses(frame) == 0 and (told.receipts, told.proofs) == (1, 1)
+    assert desk.refuses(frame) == 0 and (told.receipts, told.proofs) == (1, 1), "doubled on the way"
+    assert desk.refuses(frame, None) == 0 and (told.receipts, told.proofs) == (1, 1), "nor by SMS"
+    assert desk.refuses(old) == 1 and desk.refuses(old, None) == 1
+    assert (told.receipts, told.proofs) == (1, 1)
+    newer = desk.sealed(messages.Receipt(items=[], time=100001).encode())
+    assert desk.refuses(newer, None) == 0 and (told.receipts, told.proofs) == (2, 2)
+    assert told.clocks == [100000, 100001], "nor does it set back the governor's clock"
     order = desk.sealed(command(5, messages.COMMAND_HEARTBEAT, {1: 60}))
     older = desk.sealed(command(4, messages.COMMAND_HEARTBEAT, {1: 30}))
     assert desk.refuses(order, answered=0) == 0

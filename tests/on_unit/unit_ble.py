@@ -115,3 +115,13 @@ def test_a_radio_that_will_not_start_is_counted_and_tried_again():
 
     asyncio.run(life())
     assert radio.failures == 2 and radio.up and len(failed) == 2
+
+
+def test_what_nobody_has_read_yet_is_known():
+    radio = PendantRadio(lambda frame: None)
+    radio._start()
+    assert not radio.pending()
+    BOARD.obey(b"R\x00" + FIELD)
+    assert radio.pending()
+    radio._hand_over()
+    assert not radio.pending()

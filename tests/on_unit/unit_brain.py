@@ -1,128 +1,21 @@
 """The brain with all its parts: windows, drills, pendants, commands, events, and what a restart finds of them."""
 
-from firmware.core import obey, profiles, records, stages
+from brain_bench import WALL, Bench, sha256
+
+from firmware.core import obey, profiles, stages
 from firmware.core.drill import EVERY_S, GIVE_UP_MS, WINDOW_MS
-from firmware.core.events import FAULT_CONFIG, MOST
+from firmware.core.events import FAULT_CONFIG, FAULT_PORT, MOST
 from firmware.core.heartbeat import Heartbeat
-from firmware.core.pendants import ALIVE, PRESS, TEST, Pendants, frame
-from firmware.core.unit import REBOOT_MS, Means, Unit
+from firmware.core.pendants import ALIVE, PRESS, TEST, frame
+from firmware.core.spare import Spare
+from firmware.core.unit import REBOOT_MS
+from firmware.core.vigil import WATCH_MS
 from firmware.core.vitals import Vitals
 from protocols.wire import messages
 
 KEY = bytes(range(16))
-WALL = 1700000000
 HEARTBEAT_PLAIN = 51
 """What of the 80 bytes of a sealed heartbeat is left for its text: counter, key id and tag take 29 at most."""
-
-
-def sha256(data):
-    import hashlib
-
-    return hashlib.sha256(data).digest()
-
-
-class Bench:
-    """A unit on a desk: what it orders is kept as a journal and kept values would keep it."""
-
-    def __init__(self, config=None, last=None, boot=5, slots=0, measure=None, up=True, drill=EVERY_S):
-        self.setup = profiles.read(config or {1: profiles.SOCIAL, 2: 300})
-        self.kept = dict(last.kept) if last is not None else {"drill": drill}
-        self.book = dict(last.book) if last is not None else {}
-        self.entries = last.entries if last is not None else {}
-        self.now = 0
-        self.lamps = []
-        self.sent = []
-        self.others = []
-        self.order = []
-        means = Means(
-            lambda bound: 0,
-            measure or (lambda: ({}, {messages.STATUS_VERSION: "1"})),
-            lambda: WALL,
-            lambda pipe: messages.BEARER_SIM1,
-            lambda key: key == (1, 1),
-        )
-        pendants = None
-        if self.setup.pendants:
-            pendants = Pendants(self.setup.pendants, sha256, self.kept.get("pendants"), 0)
-        items = [(self.book[key][0], key[0], key[1], self.book[key][1]) for key in sorted(self.book)]
-        entries = [self.entries[key] for key in sorted(self.entries) if not self.entries[key].over()]
-        heartbeat = Heartbeat(self.setup.heartbeat, lambda bound: bound - 1, 1000)
-        self.unit = Unit(boot, ("coap",), self.setup, means, heartbeat, 0, entries, items, self.kept, pendants, slots)
-        if up:
-            self.take(self.unit.handle(("pipe", "coap", True), 0))
-        self.take(self.unit.start(0))
-
-    def take(self, actions):
-        for action in actions:
-            self.order.append(action[0])
-            if action[0] == "send":
-                self.sent.append((self.now, action[3]))
-            elif action[0] == "journal":
-                record = action[1]
-                key = (record[records.BOOT], record[records.SEQ])
-                if record[records.TYPE] == records.ITEM:
-                    self.book[key] = (record[records.PRIORITY], record[records.BODY])
-                elif record[records.TYPE] == records.CONSUMED:
-                    self.book.pop(key)
-                else:
-                    records.fold(self.entries, record)
-            elif action[0] == "keep":
-                self.kept[action[1]] = action[2]
-            elif action[0] == "lamp":
-                self.lamps.append((self.now, action[1]))
-            else:
-                self.others.append(action)
-
-    def feed(self, *event):
-        self.take(self.unit.handle(event, self.now))
-
-    def run(self, until):
-        """Let time pass as the driver does."""
-        while True:
-            due = self.unit.next_wakeup(self.now)
-            if due is None or due > until:
-                break
-            self.now = max(due, self.now)
-            self.feed("time")
-        self.now = until
-        self.feed("time")
-
-    def tap(self, code=0, held=200):
-        self.feed("edge", code, True, self.now)
-        self.run(self.now + held)
-        self.feed("edge", code, False, self.now)
-        self.run(self.now + 100)
-
-    def of(self, kind):
-        return [message for _, message in self.sent if isinstance(message, kind)]
-
-    def fresh(self, kind):
-        """Messages of this kind, each key once."""
-        found = {}
-        for message in self.of(kind):
-            found[(message.boot, message.seq)] = message
-        return [found[key] for key in sorted(found)]
-
-    def events(self, kind):
-        return [one for one in self.fresh(messages.Event) if one.kind == kind]
-
-    def answer_all(self, stage=1):
-        items = [(one.boot, one.seq, stage) for one in self.fresh(messages.Alarm)]
-        items += [(one.boot, one.seq, 1) for one in self.fresh(messages.Event) + self.fresh(messages.Answer)]
-        items += [(one.boot, one.seq, 1) for one in self.fresh(messages.Heartbeat)]
-        while items:
-            self.feed("receipt", items[:8], 1800000000)
-            items = items[8:]
-
-    def command(self, number, kind, args=None):
-        """What a command is answered. Alarms are stored first: until then they have the radio to themselves."""
-        self.answer_all()
-        before = len(self.of(messages.Answer))
-        self.feed("command", messages.Command(number=number, kind=kind, args=args))
-        told = self.of(messages.Answer)[before:]
-        return told[0] if told else None
-
-
 WINDOW = {1: profiles.SOCIAL, 2: 300, 7: [[0, 0, 8000]]}
 
 
@@ -225,6 +118,7 @@ def test_a_stuck_contact_is_one_alarm_a_flag_and_an_event_and_others_go_on():
         bench.answer_all(3)
         # What the desk has written down must not fill the unit's heap.
         bench.order = []
+        bench.written = []
         bench.sent = [one for one in bench.sent if isinstance(one[1], messages.Alarm)]
     assert len(bench.fresh(messages.Alarm)) == 2
     bench.feed("edge", 0, False, bench.now)
@@ -318,6 +212,45 @@ def test_a_drill_without_a_finger_names_no_input_and_shows_nothing():
     good.run(3600000 + 1000)
     good.answer_all(3)
     assert not good.unit.is_open() and good.events(messages.EVENT_FAULT) == []
+
+
+def test_a_receipt_is_a_sign_of_life_only_if_it_says_something_new():
+    heard = []
+    spare = Spare(("coap",), ("modem",), "modem", lambda bound: 0, 0)
+    spare.heard = lambda pipe, now: heard.append(pipe)
+    bench = Bench(spare=spare)
+    bench.tap()
+    press = bench.fresh(messages.Alarm)[0]
+    item = [(press.boot, press.seq, 1)]
+
+    def alive(items, time, pipe="coap"):
+        before, bench.alive = len(heard), []
+        bench.feed("receipt", items, time, pipe)
+        assert len(heard) - before == (len(bench.alive) if pipe else 0), "the radio that is to be proven alike"
+        assert bench.unit._courier._answered == bool(bench.alive)
+        bench.unit._courier._answered = False
+        return [one[1] for one in bench.alive]
+
+    bench.unit._courier._answered = False
+    assert alive([(4, 1, 3)], WALL) == [], "an earlier boot's, before this one knows the time"
+    assert alive([(4, 2, 3)], WALL + 5) == [], "nor do several in their order"
+    assert alive(item, WALL + 100) == ["coap"], "a stage has grown"
+    assert alive(item, WALL + 100) == [] and alive(item, None) == [], "the same one again"
+    assert alive(item, WALL + 110, None) == [None], "a query's answer: nothing new but the time; by SMS too"
+    assert alive(item, WALL + 50) == [], "doubled on the way, and late"
+    assert bench.unit._receipts.refused == 0
+    assert alive([(4, 1, 3)], WALL) == [] and bench.unit._receipts.refused == 1
+    assert alive([(press.boot, press.seq, 2)], WALL + 20) == ["coap"], "late, and it says something"
+    bench.feed("mains", True)
+    bench.run(bench.now + 30000)
+    told = bench.events(messages.EVENT_MAINS_LOST)[0]
+    assert alive([(told.boot, told.seq, 1)], WALL + 20) == ["coap"]
+    assert alive([(told.boot, told.seq, 1)], WALL + 20) == []
+    bench.feed("heartbeat", False)
+    bench.run(bench.now + 30000)
+    beat = bench.fresh(messages.Heartbeat)[-1]
+    assert beat.echo == WALL + 110 and beat.refused == 2
+    assert alive([(beat.boot, beat.seq, 1)], None) == ["coap"] and alive([(beat.boot, beat.seq, 1)], None) == []
 
 
 def test_an_event_waits_on_flash_until_it_is_confirmed():
@@ -443,6 +376,23 @@ def test_operator_goes_with_every_heartbeat_over_a_card_that_stays_below_80_byte
                     assert len(made.encode()) <= HEARTBEAT_PLAIN
 
 
+def test_after_a_reconnect_a_heartbeat_keeps_within_what_another_path_may_cost():
+    for lost_for, latest in ((60000, 80000), (10000, 70000), (100000, 160000)):
+        bench = Bench(random=lambda bound: bound - 1)
+        bench.run(2000)
+        bench.answer_all()
+        announced = bench.now + 300000
+        bench.run(announced - 100000)
+        bench.feed("pipe", "coap", False)
+        bench.run(announced + lost_for)
+        count = len(bench.of(messages.Heartbeat))
+        bench.feed("pipe", "coap", True)
+        bench.run(announced + latest - 1)
+        assert len(bench.of(messages.Heartbeat)) == count
+        bench.run(announced + latest)
+        assert len(bench.of(messages.Heartbeat)) == count + 1, "60 s at most, and no later than 80 s beyond its time"
+
+
 def test_status_goes_on_change_and_on_request_and_operator_with_every_heartbeat():
     radio = [24001, messages.RADIO_LTE_M]
 
@@ -488,3 +438,27 @@ def test_charging_is_off_duty_and_a_low_battery_is_told_once():
     assert len(bench.events(messages.EVENT_NOT_WORN)) == 1 and len(bench.events(messages.EVENT_WORN)) == 1
     bench.tap(0, 800)
     assert bench.fresh(messages.Alarm)[0].battery == 13
+
+
+def test_without_coverage_what_waits_keeps_it_awake_for_one_watch_and_a_press_for_ever():
+    bench = Bench({1: profiles.TRACKER, 2: 3600}, up=False)
+    bench.feed("fault", FAULT_PORT, "modem")
+    bench.run(WATCH_MS - 1000)
+    assert bench.unit.busy(bench.now)["pending"]
+    for minute in range(6, 200):
+        # The hourly heartbeats, each in place of the last, begin no watch.
+        bench.run(minute * 60000)
+        assert not any(bench.unit.busy(bench.now).values())
+    assert bench.unit.vigil.least_sleep(bench.now) > 0 and len(bench.book) == 1, "the fault waits on flash"
+    bench.tap()
+    bench.run(bench.now + 3600000)
+    assert bench.unit.busy(bench.now)["alarm"]
+    bench.feed("pipe", "coap", True)
+    bench.run(bench.now + 60000)
+    bench.answer_all()
+    assert bench.unit.vigil.silent(bench.now) == 0, "a fresh receipt is heard"
+    # An old one that is played again is not.
+    key = bench.fresh(messages.Alarm)[0]
+    bench.run(bench.now + 60000)
+    bench.feed("receipt", [(key.boot, key.seq, 1)], 1700000000)
+    assert bench.unit.vigil.silent(bench.now) >= 60

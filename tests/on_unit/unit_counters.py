@@ -1,11 +1,15 @@
-"""Counters and boot numbers: none is used twice, whatever the power does."""
+"""Counters and boot numbers: none is used twice, whatever the power, the flash or the heap do."""
 
+import hashlib
 import os
 
+import cryptolib
 from cut_flash import EAGER, FAT, LAZY, Cut, CutFlash
 
-from firmware.ports.counters import Counters
-from protocols.wire import cbor
+from firmware.ports.counters import BLOCK, Counters
+from firmware.ports.identity import Identity
+from firmware.ports.sealer import Sealer
+from protocols.wire import cbor, ccm, messages, seal
 
 NEW = {"counters": cbor.encode({1: 0, 2: 0})}
 
@@ -92,3 +96,52 @@ def test_ordinary_boots_count_up_without_a_context():
         live(flash, used, boots)
     assert boots == [1, 2, 3, 4, 5]
     assert len(set(used)) == len(used) and used[0] == (None, 0)
+
+
+SECRET = bytes(range(16))
+PRESS = messages.Alarm(boot=1, seq=1, kind=1, count=1, age=0, attempt=1, clock=0).encode()
+
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+def ecb(key):
+    return cryptolib.aes(key, 1).encrypt
+
+
+def opened(frame):
+    """As the fleet opens it: with the key that its own kid and context lead to."""
+    envelope = seal.parse(frame)
+    key, common_iv = seal.derive(sha256, SECRET, envelope.kid, seal.UP, envelope.kid_context)
+    return seal.open_up(ccm.Ccm(ecb(key)), common_iv, envelope)
+
+
+def test_no_line_of_a_new_context_leaves_frames_under_the_old_key_when_memory_fails_there():
+    """Flash refuses a block, and memory fails once while the new context's key is derived: at each of its digests."""
+    failed = 0
+    for place in range(40):
+        flash = CutFlash(NEW, 1 << 30)
+        flash.replace("identity.cbor", cbor.encode({1: 42, 2: 1, 3: SECRET}))
+        left = [1 << 30]
+
+        def starved(data, left=left):
+            left[0] -= 1
+            if not left[0]:
+                raise MemoryError
+            return sha256(data)
+
+        sealer = Sealer(Identity(flash), Counters(flash, os.urandom), starved, ecb)
+        for _ in range(BLOCK):
+            sealer.seal(PRESS)
+        flash.broken = True
+        left[0] = place + 1
+        try:
+            sealer.seal(PRESS)
+        except MemoryError:
+            failed += 1
+        left[0] = 1 << 30
+        frame = sealer.seal(PRESS)
+        assert seal.parse(frame).kid_context is not None
+        assert opened(frame) == PRESS, place
+    assert 4 < failed < 40, "it failed at every digest of one derivation"

@@ -6,6 +6,10 @@ import os
 import machine
 
 from firmware import boot, main
+from firmware.core import reboot
+from firmware.modem.bg95 import Bg95
+from firmware.modem.driver import Modem
+from firmware.ports.clock import Clock
 from firmware.ports.flash import Flash
 
 
@@ -50,6 +54,45 @@ def test_every_failure_ends_in_a_reset_and_three_in_safe_mode():
     assert boot.safe(flash)
     boot.proven(flash)
     assert not boot.safe(flash) and boot.crashes(flash) == 0
+
+
+class Starving(Failing):
+    """A unit whose memory fails while its modem's word is told. `words`: how often it had its last."""
+
+    def __init__(self):
+        super().__init__(True)
+        self.words = 0
+        self.said = [b"\r\nRDY\r\n"]
+
+    def last_words(self):
+        self.words += 1
+
+    async def fail(self):
+        await Modem(Bg95(), self, None, Clock(), self.tell).run()
+
+    async def read(self):
+        if not self.said:
+            raise RuntimeError("it goes on")
+        return self.said.pop()
+
+    def tell(self, event):
+        raise MemoryError
+
+
+def test_memory_that_fails_in_the_modems_part_ends_in_last_words_and_a_reset():
+    os.chdir(os.getenv("TEST_FLASH"))
+    flash = Flash()
+    boot.proven(flash)
+    asyncio.new_event_loop()
+    unit = Starving()
+    main.build = lambda flash, spread: unit
+    try:
+        main.run(0)
+    except SystemExit as ended:
+        code = ended.args[0]
+    assert code == machine.EXIT_RESET and unit.words == 1
+    assert boot.reason(flash, machine) == reboot.OUT_OF_MEMORY
+    boot.proven(flash)
 
 
 def test_a_damaged_count_is_none():

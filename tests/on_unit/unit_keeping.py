@@ -1,14 +1,18 @@
 """The journal's files over updates, damage and long waits; small values; crumbs."""
 
+import gc
 import hashlib
+import os
 
 from cut_flash import EAGER, LAZY, Cut, CutFlash
+from provisioned import provisioned
 
-from firmware.core import book, records
-from firmware.ports import journal
+from firmware import main
+from firmware.core import book, obey, records
+from firmware.ports import journal, past
 from firmware.ports.breadcrumbs import MOST, Crumbs
-from firmware.ports.kept import Kept
-from protocols.wire import cbor
+from firmware.ports.kept import Kept, pack
+from protocols.wire import cbor, messages
 
 PLENTY = 1 << 30
 
@@ -90,6 +94,117 @@ def test_no_cut_while_a_newer_format_is_set_aside_loses_a_press():
             pass
         one = journal.Journal(CutFlash(flash.files, PLENTY))
         assert keys(one.load()) == [(4, 2)] and len(one.items) == 1, steps
+
+
+def history():
+    """A journal with a finished press in each of the boots 1 to 3."""
+    one, _, flash = loaded({})
+    for boot in (1, 2, 3):
+        one.append(records.press(boot, 1, 1, 0, 1, 0))
+        one.append(records.stage(boot, 1, 3))
+    return bytes(flash.files["journal"])
+
+
+def knowing(files, boot=4):
+    """Which of the presses of boots 1 to 4 a boot knows: the fourth is its own, and was never made."""
+    flash = CutFlash(files, PLENTY)
+    journal.Journal(flash).load(boot)
+    return [past.knows(flash, (number, 1)) for number in (1, 2, 3, boot)], flash
+
+
+def test_a_press_that_is_not_there_is_denied_only_where_nothing_can_be_missing():
+    whole = history()
+    for boot in (4, 5):
+        known, flash = knowing({"journal": whole}, boot)
+        assert known == [True, True, True, False] and past.knows(flash, (2, 7)) is False
+        assert sorted(flash.files) == ["journal"], "a sound journal costs no write"
+    known, flash = knowing({}, 1)
+    assert known[0] is False and sorted(flash.files) == ["journal"], "nor does the first boot of all"
+    for wrong in ({}, {"journal": b""}, {"journal": b"no journal"}, {"journal.old": whole[:-3]}):
+        known, flash = knowing(wrong)
+        assert not [one for one in known[:3] if one is False] and past.knows(flash, (3, 7)) is None, wrong
+        assert known[3] is (None if "journal.old" in wrong else False), wrong
+        known, _ = knowing(flash.files, 5)
+        assert None in known and False not in known[:3], "the next boot still knows that it does not know"
+    _, flash = knowing({"journal": newer_format()}, 6)
+    assert past.knows(flash, (4, 7)) is None and past.knows(flash, (6, 7)) is False
+
+
+def test_damage_anywhere_denies_no_press_of_before_wherever_power_is_cut_while_it_is_mended():
+    whole = history()
+    for at in range(0, len(whole), 11):
+        data = whole[:at] + bytes((whole[at] ^ 0x10,)) + whole[at + 1 :]
+        known, flash = knowing({"journal": data})
+        assert False not in known[:3] and known[3] is False, at
+        for steps in range(0, flash.used, 17):
+            cut = CutFlash({"journal": data}, steps)
+            try:
+                journal.Journal(cut).load(4)
+            except Cut:
+                pass
+            assert False not in knowing(cut.files, 5)[0][:3], (at, steps)
+
+
+class Unreadable(CutFlash):
+    """One file cannot be opened, or, if `late`, not be read."""
+
+    def open(self, path, mode):
+        if path == self.bad and not self.late:
+            raise OSError(5)
+        file = CutFlash.open(self, path, mode)
+        if path == self.bad:
+            file.read = self.fails
+        return file
+
+    def fails(self, size=-1):
+        raise OSError(5)
+
+
+def test_what_cannot_be_read_now_denies_nothing():
+    whole = history()
+    both = {"journal": whole, "journal.old": whole}
+    for bad in both:
+        for late in (False, True):
+            flash = Unreadable(both, PLENTY)
+            flash.bad, flash.late = bad, late
+            assert past.knows(flash, (9, 1)) is None and past.knows(flash, (2, 1)) is True, (bad, late)
+    assert past.knows(CutFlash(both, PLENTY), (9, 1)) is False
+    assert past.knows(CutFlash({"journal.old": whole}, PLENTY), (9, 1)) is None, "a rotation that was not finished"
+    assert past.knows(CutFlash({"journal": whole, journal.DOUBT: b"damaged"}, PLENTY), (9, 1)) is None
+    _, flash = knowing({"journal": whole[:-1], journal.DOUBT: pack(8)})
+    assert past.knows(flash, (8, 1)) is None and past.knows(flash, (9, 1)) is False, "a doubt only grows"
+
+
+def test_a_press_that_flash_has_refused_is_not_denied_after_a_reset():
+    whole = history()
+    flash = CutFlash({"journal": whole}, PLENTY)
+    one = journal.Journal(flash)
+    one.load(4)
+    flash.broken = True
+    try:
+        one.append(records.press(4, 1, 1, 0, 1, 0))
+    except OSError:
+        flash.broken = False
+    assert not flash.broken and one.unsure == 4
+    assert past.knows(flash, (4, 9), one.unsure) is None
+    one.append(records.item(records.FAULT, 4, 2, b"journal refused"))
+    assert one.unsure == 0
+    known, _ = knowing(flash.files, 5)
+    assert known == [True, True, True, False]
+    assert past.knows(flash, (4, 1)) is None and past.knows(flash, (5, 1)) is False
+
+
+def test_a_unit_that_has_lost_its_journal_but_not_its_counters_answers_no_challenge_about_before():
+    flash = provisioned()
+    asked = messages.Command(number=1, kind=messages.COMMAND_CHALLENGE, args={1: bytes(8), 2: 1, 3: 7})
+    for boot, result in ((1, messages.RESULT_DONE), (2, messages.RESULT_NOT_NOW), (3, messages.RESULT_NOT_NOW)):
+        unit = main.build(flash, 0).unit
+        assert unit.boot == boot
+        kept = [action[2] for action in unit.handle(("command", asked), 0) if action[0] == "keep"]
+        assert [value[1:] for value in kept] == [[result, {1: bytes(8), 2: obey.NOT_MINE} if boot == 1 else None]], boot
+        if boot == 1:
+            os.remove("journal")
+        gc.collect()
 
 
 def test_damage_inside_the_file_costs_only_the_damaged_record():

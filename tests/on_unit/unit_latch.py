@@ -3,13 +3,13 @@
 import asyncio
 import builtins
 import gc
-import os
 import sys
 import time
 
 import machine
 from board import PINS
 from board_wires import BOARD
+from provisioned import provisioned
 
 BUTTON = PINS["button"]
 LATE = "cryptolib"
@@ -49,20 +49,6 @@ def loaded():
         builtins.__import__ = KNOWN
     assert SEEN == [LATE]
     return whole.build
-
-
-def provisioned():
-    from firmware.ports.flash import Flash
-    from protocols.wire import cbor
-
-    os.chdir(os.getenv("TEST_FLASH"))
-    for name in os.listdir():
-        os.remove(name)
-    flash = Flash()
-    flash.replace("identity.cbor", cbor.encode({1: 1, 2: 1, 3: bytes(16)}))
-    flash.replace("config.cbor", cbor.encode({1: 1, 2: 300, 3: ["coap"], 4: [["127.0.0.1", 9]]}))
-    flash.replace("counters", cbor.encode({1: 0, 2: 0}))
-    return flash
 
 
 def presses(build):

@@ -1,17 +1,16 @@
 """The button's edges from the interrupt to the press, on the simulated board's pin."""
 
-import os
 import time
 
 from board import PINS
 from board_wires import BOARD
 from machine import Pin
+from provisioned import provisioned
 
 from firmware import main, making
 from firmware.core.press import Contact
 from firmware.ports import pins
 from firmware.ports.flash import Flash
-from protocols.wire import cbor
 
 BUTTON = PINS["button"]
 
@@ -115,11 +114,7 @@ def test_a_press_while_the_unit_starts_is_a_press():
             known.__init__(self, before)
             buttons.append(self)
 
-    os.chdir(os.getenv("TEST_FLASH"))
-    flash = SlowFlash(buttons)
-    flash.replace("identity.cbor", cbor.encode({1: 1, 2: 1, 3: bytes(16)}))
-    flash.replace("config.cbor", cbor.encode({1: 1, 2: 300, 3: ["coap"], 4: [["127.0.0.1", 9]]}))
-    flash.replace("counters", cbor.encode({1: 0, 2: 0}))
+    flash = provisioned(lambda: SlowFlash(buttons))
     pins.Contact = Seen
     main.build(flash, 0)
     pins.Contact = known

@@ -2,6 +2,7 @@
 
 from firmware.core import profiles
 from firmware.core.rest import LINGER_MS, SETTLE_MS
+from firmware.core.vigil import Vigil
 from firmware.repose import Repose
 
 HOUR = 3600000
@@ -12,12 +13,10 @@ class Unit:
 
     def __init__(self):
         self.alarm = False
+        self.vigil = Vigil(0, 0)
 
     def busy(self, now):
         return {"alarm": self.alarm, "pending": False, "search": False, "drill": False}
-
-    def on_duty(self):
-        return True
 
     def report_due(self):
         return HOUR

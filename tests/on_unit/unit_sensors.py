@@ -24,11 +24,16 @@ def rested():
         put(name, 1)
 
 
+def edges_of(seen):
+    """What takes a contact's edges, into one list with what else is felt."""
+    return lambda code, closed, ticks: seen.append(("edge", code, closed, ticks))
+
+
 def felt(profile, script, ms=150):
     """The events of a unit of this profile while `script(sensors)` runs."""
     rested()
     seen = []
-    made = Sensors(profiles.named(profile), seen.append)
+    made = Sensors(profiles.named(profile), seen.append, edges_of(seen))
 
     async def life():
         task = asyncio.create_task(made.run())
@@ -124,7 +129,7 @@ def test_a_contact_that_is_closed_at_the_start_is_told():
     latch.drop()
     put("man_down", 0)
     seen = []
-    made = Sensors(profiles.named("personal"), seen.append)
+    made = Sensors(profiles.named("personal"), seen.append, edges_of(seen))
 
     async def life():
         task = asyncio.create_task(made.run())
@@ -139,7 +144,7 @@ def test_a_contact_that_is_open_again_before_the_task_runs_is_told_too():
     rested()
     put("duress", 0)
     seen = []
-    made = Sensors(profiles.named("personal"), seen.append)
+    made = Sensors(profiles.named("personal"), seen.append, edges_of(seen))
     put("duress", 1)
     assert made.pending()
 
@@ -172,13 +177,13 @@ def test_edges_survive_a_busy_loop_and_a_failing_memory():
     kept = []
     failures = [2]
 
-    def short_of_memory(event):
-        if event[0] == "edge" and failures[0]:
+    def short_of_memory(code, closed, ticks):
+        if failures[0]:
             failures[0] -= 1
             raise MemoryError
-        kept.append(event)
+        kept.append(("edge", code, closed, ticks))
 
-    made = Sensors(profiles.named("personal"), short_of_memory)
+    made = Sensors(profiles.named("personal"), kept.append, short_of_memory)
 
     async def life():
         task = asyncio.create_task(made.run())
@@ -195,7 +200,7 @@ def test_edges_survive_a_busy_loop_and_a_failing_memory():
 
 
 def test_voltages_and_temperature():
-    made = Sensors(profiles.named("social"), lambda event: None)
+    made = Sensors(profiles.named("social"), lambda event: None, None)
     BOARD.raw[0] = 65535 * 1950 // 3300
     assert abs(made.battery_mv() - 3900) <= 2 and abs(made.supply_mv() - 5000) <= 2
     assert made.battery() == 65
@@ -207,7 +212,7 @@ def test_voltages_and_temperature():
 
 
 def test_one_dip_of_the_battery_does_not_count():
-    made = Sensors(profiles.named("social"), lambda event: None)
+    made = Sensors(profiles.named("social"), lambda event: None, None)
 
     class Dipping:
         def __init__(self):
@@ -225,7 +230,7 @@ def test_a_board_without_them_has_none():
     pins, adcs = sensors.PINS, sensors.ADCS
     sensors.PINS, sensors.ADCS = {"button": 0}, {}
     try:
-        made = Sensors(profiles.named("personal"), lambda event: None)
+        made = Sensors(profiles.named("personal"), lambda event: None, None)
         assert made.flags() == 0 and made.battery() is None and made.supply_mv() is None
     finally:
         sensors.PINS, sensors.ADCS = pins, adcs

@@ -49,6 +49,7 @@ def test_a_regression_would_be_found() -> None:
 def test_the_page_holds_the_tables_as_they_are() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert "\n".join(battery.lines()) in page, "docs/energy.md: paste what livlina.battery.lines() makes"
+    assert "\n".join(battery.barren_lines()) in page, "docs/energy.md: paste what livlina.battery.barren_lines() makes"
     assert "\n".join(battery.source_lines()) in page, "docs/energy.md: paste what livlina.battery.source_lines() makes"
 
 
@@ -73,6 +74,13 @@ def test_what_cannot_be_computed_is_said(profile: str, heartbeat: int, celsius: 
 
 def cost(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["cost", "battery", *arguments])
+
+
+def test_a_tracker_without_coverage_outlasts_a_weekend() -> None:
+    found = cost("--profile", "tracker", "--heartbeat", "3600")
+    assert "without any coverage 3.8 days" in found.stdout
+    assert battery.days("tracker", 3600)["days_without_coverage"] == 3.8
+    assert battery.days("personal", 3600)["days_without_coverage"] is None
 
 
 def test_the_command_prints_days_beside_intervals_with_sources() -> None:

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from firmware.core.profiles import PROFILES, PSM_ALWAYS, PSM_NEVER, PSM_OFF_DUTY
+from firmware.core.profiles import PROFILES, PSM_ALWAYS, PSM_NEVER
 from firmware.core.rest import BRIEF_MS, EARLY_MS, LINGER_MS, LONGEST_MS, REASONS, SETTLE_MS, WORTH_MS, Rest
 from firmware.core.setup import Profile
 
@@ -18,7 +18,6 @@ class Life(RuleBasedStateMachine):
         self.now = 0
         self.rest = Rest(profile, 0)
         self.busy = {"working"}
-        self.duty = True
         self.next: int | None = None
         self.modem = False
         self.sleeping = False
@@ -26,7 +25,7 @@ class Life(RuleBasedStateMachine):
         self.quiet_since: int | None = None
 
     def may(self) -> bool:
-        return self.profile.psm == PSM_ALWAYS or (self.profile.psm == PSM_OFF_DUTY and not self.duty)
+        return self.profile.psm == PSM_ALWAYS
 
     def take(self, actions: list[tuple[Any, ...]]) -> None:
         for action in actions:
@@ -59,11 +58,6 @@ class Life(RuleBasedStateMachine):
             if not self.busy and self.quiet_since is None:
                 self.quiet_since = self.now
         self.tell(("busy", why, on))
-
-    @rule(on=st.booleans())
-    def duty_changes(self, on: bool) -> None:
-        self.duty = on
-        self.tell(("duty", on))
 
     @rule(left=st.none() | st.integers(-10_000, 90_000_000))
     def heartbeat(self, left: int | None) -> None:

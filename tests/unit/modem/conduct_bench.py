@@ -18,7 +18,7 @@ from firmware.modem.dialect import UDP
 from firmware.modem.engine import Engine
 from firmware.modem.gm02s import Gm02s
 from firmware.modem.sim7080g import Sim7080g
-from firmware.modem.steps import LINE, SIM, Board
+from firmware.modem.steps import LINE, LINE_SAYS, SIM, Board
 from sim.modem.clock import SteppedClock
 from sim.modem.radio import Radio
 from sim.modem.rig import DIALECTS
@@ -54,11 +54,8 @@ class Bench:
         self.device.path.loop = NoLoop()
         self.kept: dict[str, Any] = kept or {}
         self.slots = slots
-        takes_radio = self.dialect.gnss_takes_radio
-        self.conduct = Conduct(
-            slots, policy or Policy(), self.kept.get, lambda n: n // 2, 0, takes_radio,
-            self.dialect.key_on_ms > 0 or self.dialect.line_wakes,
-        )  # fmt: skip
+        self.policy = policy or Policy()
+        self.conduct = self.started()
         self.silent: set[int] = set()
         self.paths: dict[int, float] = {}
         self._pdp_ms = scenario.timing.pdp_ms
@@ -77,6 +74,13 @@ class Bench:
         self._events: list[Any] = []
         self._feeding = False
         self.feed(("time",))
+
+    def started(self) -> Conduct:
+        """One as after a start of the board."""
+        return Conduct(
+            self.slots, self.policy, self.kept.get, lambda n: n // 2, self.now(), self.dialect.gnss_takes_radio,
+            self.dialect.key_on_ms > 0 or self.dialect.line_wakes,
+        )  # fmt: skip
 
     def now(self) -> int:
         return int(self.stepped.now() * 1000 + 0.5)
@@ -228,7 +232,7 @@ class Bench:
         if what == "power":
             self.device.set_power(bool(value))
         elif what == LINE:
-            self.device.receive(b"\r")
+            self.device.receive(LINE_SAYS)
         elif what == "power_key":
             wait = value / 1000
             self.stepped.call_later(wait, self.device.press_key)
@@ -244,6 +248,15 @@ class Bench:
         self._next_try = self.now()
         self.feed(("alarm", True))
         return self.now()
+
+    def sleep_deep(self, seconds: float, known: list[int]) -> None:
+        """The board sleeps and starts over with what it remembers; its modem has kept its supply."""
+        assert self._current is None and not self._queue
+        self._next_try, self._socket = None, False
+        self.stepped.advance(seconds)
+        self.engine = Engine(self.dialect)
+        self.conduct = self.started()
+        self.feed(("slept", known))
 
     def heartbeat(self) -> None:
         """Send one, if there is a path; it is answered unless the card in use is silent."""

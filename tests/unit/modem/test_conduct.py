@@ -187,6 +187,18 @@ def test_an_alarm_gives_up_housekeeping_but_no_power():
     assert ("abandon",) not in unit.actions
 
 
+def test_an_alarm_that_wants_the_other_card_lets_the_radio_go_off_first():
+    """In its CFUN=0 a modem hears nobody: one that is given up on then is cut off in good health."""
+    for order, yields in (("cycle", False), ("search", True)):
+        unit = Unit(2, {order: StopIteration}, found=LOST)
+        while unit.orders[-1] != order:
+            unit.wait(1000)
+        unit.put(("begin", order)).wait(orders.YIELD_MS)
+        unit.actions = []
+        unit.put(("alarm", True)).put(("switch", 1 - unit.conduct.slot))
+        assert (("abandon",) in unit.actions) == yields, order
+
+
 def test_a_path_that_does_not_come_is_given_up_sooner_with_a_spare_card():
     for slots, patience in ((1, orders.PDP_MS), (2, orders.PDP_SPARE_MS)):
         unit = Unit(slots, {"pdp_up": StopIteration})
@@ -287,3 +299,53 @@ def test_a_dead_modem_that_owes_a_change_of_its_card_lets_time_pass():
     unit.now += 2000
     assert conduct.next_wakeup(unit.now) > unit.now
     unit.wait(60000)
+
+
+def test_a_unit_that_rests_without_a_path_has_its_modem_off():
+    unit = Unit(found=LOST)
+    unit.orders = []
+    unit.put(("rest", True, 3600))
+    assert unit.orders == ["power_off"] and unit.conduct.state == orders.OFF
+    assert ("tell", ("energy", "modem", "off")) in unit.actions
+    unit.wait(3600000)
+    assert unit.orders == ["power_off"], "nothing wakes it by itself"
+    unit.found = HOME
+    unit.put(("rest", False))
+    assert unit.orders[1:3] == ["power_on", "start"] and unit.conduct.state == orders.UP
+
+
+def test_a_press_starts_a_modem_that_was_put_off_and_none_is_put_off_in_an_alarm():
+    unit = Unit(found=LOST).put(("rest", True, 3600)).wait(60000)
+    unit.found = HOME
+    unit.orders = []
+    unit.put(("alarm", True))
+    assert unit.orders[:2] == ["power_on", "start"] and unit.conduct.state == orders.UP
+    unit = Unit(found=LOST).put(("alarm", True)).put(("rest", True, 3600))
+    assert "power_off" not in unit.orders
+
+
+def test_a_modem_with_a_path_is_left_to_save_power_in_its_own_way():
+    unit = Unit().put(("rest", True, 3600))
+    assert "power_off" not in unit.orders and unit.orders[-2:] == ["rest", "survey"]
+
+
+def test_a_modem_that_comes_out_of_psm_by_itself_in_a_rest_goes_back_to_it():
+    """The GM02S falls asleep without a word; what is asked of it then wakes it, and it is registered as before."""
+    unit = Unit().put(("rest", True, 3600))
+    unit.put(("boot",)).wait(60000)
+    assert "power_off" not in unit.orders and unit.conduct.state == orders.UP
+    unit.found = LOST
+    unit.put(("boot",)).wait(60000)
+    assert unit.orders[-1] == "power_off" and unit.conduct.state == orders.OFF, (
+        "without a path it would search for ever"
+    )
+
+
+def test_a_modem_that_is_put_off_for_each_rest_is_no_reset_loop():
+    unit = Unit(found=LOST)
+    for _ in range(30):
+        unit.put(("rest", True, 3600)).wait(3600000)
+        unit.orders = []
+        unit.put(("rest", False))
+        assert unit.orders[0] == "power_on"
+        unit.wait(60000)

@@ -13,6 +13,7 @@ from conduct_bench import FIRMWARE, Bench
 from firmware.core import sim_choice
 from firmware.core.sim_choice import EXERCISE, NO_RECEIPT
 from firmware.modem import orders
+from firmware.modem.chores import NAMES, SETTLE_MS
 from protocols.wire import messages
 from sim.modem.scenario import Grant, Scenario, Step, Timing, load
 
@@ -218,6 +219,23 @@ def test_from_psm_an_alarm_takes_a_wake_and_no_new_path(dialect: str) -> None:
     assert took <= 10000
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("granted", [False, True])
+def test_a_press_out_of_deep_sleep_meets_the_modem_as_it_is(dialect: str, granted: bool) -> None:
+    """A network that grants no PSM leaves the modem awake while the board sleeps: it has no first word to say, and its
+    key would switch it off. What was granted once says nothing of now."""
+    grant = Grant(active="00000101", tau="00000110") if granted else Grant()
+    bench = Bench(one_card(dialect, grant=grant)).up()
+    bench.feed(("rest", True, 14400))
+    bench.run(60)
+    assert bench.device.state == ("asleep" if granted else "on")
+    bench.sleep_deep(HOUR, [24001, 4, 10, 14400, 0])
+    took = stored_after(bench)
+    print(f"{dialect} out of deep sleep, {'PSM' if granted else 'no PSM'}: {took} ms")
+    assert bench.conduct.cuts == 0 and bench.device.boots == 1
+    assert took <= 10000
+
+
 def test_a_modem_without_a_key_is_woken_by_its_line() -> None:
     """It says nothing when it falls asleep; the first command is lost, and the next one is heard."""
     bench = Bench(one_card("gm02s", grant=Grant(active="00000101", tau="00000110"))).up()
@@ -336,3 +354,33 @@ def test_a_position_is_looked_for_after_the_alarm_only(dialect: str) -> None:
     assert stored_after(bench) <= SWITCH_MS, "and a press ends it where it takes the radio away"
     if dialect == "sim7080g":
         assert [order for at, order, _ in bench.orders if at >= begun and order == "gnss_stop"]
+
+
+PRESSED_AFTER_S = (0.05, 1, 2, 3, 4, 6)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("timing", [Timing(), SLOWEST])
+def test_a_second_press_while_the_search_for_a_position_begins_finds_a_modem_that_is_well(
+    dialect: str, timing: Timing
+) -> None:
+    """Where it takes the radio it begins with CFUN=0, 4.0-6.4 s in which the modem answers nobody."""
+    for after_s in PRESSED_AFTER_S:
+        bench = Bench(two_cards(dialect, timing=timing), slots=2).up()
+        stored_after(bench)
+        stored = bench.now()
+        bench.feed(("locate", True))
+        bench.until(lambda: bench.count("gnss_start") > 0, 60)  # noqa: B023 - met in this turn
+        if bench.dialect.gnss_takes_radio:
+            assert bench.now() - stored >= SETTLE_MS, "who presses twice does it soon"
+        bench.run(after_s)
+        took = stored_after(bench)
+        print(f"{dialect}, {timing.cfun_off_ms} ms CFUN=0, pressed {after_s} s after the search began: {took} ms")
+        assert bench.conduct.cuts == 0 and took <= 15000
+
+
+def test_every_order_has_a_patience_of_its_own() -> None:
+    """One that was forgotten was given up in the middle of its CFUN=0."""
+    ordered = {*orders.ASKS, *orders.RADIO_OFF, *orders.NEEDED, *NAMES, "start", "registration", "pdp_down"}
+    assert ordered - set(orders.NEVER) - {"pdp_up"} <= set(orders.PATIENCE)
+    assert min(orders.PATIENCE[name] for name in ("cycle", "select_sim", "gnss_start")) > SLOWEST.cfun_off_ms

@@ -3,6 +3,7 @@
 Here on CPython; test_modem_on_micropython.py runs this file once more on MicroPython, from bytecode.
 """
 
+from firmware.core.at import QUIET_MS
 from firmware.core.at_network import Registration
 
 # ruff: noqa: RUF005 - MicroPython has no [*a, b]
@@ -260,12 +261,37 @@ def test_sim_and_power():
     value(BG, BG.select_sim(1), [("AT+QDSIM=1", OK)] + cycle)
     for dialect in (SIM, GM):
         value(dialect, dialect.select_sim(1), [cycle[0], (("sim", 1), []), cycle[1]])
-    value(BG, BG.power_on(), [(("power", 1), []), (("power_key", 700), ["RDY", "APP RDY"])])
-    value(SIM, SIM.power_on(), [(("power", 1), []), (("power_key", 1200), ["RDY"])])
+    silent = (("line", 0), [])
+    value(BG, BG.power_on(), [(("power", 1), []), silent, (("power_key", 700), ["RDY", "APP RDY"])])
+    value(SIM, SIM.power_on(), [(("power", 1), []), silent, (("power_key", 1200), ["RDY"])])
     value(GM, GM.power_on(), [(("power", 1), ["+SYSSTART"])])
     value(GM, GM.power_on(), [(("power", 1), [])])
     value(BG, BG.power_cut(), [(("power", 0), []), (("power", 1), []), (("power_key", 700), ["RDY"])])
     value(BG, BG.power_off(), [("AT+QPOWD=1", ["OK", "POWERED DOWN"]), (("power", 0), [])])
+
+
+def test_the_key_of_a_modem_that_is_awake_is_not_touched():
+    """It would switch it off."""
+    here = (("line", 0), ["AT+CMEE?", "+CMEE: 1", "OK"])
+    for dialect in ALL:
+        value(dialect, dialect.wake(), [here, here])
+    for dialect in (BG, SIM):
+        value(dialect, dialect.power_on(), [(("power", 1), []), here, here])
+        for last in ([], [here]):
+            silent = [(("line", 0), []), (("power_key", dialect.key_on_ms), ["RDY"])]
+            value(dialect, dialect.wake(), last + silent)
+
+
+def test_the_ok_behind_the_answer_is_nobody_elses():
+    engine = Engine(BG)
+    engine.start(BG.wake(), 0)
+    for asked in (0, 300):
+        engine.carried_out(asked)
+        assert engine.feed(lines(["+CMEE: 1"]), asked + 5) == []
+        assert engine.next_wakeup() == asked + 5 + QUIET_MS, "what follows waits for it"
+        assert engine.feed(lines(["OK"]), asked + 100) == []
+        told = engine.timeout(asked + 5 + QUIET_MS)
+    assert told == [("finished", None)] and engine.at.ready
 
 
 def test_psm():

@@ -14,7 +14,7 @@ def run(unit: Path, name: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=400, check=False)
 
 
-@pytest.mark.parametrize("name", ["test_conduct", "test_dialects"])
+@pytest.mark.parametrize("name", ["test_conduct", "test_dialects", "test_channel"])
 def test_on_micropython(unit: Path, name: str) -> None:
     result = run(unit, name)
     print(result.stdout)

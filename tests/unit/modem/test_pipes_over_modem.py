@@ -65,10 +65,12 @@ def test_a_server_that_is_not_the_fleets_gets_no_frame(unit: Path, tmp_path: Pat
 
 
 class Gateway(list[tuple[str, bytes]]):
-    """The SMS gateway: what units send becomes a receipt by SMS. `before` are messages that come first."""
+    """The SMS gateway: what units send becomes a receipt by SMS. `before` are messages that come first,
+    in `coding`."""
 
-    def __init__(self, before: tuple[bytes, ...] = (), answers: bool = True) -> None:
+    def __init__(self, before: tuple[bytes, ...] = (), answers: bool = True, coding: str = "8-bit") -> None:
         super().__init__()
+        self._coding = coding
         self._before = before
         self._answers = answers
 
@@ -81,8 +83,9 @@ class Gateway(list[tuple[str, bytes]]):
     def append(self, message: tuple[str, bytes]) -> None:
         super().append(message)
         receipt = self.fleet.answer(message[1])
-        for payload in (*self._before, receipt) if self._answers else self._before:
-            step = Step("sms", at_ms=1, payload=payload.hex())
+        told = [(payload, self._coding) for payload in self._before]
+        for payload, coding in [*told, (receipt, "8-bit")] if self._answers else told:
+            step = Step("sms", at_ms=1, payload=payload.hex(), coding=coding)
             self.rig.device.later(20, lambda s=step: self.rig.device._do_sms(s))  # type: ignore[misc]
 
 
@@ -95,9 +98,12 @@ def test_an_alarm_by_sms_and_its_receipt_back(unit: Path, tmp_path: Path, dialec
     assert "frame" in said["heard"]
 
 
-def test_an_sms_that_is_no_frame_only_wakes_and_the_receipt_behind_it_counts(unit: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("coding", ["8-bit", "7-bit"])
+def test_an_sms_that_is_no_frame_only_wakes_and_the_receipt_behind_it_counts(
+    unit: Path, tmp_path: Path, coding: str
+) -> None:
     forged = bytes([0x83]) + bytes(40)
-    gateway = Gateway(before=(b"OPEN THE DOOR", forged, b""[:0] + b"x" * 140))
+    gateway = Gateway(before=(b"OPEN THE DOOR", *((forged, b"x" * 140) if coding == "8-bit" else ())), coding=coding)
     said, _, rig = alarm(unit, tmp_path, calm("bg95"), gateway, WAY="sms")
     assert "wake" in said["heard"] and "frame" in said["heard"]
     assert not rig.device.inbox

@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 RUNNER = ROOT / "tests/both/unit_runner.py"
 # unit_alarm.py has less patience than a unit: its modem answers at once or not at all.
 IMPATIENT = (("firmware.core.at", "PROBE_MS"), ("firmware.modem.chores", "SMS_ALARM_MS"))
-PLAIN = [HERE / f"{name}.py" for name in ("conduct_bench", "test_conduct", "test_dialects")]
+PLAIN = [HERE / f"{name}.py" for name in ("conduct_bench", "test_conduct", "test_dialects", "test_channel")]
 
 
 def modem_groups() -> list[str]:

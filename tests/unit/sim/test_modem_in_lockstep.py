@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from bench import stored, year
+from protocols.wire import messages
 from sim.modem.scenario import Step
+from sim.sealed_receiver import Arrival
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,38 @@ def test_a_silent_first_card_is_left_in_time_by_the_slowest_modem_too(dialect: s
     row = stored.measure("SIM 1 silent", 2, dialect, slowest=True)
     print(f"SIM 1 silent, slowest times logged, {dialect}: {row.longest_ms:.0f} ms")
     assert row.lost == 0 and row.longest_ms <= 20_000
+
+
+def test_an_old_receipt_played_again_keeps_no_alarm_on_a_card_that_nobody_hears(tmp_path: Path) -> None:
+    """Somebody on the path of the first card lets nothing up, and plays a receipt every 9 s that he has recorded."""
+    trial = stored.Trial(tmp_path, tmp_path / "build", "bg95", 1, stored.SOCIAL)
+    with trial.world:
+        heard: list[Arrival] = []
+        trial.books.on_message = heard.append
+        trial.wait("the unit never came up", lambda: trial.books.heartbeats > 1, 900)
+        beat = heard[-1].message
+        recorded = trial.books.receipt(1, [(beat.boot, beat.seq, messages.STORED)], heard[-1].at)
+        trial.world.run(60)
+        heard.clear()
+        for one in trial.addresses:
+            one.deaf = True
+        played = []
+
+        def play() -> None:
+            for one in trial.addresses:
+                one.push(1, recorded)
+            played.append(trial.world.clock.call_later(9, play))
+
+        play()
+        trial.unit.press(seconds=0.2)
+        assert trial.device.slot == 0
+        left = trial.world.run(20, lambda: trial.device.slot == 1)
+        assert not heard and len(played) > 1, "nothing has got through"
+        assert left, "the card is changed within 20 s"
+        played[-1].cancel()
+        for one in trial.addresses:
+            one.deaf = False
+        trial.wait("the press is not stored", lambda: trial.unit.stage == "stored", 60)
 
 
 def test_a_press_that_never_arrives_is_counted_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from firmware.core import power, profiles
+from firmware.repose import BOOK
 from protocols.wire import cbor, messages
 from sim.board import Sleep
 from sim.modem.scenario import Grant, Scenario, load
@@ -49,7 +50,7 @@ def test_a_day_of_a_tracker(tmp_path: Path, build: Path) -> None:
     place = Place(tmp_path, build, CALM)
     with place.world:
         sleeps = [place.night(number) for number in range(1, WAKES + 1)]
-    ledger = [cbor.decode(sleep.memory)[_MEMORY][-1] for sleep in sleeps]
+    ledger = [cbor.decode(sleep.memory)[_MEMORY][BOOK] for sleep in sleeps]
     # The first wake is a power-up, with a search and a status.
     hours = WAKES - 1
     spent, model = ledger[-1][1] - ledger[0][1], model_uj(hours)
