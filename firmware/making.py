@@ -99,13 +99,16 @@ def _after_sleep(sleep: Sleep) -> "list[int] | None":
     memory = sleep.memory
     if not isinstance(memory, list) or len(memory) < 4:
         return None
-    from firmware.repose import SILENT
+    from firmware.repose import REFUSED, SILENT
 
     known = [value if obey.whole(value, 0, 1 << 31) else 0 for value in memory[:4]]
     for place in (0, 1):
         known[place] = max(0, known[place] - sleep.slept // 1000)
-    silent = memory[SILENT] if len(memory) > SILENT and obey.whole(memory[SILENT], 0, 1 << 31) else 0
-    return known + [silent + sleep.slept // 1000]
+    silent, refused = [
+        memory[place] if len(memory) > place and obey.whole(memory[place], 0, 1 << 31) else 0
+        for place in (SILENT, REFUSED)
+    ]
+    return known + [silent + sleep.slept // 1000, refused]
 
 
 def build(flash: "Flash", version: str, spread: int) -> Driver:

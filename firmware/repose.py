@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from firmware.ports.sleep import Sleep
 
 
-ACTIVE, BOOK, CARDS, SILENT = 4, 7, 8, 9
-"""The places of the energy book, of the choice of SIM and of the seconds of silence in what is remembered; before them
-is what the brain remembers, PSM's active time as granted among it (0 for none)."""
+ACTIVE, BOOK, CARDS, SILENT, REFUSED = 4, 7, 8, 9, 10
+"""The places of the energy book, of the choice of SIM, of the seconds of silence and of what was refused, in what is
+remembered; before them is what the brain remembers, PSM's active time as granted among it (0 for none)."""
 LOOK_MS = 10000
 """While the choice of SIM keeps the board awake it is asked so often whether it still does."""
 
@@ -108,6 +108,7 @@ class Repose:
                 memory.append(self.book.remember(now, memory[ACTIVE] > 0))
                 memory.append(None if self._cards is None else self._cards.remembered(now))
                 memory.append(self._unit.vigil.silent(now))
+                memory.append(self._unit.refusals())
                 if self._cards is not None and self._cards.state == DEAD:
                     # No word reaches it: an alarm cuts its power as well.
                     self._sleep.off("modem_power")

@@ -43,7 +43,7 @@ class Arrival:
 
 class Books:
     """What has come, at all addresses of one fleet. Attributes: `stages` by (unit, boot, seq), `presses` (how often
-    each came), `heartbeats`, `latest` heartbeat by unit, `refused` frames; `on_message(arrival)`."""
+    each came), `heartbeats`, `refused` frames; `on_message(arrival)`."""
 
     def __init__(self, identities: dict[int, Identity]) -> None:
         self.identities = identities
@@ -54,7 +54,6 @@ class Books:
         self.repeats = 0
         self.refused = 0
         self.types: Counter[str] = Counter()
-        self.latest: dict[int, Arrival] = {}
         self.on_message: Callable[[Arrival], None] | None = None
         self._seen: set[Key] = set()
         self._nonce = 0

@@ -1,8 +1,9 @@
 """When the unit may look for its position, and when it may tell it.
 
 Pure. A tracker tells its position only in a search that the server has opened, and only until that ends; a personal
-unit once after an alarm, when the alarm is stored (the radio is the alarm's before). Any other unit never. A search
-does not survive a restart: who must know where somebody is asks again. It never turns anything on itself.
+unit once after an alarm, when the alarm is stored (the radio is the alarm's before), however many stages come after
+that. Any other unit never. A search does not survive a restart: who must know where somebody is asks again. It never
+turns anything on itself.
 """
 
 from firmware.core.profiles import POSITION_AFTER_ALARM, POSITION_IN_SEARCH
@@ -12,6 +13,8 @@ EVERY_S = 60
 LEAST_EVERY_S = 5
 AFTER_ALARM_MS = 180000
 """So long a position is looked for after an alarm: a cold start outdoors takes 30-60 s."""
+MOST_LOOKED = 8
+"""Alarms that are remembered as looked for. A stage of an older one looks once more: better than never."""
 
 
 class Locate:
@@ -23,6 +26,7 @@ class Locate:
         self._every = EVERY_S * 1000
         self._next = 0
         self._about: "tuple[int, int] | None" = None
+        self._looked: "list[tuple[int, int]]" = []
 
     def search(self, seconds: int, every: int, now: int) -> None:
         """The server opens a search, or ends it with 0 seconds."""
@@ -32,7 +36,8 @@ class Locate:
 
     def stored(self, key: "tuple[int, int]", now: int) -> None:
         """An alarm is stored: whoever looks for its wearer will want to know where."""
-        if self.rule == POSITION_AFTER_ALARM:
+        if self.rule == POSITION_AFTER_ALARM and key not in self._looked:
+            self._looked = self._looked[1 - MOST_LOOKED :] + [key]
             self._about = key
             self._until = now + AFTER_ALARM_MS
             self._next = now

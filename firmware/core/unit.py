@@ -83,7 +83,8 @@ class Unit:
         kept = kept or {}
         slept = kept.get("slept")
         self.boot = boot
-        self.refused = 0
+        # What came behind the last heartbeat of a wake is told by the next wake's.
+        self.refused = 0 if slept is None else slept[5]
         self._seq = 0
         self._means = means
         self._presses = Presses(
@@ -195,6 +196,11 @@ class Unit:
         told = [self._vitals.status_in(now), self._presses.drill.left(now)]
         told += [fields.get(name) or 0 for name in ("operator", "radio")]
         return told + [status.get(key, 0) for key in granted]
+
+    def refusals(self) -> int:
+        """What has been refused since this boot began, or the deep sleeps before it."""
+        pendants = 0 if self.pendants is None else self.pendants.refused
+        return self.refused + self._commands.refused + self._receipts.refused + pendants
 
     def interval(self) -> int:
         """Seconds between heartbeats now."""
@@ -430,12 +436,14 @@ class Unit:
         return actions
 
     def _reached(self, key: "Key", stage: int, now: int) -> "Actions":
+        press = self._alarms.find(key)
         actions = self._carry_out(self._presses.reached(key, stage, now), now)
         if not actions:
             return []
         if stage >= messages.TAKEN:
             self._remember(key)
-        else:
+        elif press is not None and press.kind != messages.KIND_TEST:
+            # A drill asks nobody to come, and nobody may know where its wearer is.
             self._locate.stored(key, now)
         # There may be room at the courier now for presses that found none; the freshest goes first.
         waiting, self._full = self._full, []
@@ -469,16 +477,10 @@ class Unit:
         if key != self._report:
             return None
         fields, status = self._means.measure()
-        refused = (
-            self.refused
-            + self._commands.refused
-            + self._receipts.refused
-            + (0 if self.pendants is None else self.pendants.refused)
-        )
         fields["bearer"] = bearer
         fields = self._vitals.fields(key, fields, status, now)
         return messages.Heartbeat(
             boot=key[0], seq=key[1], next_due=self._vitals.next_due(), attempts=min(attempt, COUNTED),
-            open=min(len(self._alarms.open), COUNTED), refused=min(refused, COUNTED), echo=self._receipts.time,
+            open=min(len(self._alarms.open), COUNTED), refused=min(self.refusals(), COUNTED), echo=self._receipts.time,
             **fields,
         )  # fmt: skip

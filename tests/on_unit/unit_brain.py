@@ -356,6 +356,28 @@ def test_a_personal_unit_tells_where_once_after_its_alarm_is_stored():
     told = bench.events(messages.EVENT_POSITION)
     assert len(told) == 1 and told[0].about_seq == bench.fresh(messages.Alarm)[0].seq
     assert bench.others[-1] == ("cellular", ("locate", False))
+    bench.run(90000)
+    bench.answer_all(2)
+    assert bench.others[-1] == ("cellular", ("locate", False)), "the centre that accepts late is no second alarm"
+    bench.answer_all(3)
+    bench.run(bench.now + 900000)
+    bench.tap(0, 800)
+    bench.answer_all(1)
+    assert bench.others[-1] == ("cellular", ("locate", True)), "the next press is one"
+
+
+def test_a_drill_tells_nobody_where_its_wearer_is():
+    bench = Bench({1: profiles.PERSONAL, 2: 300}, drill=60)
+    bench.run(70000)
+    assert [one.input for one in bench.fresh(messages.Alarm)] == [None]
+    bench.answer_all(1)
+    bench.answer_all(2)
+    assert bench.command(1, messages.COMMAND_DRILL, {1: 0}).result == messages.RESULT_DONE
+    bench.tap(0, 800)
+    assert [one.kind for one in bench.fresh(messages.Alarm)] == [messages.KIND_TEST, messages.KIND_TEST]
+    bench.answer_all(1)
+    bench.feed("position", {1: 5, 2: 6})
+    assert bench.others == [] and bench.events(messages.EVENT_POSITION) == []
 
 
 def test_operator_goes_with_every_heartbeat_over_a_card_that_stays_below_80_bytes():

@@ -24,6 +24,9 @@ class Unit:
     def remembered(self, now):
         return [0] * 7
 
+    def refusals(self):
+        return 0
+
 
 class Sleep:
     """Counts how often the board would have slept."""

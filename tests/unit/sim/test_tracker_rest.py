@@ -49,6 +49,36 @@ def test_a_tracker_sends_one_heartbeat_a_wake(tmp_path: Path, build: Path, diale
         assert 24007 in told, "an operator that has changed in its sleep is told"
 
 
+def test_what_is_refused_behind_the_heartbeat_of_a_wake_is_told_by_the_next_one(tmp_path: Path, build: Path) -> None:
+    trial = stored.Trial(tmp_path, build, "bg95", 1, stored.TRACKER)
+    beats: list[int] = []
+    """What each heartbeat says of frames that were refused."""
+
+    def note(arrival: object) -> None:
+        message = arrival.message  # type: ignore[attr-defined]
+        if isinstance(message, messages.Heartbeat):
+            beats.append(message.refused or 0)
+
+    def told() -> int:
+        heard = len(beats)
+        trial.wait("no heartbeat", lambda: len(beats) > heard, 2 * HOUR)
+        return beats[-1]
+
+    trial.books.on_message = note
+
+    with trial.world as world:
+        trial.wait("it never sleeps", lambda: trial.unit.board.asleep and trial.device.state == ASLEEP, 2 * HOUR)
+        before = told()
+        slept = trial.unit.naps
+        world.run(0.5)
+        trial.addresses[0].push(1, b"no frame of anybody")
+        world.run(0.5)
+        assert trial.unit.naps == slept, "it is awake and hears that"
+        assert told() == before + 1
+        assert trial.unit.naps > slept
+        assert told() == before + 1, "nor is it told as a new one"
+
+
 def test_a_unit_that_is_put_on_wakes_and_no_press_is_made_of_it(tmp_path: Path, build: Path) -> None:
     trial = stored.Trial(tmp_path, build, "bg95", 1, stored.TRACKER)
     with trial.world as world:
