@@ -1,13 +1,16 @@
 """Scenario files (TOML): the modem, the networks and cards around it, and what happens when.
 
-Everything has a default; an unknown key is an error, so that no misspelt fault passes for one that was survived.
+Everything has a default; an unknown key or a value that cannot be is an error, so that no misspelt fault passes for one
+that was survived.
 Times are in ms of the emulator's clock. README.md lists the steps.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import math
+import re
 import tomllib
+import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,13 +203,45 @@ _TABLES: dict[str, type] = {
     "serial": Serial, "timing": Timing, "path": PathSettings, "grant": Grant, "interrupts": Interrupts, "gnss": Gnss,
     "calendar": Calendar,
 }  # fmt: skip
+# Fields of any table: what is allowed besides the type.
+_AMOUNT = (0.0, math.inf)
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "loss": (0, 1), "loss_up": (0, 1), "loss_down": (0, 1), "probability": (0, 1), "chunk": _AMOUNT, "ms": _AMOUNT,
+    "count": (1, math.inf), "times": (1, math.inf), "places": (1, 255), "slot": (-1, 1), "cause": (0, 255),
+    "port": (0, 65535), "tac": (0, 0xFFFF), "cell": (0, 0xFFFFFFF), "rsrp": (-200, 0),
+}  # fmt: skip
+_SHAPED = {
+    "plmn": r"\d{5,6}", "active": r"([01]{8})?", "tau": r"([01]{8})?", "edrx": r"([01]{4})?", "window": r"[01]{4}",
+    "payload": r"([0-9a-fA-F]{2})*", "dialect": "bg95|sim7080g|gm02s", "radio": "eMTC|NBIoT|GSM",
+}  # fmt: skip
 _LISTS: dict[str, type] = {"networks": Network, "operators": Operator, "cards": Card, "steps": Step}
 
 
-def _make(kind: type, values: dict[str, Any], where: str) -> Any:
-    known = {one.name for one in dataclasses.fields(kind)}
-    if unknown := set(values) - known:
+def _is(value: Any, kind: Any) -> bool:
+    """Whether a value of a file is of this type of a field."""
+    options = typing.get_args(kind)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if typing.get_origin(kind) is tuple:
+        inner = options[0]
+        # A list of tables has been made one of objects before.
+        return isinstance(value, list) and all(isinstance(one, inner) for one in value)
+    return any(_is(value, one) for one in options) if options else isinstance(value, kind)
+
+
+def _make(kind: type, values: Any, where: str) -> Any:
+    if not isinstance(values, dict):
+        raise ScenarioError(f"{where} is no table")
+    hints = typing.get_type_hints(kind)
+    if unknown := set(values) - set(hints):
         raise ScenarioError(f"{where} has unknown keys: {', '.join(sorted(unknown))}")
+    for name, value in values.items():
+        least, most = _BOUNDS.get(name, _AMOUNT if name.endswith("_ms") else (-math.inf, math.inf))
+        fits = _is(value, hints[name]) and (not isinstance(value, int | float) or least <= value <= most)
+        if not fits or (name in _SHAPED and not re.fullmatch(_SHAPED[name], value)):
+            raise ScenarioError(f"{where}: {name} cannot be {value!r}")
     try:
         return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
     except TypeError as error:
@@ -224,6 +259,8 @@ def parse(text: str, where: str = "scenario") -> Scenario:
             values[name] = _make(kind, values[name], f"{where}: [{name}]")
     for name, kind in _LISTS.items():
         if name in values:
+            if not isinstance(values[name], list):
+                raise ScenarioError(f"{where}: {name} is no list of tables: write [[{name}]]")
             values[name] = [_make(kind, one, f"{where}: [[{name}]]") for one in values[name]]
     scenario: Scenario = _make(Scenario, values, where)
     _check(scenario, where)
@@ -233,6 +270,10 @@ def parse(text: str, where: str = "scenario") -> Scenario:
 def _check(scenario: Scenario, where: str) -> None:
     networks = {one.name for one in scenario.networks}
     operators = {one.name for one in scenario.operators}
+    if len(networks) < len(scenario.networks) or len(operators) < len(scenario.operators):
+        raise ScenarioError(f"{where}: two networks, or two operators, have one name")
+    if not 1 <= len(scenario.cards) <= 2:
+        raise ScenarioError(f"{where}: a modem has one card or two")
     for operator in scenario.operators:
         if not set(operator.networks) <= networks:
             raise ScenarioError(f"{where}: operator {operator.name} names a network that is not there")
@@ -260,6 +301,10 @@ def _check_step(step: Step, scenario: Scenario, networks: set[str], where: str) 
         _one_of(step.name, SEES, f"{where}: the name of step gnss")
     elif step.do == "sms":
         _one_of(step.coding, CODINGS, f"{where}: coding")
+    elif step.do == "urc" and not step.lines:
+        raise ScenarioError(f"{where}: step urc needs lines")
+    elif step.do == "block" and not step.port:
+        raise ScenarioError(f"{where}: step block needs a port")
 
 
 def _one_of(value: str, known: Sequence[str], what: str) -> None:
@@ -268,8 +313,14 @@ def _one_of(value: str, known: Sequence[str], what: str) -> None:
 
 
 def load(name: str) -> Scenario:
-    """One of the files in scenarios/, by its name without suffix. Raises ScenarioError."""
-    path = HERE / f"{name}.toml"
+    """One of the files in scenarios/, by its name without suffix, or any file by a path that ends in .toml. Raises
+    ScenarioError."""
+    path = Path(name) if name.endswith(".toml") else HERE / f"{name}.toml"
     if not path.is_file():
-        raise ScenarioError(f"no scenario {name}; there are {', '.join(sorted(p.stem for p in HERE.glob('*.toml')))}")
-    return parse(path.read_text(encoding="utf-8"), path.name)
+        there = ", ".join(sorted(one.stem for one in HERE.glob("*.toml")))
+        raise ScenarioError(f"no scenario {name}; there are {there}, and any file of yours that ends in .toml")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{path}: {error}") from None
+    return parse(text, path.name)
