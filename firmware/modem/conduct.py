@@ -88,7 +88,7 @@ class Conduct(Council):
     def handle(self, event: "tuple[Any, ...]", now: int) -> "Actions":
         """What is to be done now that this has happened."""
         actions = self._out = []
-        up, state, slot = self.up, self.state, self.slot
+        up, state, slot, gnss = self.up, self.state, self.slot, self.chores.on
         self._happened(event, now)
         self._time(now)
         if self.up != up:
@@ -97,6 +97,8 @@ class Conduct(Council):
             actions.append(("tell", ("bearer",)))
         if self.state != state:
             actions.append(("tell", ("energy", "modem", _ENERGY.get(self.state, "idle"))))
+        if self.chores.on != gnss:
+            actions.append(("tell", ("energy", "gnss", "on" if self.chores.on else "off")))
         return actions
 
     def next_wakeup(self, now: int) -> "int | None":

@@ -314,6 +314,20 @@ def test_a_unit_that_rests_without_a_path_has_its_modem_off():
     assert unit.orders[1:3] == ["power_on", "start"] and unit.conduct.state == orders.UP
 
 
+def test_a_search_for_a_position_is_booked_while_it_lasts():
+    unit = Unit()
+    unit.actions = []
+    unit.put(("locate", True))
+    assert ("tell", ("energy", "gnss", "on")) in unit.actions
+    unit.actions = []
+    unit.put(("locate", False))
+    assert ("tell", ("energy", "gnss", "off")) in unit.actions
+    unit.put(("locate", True)).wait(60000)
+    unit.actions = []
+    unit.put(("boot",))
+    assert ("tell", ("energy", "gnss", "off")) in unit.actions, "a modem that has started anew looks for nothing"
+
+
 def test_a_press_starts_a_modem_that_was_put_off_and_none_is_put_off_in_an_alarm():
     unit = Unit(found=LOST).put(("rest", True, 3600)).wait(60000)
     unit.found = HOME
