@@ -26,8 +26,8 @@ def quoted(text: str, longest: int = 100) -> str:
     """Text as a quoted parameter. Raises AtError "argument"."""
     if len(text) > longest:
         raise AtError("argument")
-    for letter in text:
-        if not 32 <= ord(letter) < 127 or letter in '"\\':
+    for code in text.encode():
+        if not 32 <= code < 127 or code in b'"\\':
             raise AtError("argument")
     return '"' + text + '"'
 
@@ -43,8 +43,9 @@ def host_name(host: str) -> str:
     """A host's name or address as a quoted parameter: letters, digits, dot, hyphen and colon. Raises AtError."""
     if not host:
         raise AtError("argument")
-    for letter in host:
-        if not (letter.isdigit() or "a" <= letter <= "z" or "A" <= letter <= "Z" or letter in ".-:"):
+    for code in host.encode():
+        # Of a letter the bit of its case alone is taken away.
+        if not (48 <= code <= 57 or 97 <= code | 32 <= 122 or code in b".-:"):
             raise AtError("argument")
     return quoted(host, 100)
 
@@ -61,24 +62,25 @@ def check_command(text: str) -> bytes:
     """The bytes of a whole command line without its CR. Raises AtError "argument"."""
     if not 2 <= len(text) <= LONGEST_COMMAND or text[:2] != "AT":
         raise AtError("argument")
-    for letter in text:
-        if not 32 <= ord(letter) < 127:
+    line = text.encode()
+    for code in line:
+        if not 32 <= code < 127:
             raise AtError("argument")
-    return text.encode()
+    return line
 
 
 def is_digits(text: str) -> bool:
     """Whether text is one or more of 0-9."""
-    for letter in text:
-        if not "0" <= letter <= "9":
+    for code in text.encode():
+        if not 48 <= code <= 57:
             return False
     return text != ""
 
 
 def is_hex(text: str) -> bool:
     """Whether text is one or more hexadecimal digits."""
-    for letter in text:
-        if not ("0" <= letter <= "9" or "a" <= letter <= "f" or "A" <= letter <= "F"):
+    for code in text.encode():
+        if not (48 <= code <= 57 or 97 <= code | 32 <= 102):
             return False
     return text != ""
 
@@ -99,13 +101,19 @@ def split(text: str) -> "list[str]":
     """The comma-separated fields with their quotes; a comma within quotes separates nothing."""
     found = []
     start = 0
-    inside = False
-    for at, letter in enumerate(text):
-        if letter == '"':
-            inside = not inside
-        elif letter == "," and not inside:
-            found.append(text[start:at].strip())
-            start = at + 1
+    at = text.find(",")
+    quote = text.find('"')
+    while at >= 0:
+        if 0 <= quote < at:
+            closing = text.find('"', quote + 1)
+            if closing < 0:
+                break
+            quote = text.find('"', closing + 1)
+            at = text.find(",", closing + 1)
+            continue
+        found.append(text[start:at].strip())
+        start = at + 1
+        at = text.find(",", start)
     found.append(text[start:].strip())
     return found
 

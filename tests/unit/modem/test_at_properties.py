@@ -209,6 +209,22 @@ def test_no_text_gets_out_of_its_quotes(text: str) -> None:
     assert at_syntax.fields("+X: " + found) == [text]
 
 
+@settings(max_examples=500, deadline=None)
+@given(st.text('a," 1:\xe5', max_size=16))
+def test_a_comma_separates_where_the_quotes_before_it_are_even(line: str) -> None:
+    ends = [at for at, letter in enumerate(line) if letter == "," and not line.count('"', 0, at) % 2]
+    wanted = [line[first + 1 : last].strip() for first, last in pairwise([-1, *ends, len(line)])]
+    assert at_syntax.split(line) == wanted
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.one_of(st.text(max_size=4), st.text("09aAfFgG@[`{/:", max_size=4)))
+def test_what_is_a_digit(text: str) -> None:
+    ascii_only = text.isascii() and text != ""
+    assert at_syntax.is_digits(text) == (ascii_only and text.isdigit())
+    assert at_syntax.is_hex(text) == (ascii_only and all(letter in "0123456789abcdefABCDEF" for letter in text))
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.binary(min_size=1, max_size=140), st.from_regex(r"\A\+?[0-9]{3,20}\Z"))
 def test_every_message_fits_a_pdu(payload: bytes, number: str) -> None:
