@@ -23,7 +23,10 @@ LATE_S = 10.0
 """Tolerance of a step of escalation, the way to the centre or telephone included."""
 CLEAR_S = 5.0
 """A contact that has been open for so long is released (docs/decisions/0014)."""
+RUN_S, MOST_TOLD = 600.0, 255
+"""Presses that are no further apart are one run, and so many of a run a message tells at most (docs/wire.md)."""
 OWN = 0
+_CLOSINGS = ("closes", "wobbles closed", "finger")
 _EVENTS = {
     "mains lost": (messages.EVENT_MAINS_LOST, None),
     "mains back": (messages.EVENT_MAINS_BACK, None),
@@ -108,12 +111,14 @@ class Judge:
     def _wobbling(self) -> list[Check]:
         """Nobody has taken the case: every closing counts. Somebody has: it is the fault again, and no press; only the
         press after a clean release is one, and opens the case again."""
-        counted, made, told, faults, again = 0, 0, 0, [], 0
+        counted, least, made, told, faults, again = 0, 0, 0, 0, [], 0
         for unit in self._cast.stuck:
             own = self._own(unit)
             if unit not in self._cast.answered:
                 counted += _counted(own)
-                made += len(self._happened(unit, "wobbles closed")) + 2  # it has closed, and a finger has pressed
+                closings = [one for what in _CLOSINGS for one in self._happened(unit, what)]
+                made += len(closings)
+                least += _least_counted([one.at for one in closings])
                 continue
             taken, opens = self._when(unit, "taken"), self._when(unit, "opens")
             told += sum(taken + WAY_S < one.at < opens for one in own)
@@ -124,7 +129,8 @@ class Judge:
                 )
             )
             again += sum(case["state"] == "open" for case in self._found.cases[unit])
-        checks = [Check("nobody answers: closings in the units' counts", counted, made, counted == made)]
+        limit: int | str = made if least == made else f"{least} to {made}"
+        checks = [Check("nobody answers: closings in the units' counts", counted, limit, least <= counted <= made)]
         if self._cast.answered:
             most = len(self._cast.answered)
             checks += [
@@ -294,9 +300,24 @@ class Judge:
 
 
 def _counted(presses: Sequence[Stored]) -> int:
-    """How many presses the units' own counts amount to: within a run the count grows, a new run begins at 1."""
+    """How many presses the units' own counts amount to: within a run the count grows, to `MOST_TOLD`; a new run begins
+    at 1."""
     counts = [0, *(press.count for press in presses)]
-    return sum(count - before if count > before else count for before, count in pairwise(counts))
+    grown = [pair for pair in pairwise(counts) if pair != (MOST_TOLD, MOST_TOLD)]
+    return sum(count - before if count > before else count for before, count in grown)
+
+
+def _least_counted(times: Iterable[float]) -> int:
+    """How many of these presses the units' counts must amount to at least: all, but for what a run has above
+    `MOST_TOLD`."""
+    runs: list[int] = []
+    last: float | None = None
+    for at in sorted(times):
+        if last is None or at - last >= RUN_S:
+            runs.append(0)
+        runs[-1] += 1
+        last = at
+    return sum(min(run, MOST_TOLD) for run in runs)
 
 
 def _after(at: float | None, since: float) -> float | None:
