@@ -10,6 +10,8 @@ from firmware.core import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from firmware.core.records import Record
 
     Key = tuple[int, int]
@@ -117,8 +119,11 @@ class Book:
                 lowest = one
         return lowest
 
-    def carried(self) -> "list[Record]":
-        """What a new file begins with, behind its header: the open presses, and what waits."""
-        found = [self.entries[key].record() for key in sorted(self.entries)]
-        found.extend([records.item(one.priority, one.key[0], one.key[1], one.body) for one in self.items])
-        return found
+    def carried(self, head: bytes) -> "Iterator[Record]":
+        """What a new file begins with: its header, the open presses, and what waits. One after the other: there may be
+        no room for all of them a second time."""
+        yield records.header(head, self.drops)
+        for key in sorted(self.entries):
+            yield self.entries[key].record()
+        for one in self.items:
+            yield records.item(one.priority, one.key[0], one.key[1], one.body)

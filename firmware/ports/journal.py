@@ -78,6 +78,8 @@ class Journal:
         self._size = 0
         self._folded = 0
         self._limit = self.rotate
+        self._whole = True  # whether the file has all that the book has
+        self._boot = 0
         self._head = records.GENESIS
         self._book = Book()
         self._emergency = Emergency()
@@ -107,6 +109,7 @@ class Journal:
     def load(self, boot: int = 0) -> "list[records.Entry]":
         """Read the flash, in this boot; the open presses, oldest first. Never raises: what cannot be read is as good as
         not there."""
+        self._boot = boot
         self._book = Book()
         found = self._scan(FILE)
         total = self._flash.size(FILE)
@@ -236,16 +239,16 @@ class Journal:
         size = 0
         file = self._flash.open(_NEW, "wb")
         try:
-            carried = self._book.carried()
-            carried.insert(0, records.header(head, self._book.drops))
-            for record in carried:
-                head = records.link(head, record, _sha256)
-                size += file.write(records.frame(record))
+            for record in self._book.carried(head):
+                piece = records.frame(record)
+                head = _sha256(head + piece)
+                size += file.write(piece)
             file.flush()
         finally:
             file.close()
         self._flash.rename(_NEW, FILE)
         self._head = head
+        self._whole = True
         self._size = self._folded = size
         # With very much to carry on, a file must not be full as soon as it begins.
         self._limit = max(self.rotate, 2 * size)
@@ -256,13 +259,24 @@ class Journal:
         self._flash.rename(FILE, OLD)
         self._begin()
 
+    def _renew(self) -> None:
+        """Go on in a new file, which begins with all that is open or waits."""
+        if self._size:
+            if self._flash.size(FILE) != self._size:
+                self._attempt(self._trim, self._size)
+            self._rotate()
+        else:
+            self._begin()
+        self._reopen()
+
     def append(self, record: "Record") -> None:
         """Put one record on flash; when this returns it survives a power cut. An item that finds no room, or that
         pushes others out, is told by `drops`.
 
         Raises OSError when flash refuses, MemoryError when the heap is full. After an OSError the record counts all the
-        same for this boot, and the next append first removes what the refused one may have left behind; after a
-        MemoryError `emergency` may still have room for a press.
+        same for this boot, and a new file takes what the present one would not, at once or with the next append: what
+        flash refuses now, or has no room for, it may take elsewhere. After a MemoryError `emergency` may still have
+        room for a press.
         """
         if self.unsure and record[records.TYPE] != records.PRESS:
             self._attempt(self._note)
@@ -277,11 +291,12 @@ class Journal:
         if not behind:
             for one in written:
                 self._book.fold(one)
+        if not (self._whole or behind) and self._attempt(self._renew):
+            return
         try:
             if self._size == 0:
                 # There is no sound file: a new one begins, and with it what this record has just changed.
-                self._begin()
-                self._reopen()
+                self._renew()
                 return
             self._reopen()
             self._file.write(data)
@@ -289,8 +304,8 @@ class Journal:
         except (OSError, MemoryError) as error:
             self.failures += 1
             self._discard()
-            if record[records.TYPE] == records.PRESS and isinstance(error, OSError):
-                self._doubt(record[records.BOOT])
+            if isinstance(error, OSError):
+                self._refused(record, behind)
             raise
         self._size += len(data)
         if behind:
@@ -302,6 +317,14 @@ class Journal:
         if self._size >= self._limit and (record[records.TYPE] != records.PRESS or self._size >= 2 * self._limit):
             self._attempt(self._rotate)
             self._attempt(self._reopen)
+
+    def _refused(self, record: "Record", behind: bool) -> None:
+        """Flash has refused this record: another file may take it, the one before the last makes room for it."""
+        first, self._whole = self._whole, False
+        # What that one knew of presses that are over goes with it.
+        self._doubt(max(record[records.BOOT], self._boot))
+        if first and not behind:
+            self._attempt(self._renew)
 
     def _discard(self) -> None:
         """Forget the open file, whatever it holds beyond the last sound record."""

@@ -3,7 +3,8 @@
 A step is one byte that reaches the flash, or one rename. `Cut` is raised once the steps are used up and at every call
 after that. Kinds: a written byte is there at once; it is there at flush, and a cut leaves any first part of what was
 waiting. Two kinds must fail: on FAT a rename over a file takes two steps with no file in between, and the liar keeps
-nothing before a file is closed. `names`: the steps that made or renamed a file.
+nothing before a file is closed. `names`: the steps that made or renamed a file. While it is `broken` every write fails
+half way, as on a worn sector, and of the next ones so many as `refuses` says.
 """
 
 EAGER, LAZY, FAT, LIAR = 0, 1, 2, 3
@@ -32,8 +33,8 @@ class CutFile:
     def write(self, data, size=None):
         self.flash.power()
         data = data if size is None else data[:size]
-        if self.flash.broken:
-            # A write that fails half way, as on a worn sector.
+        if self.flash.broken or self.flash.refuses:
+            self.flash.refuses = max(self.flash.refuses - 1, 0)
             self.flash.files[self.path] += bytes(data)[: len(data) // 2]
             raise OSError(5)
         self.waiting += bytes(data)
@@ -80,6 +81,7 @@ class CutFlash:
         self.kind = kind
         self.dark = False
         self.broken = False
+        self.refuses = 0
 
     def power(self):
         if self.dark:

@@ -83,7 +83,7 @@ def broken(tmp_path, module, right, wrong):
         ("firmware/ports/journal.py", "self._file.write(data)\n            self._file.flush()",
          "self._file.write(data)", "acknowledged lost"),
         ("firmware/ports/counters.py", "_content(self._end + BLOCK,", "_content(self._end,", "numbers reused"),
-        ("firmware/ports/journal.py", "records.header(head,", "records.header(records.GENESIS,", "chains broken"),
+        ("firmware/core/book.py", "records.header(head,", "records.header(records.GENESIS,", "chains broken"),
     ],
 )  # fmt: skip
 def test_negative_control_a_wrong_line_is_found(tmp_path, module, right, wrong, found):

@@ -1,5 +1,6 @@
 """The journal under power cuts at every byte, torn tails, and flash that refuses."""
 
+import gc
 import os
 
 from cut_flash import EAGER, FAT, LAZY, LIAR, Cut, CutFlash
@@ -137,10 +138,28 @@ def test_flash_that_refuses_is_reported_and_the_next_write_heals():
         book.append(records.press(1, 2, 1, 0, 1, 0))
     except OSError:
         flash.broken = False
-    assert not flash.broken and book.failures == 2, "the press, and that it may be missing"
+    assert not flash.broken and book.failures == 4, "the press, that it may be missing, its torn tail, and a new file"
     book.append(records.press(1, 3, 1, 0, 1, 0))
-    seqs = [entry.seq for entry in journal.Journal(flash).load()]
-    assert 1 in seqs and 3 in seqs
+    assert [entry.seq for entry in journal.Journal(flash).load()] == [1, 2, 3]
+
+
+def test_a_press_that_flash_refuses_at_first_is_on_flash_as_soon_as_flash_takes_anything():
+    for times in range(1, 9):
+        flash = CutFlash({}, 1 << 30)
+        book = journal.Journal(flash)
+        book.load(7)
+        book.append(records.press(7, 1, 1, 0, 1, 0))
+        flash.refuses = times
+        told = 0
+        for record in (records.press(7, 2, 1, 0, 1, 0), records.aged(7, 1, 60), records.aged(7, 1, 120)):
+            try:
+                book.append(record)
+            except OSError:
+                told += 1
+        assert told and flash.refuses == 0
+        again = journal.Journal(CutFlash(flash.files, 1 << 30))
+        assert {one.seq: one.age for one in again.load(8)} == {1: 120, 2: 0}, times
+        assert journal.doubtful(flash) == 7, "what was over before may have gone with the file before it"
 
 
 def test_a_file_that_is_no_journal_is_set_aside():
@@ -175,3 +194,26 @@ def test_the_last_256_finished_presses_stay_and_the_files_stay_bounded():
                 found = records.unframe(file.read)
     assert set(range(presses - 255, presses + 1)) <= finished
     assert len(finished) < presses
+
+
+def test_a_new_file_needs_no_room_for_all_that_it_begins_with():
+    os.chdir(os.getenv("TEST_FLASH"))
+    book = journal.Journal(Flash())
+    assert book.load() == []
+    before, journal.Journal.rotate = journal.Journal.rotate, 24 * 1024
+    for seq in range(1, 33):
+        book.append(records.press(1 << 20, seq, 1, 0, 1, 1700000001))
+    for seq in range(33, 57):
+        book.append(records.item(records.FAULT, 1 << 20, seq, bytes(120)))
+    journal.Journal.rotate = before
+    left = 6144
+    gc.collect()
+    held = []
+    while gc.mem_free() > left + 1024:
+        held.append(bytearray(512))
+    book._rotate()
+    held.clear()
+    found = len(journal.Journal(Flash()).load())
+    for name in os.listdir():
+        os.remove(name)
+    assert found == 32
