@@ -21,8 +21,7 @@ or has had its time. So 4 s without a receipt start another radio, or where ther
 
 **Last resort.** A pipe of this class (SMS) carries an alarm besides the others, never instead of them: when it is not
 stored after `RESORT_AFTER`, or as soon as no other pipe has been up for `RESORT_DOWN`. Of one alarm at most one a
-minute, after the tenth one in ten minutes; of all together one in 5 s. A heartbeat, a log or a query never goes there;
-a fault does when nothing else has been up for an hour, one an hour, so that the fleet hears that the unit lives.
+minute, after the tenth one in ten minutes; of all together one in 5 s. Nothing else ever goes there.
 
 **Order.** Alarms before everything, the freshest first, those of an earlier boot last. For the first two retries of an
 alarm nothing else is sent, so that it has the radio to itself; then heartbeats go on, since they too say that presses
@@ -85,7 +84,6 @@ RESORT_MANY = 10
 RESORT_LONG_GAP = 600000
 RESORT_FAILED = 15000
 RESORT_APART = 5000
-RESORT_FAULT = 3600000
 
 QUERY_KEYS = 8
 QUERY_FAST = 10000
@@ -156,7 +154,6 @@ class Courier:
             None  # since when no ordinary pipe is up; None while one is, or before any event
         )
         self._resort_free = 0  # before this nothing uses a pipe of last resort
-        self._fault_free = 0
         self._sends: "list[int]" = []  # times of the alarms' sends in the last second
 
     def submit(
@@ -326,8 +323,6 @@ class Courier:
         due = [max(item.due, self._pace(now)) for item in waiting]
         if self._resort_pipe() is not None:
             due += [self._resort_at(item, now) for item in waiting]
-            fault = self._fault_at(now)
-            due += [] if fault is None else [fault]
         if self._others_may_go():
             due += [item.due for item in self._alarms if item.stage != WAITING]
             due += [item.due for item in self._others]
@@ -439,22 +434,12 @@ class Courier:
             at = min(at, max(item.submitted, self._down_for(RESORT_DOWN, now)))
         return max(at, item.resort, self._resort_free)
 
-    def _fault_at(self, now: int) -> "int | None":
-        """When a fault may use a pipe of last resort; None while there is none, or an ordinary pipe is up."""
-        if self._any_up() or not any([item.priority == FAULT for item in self._others]):
-            return None
-        return max(self._down_for(RESORT_FAULT, now), self._fault_free, self._resort_free)
-
     def _resort(self, now: int) -> "Actions":
         """One send on a pipe of last resort, if one is due."""
         index = self._resort_pipe()
         if index is None:
             return []
         due = [item for item in self._in_turn() if self._resort_at(item, now) <= now]
-        fault = self._fault_at(now)
-        if not due and fault is not None and fault <= now:
-            due = [item for item in self._others if item.priority == FAULT]
-            self._fault_free = now + RESORT_FAULT
         if not due:
             return []
         item = due[0]

@@ -17,7 +17,6 @@ from protocols.wire.courier import (
     RESORT_AFTER,
     RESORT_APART,
     RESORT_DOWN,
-    RESORT_FAULT,
     RESORT_GAP,
     RETRIES,
     STARVED,
@@ -52,14 +51,12 @@ class Presses(RuleBasedStateMachine):
         self.submitted: dict[tuple[int, int], int] = {}
         self.by_sms: dict[tuple[int, int], int] = {}
         self.last_sms = -RESORT_APART
-        self.last_fault = -RESORT_FAULT
         self.late: set[tuple[int, int]] = set()
         self.burst: list[int] = []  # times of the ordinary sends of alarms that have left the unit
         self.awake = 0
         self.take(self.courier.timeout(0))
         self.closed: set[tuple[int, int]] = set()
         self.others: set[tuple[int, int]] = set()
-        self.faults: set[tuple[int, int]] = set()
         self.sms_up = False
         self.sequence = 0
 
@@ -127,15 +124,10 @@ class Presses(RuleBasedStateMachine):
         assert self.now - self.last_sms >= RESORT_APART
         self.last_sms = self.now
         alone = 0 if self.up or self.down_since is None else self.now - self.down_since
-        if key in self.open:
-            assert self.open[key] < STORED
-            assert self.now - self.submitted[key] >= RESORT_AFTER or (not self.up and alone >= RESORT_DOWN)
-            assert self.now - self.by_sms.get(key, -RESORT_GAP) >= RESORT_GAP
-            self.by_sms[key] = self.now
-        else:
-            assert key in self.faults, "never a heartbeat or a log"
-            assert not self.up and alone >= RESORT_FAULT and self.now - self.last_fault >= RESORT_FAULT
-            self.last_fault = self.now
+        assert self.open.get(key, STORED) < STORED, "alarms alone, until they are stored"
+        assert self.now - self.submitted[key] >= RESORT_AFTER or (not self.up and alone >= RESORT_DOWN)
+        assert self.now - self.by_sms.get(key, -RESORT_GAP) >= RESORT_GAP
+        self.by_sms[key] = self.now
 
     @rule(priority=st.sampled_from([ALARM, ALARM, FAULT, HEARTBEAT, LOG]), late=st.booleans())
     def submit(self, priority: int, late: bool) -> None:
@@ -143,8 +135,6 @@ class Presses(RuleBasedStateMachine):
         self.sequence += 1
         if priority != ALARM:
             self.others.add(key)
-            if priority == FAULT:
-                self.faults.add(key)
             self.take(self.courier.submit(key, priority, self.now))
             return
         full = len(self.unstored()) >= ALARMS
