@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 STUCK_MS = 30000
 """Closed for this long is stuck. It must be flagged within 60 s (scenario A5), the way to the fleet included."""
+LASTING = (messages.KIND_MAN_DOWN, messages.KIND_NO_MOVEMENT)
+"""Who has fallen lies, however long: a contact of these kinds is stuck only when it chatters. Flagged so, the case
+of somebody who cannot get up would look like a broken button."""
 CHATTER = 60
 """So many presses within `CHATTER_MS` are a broken contact and no finger: six a second (unconfirmed, a guess)."""
 CHATTER_MS = 10000
@@ -160,7 +163,7 @@ class Input:
                     self._wobbled = True
                 else:
                     actions += self._press(self._held + self.hold, self._held - contact.settle)
-            if not self.stuck and now >= self._held + STUCK_MS:
+            if not self.stuck and now >= self._held + STUCK_MS and self.kind not in LASTING:
                 self.stuck = CLOSED
         if self._window is not None and now >= self._window:
             self._window = None
@@ -173,7 +176,7 @@ class Input:
         if contact.state == HELD and self._held is not None:
             if not self._counted:
                 due.append(self._held + self.hold)
-            if not self.stuck:
+            if not self.stuck and self.kind not in LASTING:
                 due.append(self._held + STUCK_MS)
         if contact.state == IDLE and self.stuck:
             due.append(contact.since + CLEAR_MS)

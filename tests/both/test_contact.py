@@ -134,6 +134,19 @@ def test_a_contact_closed_for_ten_hours():
     assert inputs.stuck() == [0]
 
 
+def test_who_lies_for_an_hour_is_no_stuck_contact_and_the_next_fall_is_one_more():
+    script = [(0, ("edge", 0, True)), (HOUR, ("edge", 0, False)), (HOUR + 3000, ("edge", 0, True))]
+    inputs = Inputs([Input(0, messages.KIND_MAN_DOWN, cancel=10000)])
+    seen = play(inputs, script, 2 * HOUR)
+    assert [event[1] for event in seen] == ["pending", "pressed", "pending", "pressed"]
+    assert inputs.stuck() == []
+    script = []
+    for i in range(150):
+        script += tap(i * 120, held=40)
+    seen = play(Inputs([Input(0, messages.KIND_MAN_DOWN)]), script, HOUR)
+    assert [event[3] for event in seen if event[1] == "stuck"] == [CHATTERS], "the control: a broken one is"
+
+
 def test_after_the_release_a_press_works_again():
     script = [(0, ("edge", 0, True)), (40000, ("edge", 0, False))] + tap(50000)
     seen = play(Inputs([Input(0)]), script, HOUR)

@@ -82,6 +82,15 @@ def test_a_worn_units_tap_takes_back_a_fall_and_a_hold_is_an_alarm():
     assert [one.input for one in bench.fresh(messages.Alarm)] == [0, 0]
 
 
+def test_the_case_of_somebody_who_cannot_get_up_does_not_look_like_a_broken_button():
+    bench = Bench({1: profiles.PERSONAL, 2: 300})
+    bench.feed("edge", profiles.MAN_DOWN, True, bench.now)
+    bench.run(600000)
+    assert bench.events(messages.EVENT_INPUT_STUCK) == []
+    assert len(bench.fresh(messages.Alarm)) == 1
+    assert not [one for one in bench.of(messages.Alarm) if (one.flags or 0) & messages.ALARM_STUCK]
+
+
 def test_silent_and_duress_show_nothing_at_any_stage():
     for config, code in (({1: 2, 2: 300, 8: True}, 0), ({1: 2, 2: 300}, profiles.DURESS)):
         bench = Bench(config)
