@@ -23,10 +23,10 @@ UDP = 0
 TCP = 1
 MOST_SOCKETS = 4
 LONGEST_DATA = 1400
+"""Bytes of one send: below every modem's own limit, and below the path's."""
 LONGEST_READ = 512
 """Bytes that are read of a socket at once: more than any datagram of the fleet (docs/wire.md), and a stream has no
 pieces of its own. A heap that is nearly full has no room for longer ones."""
-"""Bytes of one send or one receive: below every modem's own limit, and below the path's."""
 
 # Codes of messages.RADIO_*.
 RADIOS = {"eMTC": 4, "LTE CAT-M1": 4, "CAT-M1": 4, "NBIoT": 5, "NB-IoT": 5, "LTE NB-IOT": 5, "GSM": 1, "LTE": 3}

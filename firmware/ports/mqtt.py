@@ -38,7 +38,7 @@ class MqttPipe:
     frames go, `spread` the longest random pause (ms) before the first connection. `on_frame(pipe, frame)` takes what
     comes down, `on_change(pipe)` hears that `up` has changed, `urgent()` says whether an alarm is waiting; `await
     reach(host, port)` makes a connection for firmware.ports.tls. Attributes: `name`, `bearer` (a code of messages),
-    `up`, `errors`."""
+    `up`, `errors`, `refused` (connections that ended with bytes that are no MQTT, or with a packet longer than any)."""
 
     def __init__(
         self,
@@ -179,7 +179,12 @@ class MqttPipe:
                 self._carry_out(self._client.lost())
                 return
             self._deaf_at = None
-            self._carry_out(self._client.feed(data, self._clock.now()))
+            actions = self._client.feed(data, self._clock.now())
+            self._carry_out(actions)
+            if [one for one in actions if one[0] == "closed" and not one[1].startswith("refused")]:
+                self.refused += 1
+                # Told as a frame that does not open, as a datagram that is no CoAP.
+                self._on_frame(self, b"")
 
     def _pause(self) -> int:
         pause = min(PAUSE_MS << min(self._failed, 10), LONGEST_PAUSE_MS)

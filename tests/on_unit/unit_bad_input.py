@@ -1,12 +1,15 @@
 """What no unit may believe: every kind is ignored, counted, and told in the next heartbeat; nothing else happens."""
 
+import asyncio
 import os
 
 import cryptolib
 
 from firmware import main
 from firmware.ports.flash import Flash
+from firmware.ports.mqtt import MqttPipe
 from protocols.wire import cbor, ccm, messages, seal
+from protocols.wire.mqtt_client import Client
 
 SECRET = bytes(range(16))
 UNIT = 42
@@ -110,6 +113,50 @@ def test_a_datagram_that_is_no_coap_or_longer_than_any_is_told_too():
     assert desk.pipe.refused == 5
     desk.pipe._taken(b"\x60\x00\x00\x01")
     assert desk.heartbeat().refused == 5, "the control: an acknowledgement that nobody waits for is no bad input"
+
+
+class Line:
+    """A connection on which the server says this, piece by piece, and then hangs up."""
+
+    def __init__(self, pieces):
+        self.pieces = pieces
+
+    async def read(self):
+        return self.pieces.pop(0) if self.pieces else b""
+
+    def write(self, data):
+        pass
+
+    def close(self):
+        pass
+
+
+def test_bytes_that_are_no_mqtt_and_a_packet_longer_than_any_are_told_too():
+    desk = Desk()
+    pipe = MqttPipe(
+        "mqtt", ("", 0, ""), Client("1"), None, "u/1/up", desk.driver._clock, lambda n: 0, 0, desk.driver.on_frame,
+        lambda one: None, lambda: False, None,
+    )  # fmt: skip
+
+    def served(*pieces):
+        """How many refusals a connection has brought on which the server has said this."""
+
+        async def connected():
+            pipe._stream = Line([b"\x20\x02\x00\x00"] + list(pieces))
+            pipe._client.connect(0)
+
+        before = desk.heartbeat().refused
+        pipe._connect = connected
+        pipe._over = False
+        asyncio.run(pipe._serve())
+        return desk.heartbeat().refused - before
+
+    assert served(b"\xf0\x00") == 1, "no packet of a server"
+    assert served(b"\x30\xff\xff\x7f") == 1, "two megabytes"
+    assert served(b"\x30\x05\x00\x01u\x83\x00") == 1, "a frame that does not open, as on any way"
+    assert pipe.refused == 2
+    assert served() == 0, "the control: a server that hangs up"
+    assert served(b"\xd0\x00") == 0, "and one that says that it lives"
 
 
 def test_a_genuine_frame_that_holds_no_message_of_ours():
