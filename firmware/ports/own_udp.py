@@ -58,6 +58,8 @@ class Datagrams:
         self._peer.forget(after)
         if self._listening is not None:
             self._listening.cancel()
+            # At once: what goes out before that task has run would be answered to a socket that nobody has any more.
+            self._close()
 
     def _open(self) -> None:
         """A socket of our own port towards this server. Raises OSError: no network, or no such name."""
@@ -124,16 +126,15 @@ class Datagrams:
         """Receive for ever."""
         while True:
             self._listening = asyncio.create_task(self._listen(taken))
-            pause = REOPEN_MS
             try:
                 await self._listening
             except asyncio.CancelledError:
-                # It was deaf. The next datagram opens another one.
-                pause = 0
+                # It was deaf, and is closed. The next datagram opens another one, and may have done so already.
+                continue
             except OSError as error:
                 say(self._name, "socket:", error)
             self._close()
-            await asyncio.sleep_ms(pause)
+            await asyncio.sleep_ms(REOPEN_MS)
 
     def _close(self) -> None:
         if self._socket is not None:

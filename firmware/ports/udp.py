@@ -95,7 +95,11 @@ class DatagramPipe:
 
     def timeout(self, now: int) -> None:
         """Retransmissions that are due, and another socket for one that hears nothing."""
+        self._listen_anew(now)
         self._carry_out(self._client.timeout(now))
+
+    def _listen_anew(self, now: int) -> None:
+        """Before anything is sent: its answer would come to a socket that is gone."""
         if self._deaf_at is not None and now >= self._deaf_at:
             self._deaf_at = None
             self._datagrams.renew()
@@ -112,8 +116,10 @@ class DatagramPipe:
         sent = True
         for action in actions:
             if action[0] == "send":
+                now = self._clock.now()
+                self._listen_anew(now)
                 if self._deaf_at is None:
-                    self._deaf_at = self._clock.now() + self.deaf_ms
+                    self._deaf_at = now + self.deaf_ms
                 if self._datagrams.send(action[1]) is False:
                     sent = False
             elif action[0] == "response":

@@ -167,3 +167,48 @@ def test_two_datagrams_that_have_come_together_are_two():
         running.cancel()
 
     asyncio.run(scenario())
+
+
+class Given(Clock):
+    """A clock that can be put forward."""
+
+    more = 0
+
+    def now(self):
+        return Clock.now(self) + self.more
+
+
+def test_what_goes_out_as_a_socket_is_given_up_is_answered_to_the_next_one():
+    """The link is there again, or nothing was heard for so long: in the same turn a press goes."""
+    (far, port), (spare, _) = ports()
+    spare.close()
+    clock = Given()
+    answers = []
+    pipe = piped(clock, "127.0.0.1", port, lambda *one: answers.append(one[1]))
+
+    async def answered(give_up):
+        """Whether what is sent in the turn in which this happens is answered to somebody."""
+        pipe.send("a", b"before", True)
+        await asyncio.sleep_ms(20)
+        while heard(far):
+            pass
+        answers.clear()
+        give_up()
+        pipe.send("b", b"press", True)
+        pipe.timeout(clock.now())
+        await asyncio.sleep_ms(20)
+        _, peer = far.recvfrom(1024)
+        far.sendto(b"\x50\x02\x00\x01\xb1d\xff" + bytes([clock.now() & 0xFF]), peer)
+        for _ in range(20):
+            await asyncio.sleep_ms(5)
+        return len(answers) == 1
+
+    async def scenario():
+        running = asyncio.create_task(pipe.run())
+        await asyncio.sleep_ms(20)
+        assert await answered(lambda: None), "the control"
+        assert await answered(pipe.renew), "the network is there again"
+        assert await answered(lambda: setattr(clock, "more", clock.more + pipe.deaf_ms)), "deaf"
+        running.cancel()
+
+    asyncio.run(scenario())
