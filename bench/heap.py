@@ -126,7 +126,7 @@ def measure(kind: Kind = UNITS[1], hours_s: int = HOURS_S) -> Heap:
             books.on_message = note
             receiver = Receiver(world, books)
             made = None if kind.dialect is None else Scenario(dialect=kind.dialect)
-            _provision(folder, books, kind, receiver.port, made)
+            provision(folder, books, kind, receiver.port, made)
             unit = world.add_unit(1, folder / "flash", rig=None if made is None else Rig(made, world.clock))
             unit.own_network = made is None or kind.wifi
             world.run(hours_s)
@@ -142,7 +142,8 @@ def measure(kind: Kind = UNITS[1], hours_s: int = HOURS_S) -> Heap:
         shutil.rmtree(folder)
 
 
-def _provision(folder: Path, books: Books, kind: Kind, port: int, made: Scenario | None) -> None:
+def provision(folder: Path, books: Books, kind: Kind, port: int, made: Scenario | None) -> None:
+    """The flash of unit 1 of this kind, in `flash` of this folder; `port` is the fleet's."""
     authority = CertificateAuthority.open(folder / "ca")
     write_flash(
         folder / "flash", books.identities[1], authority.issue_unit(1), authority.ca_der,

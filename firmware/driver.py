@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 LEVELS_MS = 60000
 """How often the battery is looked at."""
 MOST_STARVED = 3
-"""So often in that time memory may fail in the brain while no press is at stake; then the unit resets all the same."""
+"""So often in that time memory may fail where going on is safe; then the unit resets all the same. While a press waits
+the time does not end."""
 
 
 class Driver:
@@ -214,9 +215,7 @@ class Driver:
             if event[0] in ("edge", "press", "pendant") or self.unit.at_stake() or self._owed.any():
                 self._end(error)
             # No press is at stake: a heartbeat that found no memory once must not cost the unit a reset.
-            self._starved += 1
-            if self._starved >= MOST_STARVED:
-                self._end(error)
+            self._again(error)
             self.crumbs.drop(breadcrumbs.HEAP_LOW, self._starved)
             if not self._ballast.release():
                 gc.collect()
@@ -290,7 +289,7 @@ class Driver:
         """Tell it once the present orders are carried out."""
         self.later(("fault", code, text))
 
-    def _try_send(self, name: str, key: "object", message: "messages.Message", urgent: bool) -> bool:
+    def _try_send(self, name: str, key: "object", message: "messages.Message | None", urgent: bool) -> bool:
         """As `_send`; where memory fails for the frame it is as if the pipe had refused it: the brain tries again."""
         try:
             return self._send(name, key, message, urgent)
@@ -298,8 +297,10 @@ class Driver:
             self._relieve(error)
             return key is None
 
-    def _send(self, name: str, key: "object", message: "messages.Message", urgent: bool) -> bool:
+    def _send(self, name: str, key: "object", message: "messages.Message | None", urgent: bool) -> bool:
         """Whether the frame is on its way; what has no key is asked again soon and need not be."""
+        if message is None:
+            raise MemoryError
         pipe = self.pipes[name]
         if urgent and not pipe.up:
             pipe.hurry()
@@ -364,8 +365,14 @@ class Driver:
         """Memory has failed where going on is safe. Does not return when there is no way on but a restart."""
         self.crumbs.drop(breadcrumbs.HEAP_LOW, 0)
         if not self._ballast.release():
-            self._end(error)
+            self._again(error)
         self._fault(FAULT_HEAP, "heap exhausted")
+
+    def _again(self, error: BaseException) -> None:
+        """Memory has failed where going on is safe: too often in a minute is the end all the same."""
+        self._starved += 1
+        if self._starved >= MOST_STARVED:
+            self._end(error)
 
     def _end(self, error: BaseException) -> None:
         """Memory has failed where nobody can go on: what is owed goes on flash, and the unit resets, which counts as a
@@ -432,7 +439,9 @@ class Driver:
         if now < self._levels_due:
             return
         self._levels_due = now + LEVELS_MS
-        self._starved = 0
+        if not self._open:
+            # A press that waits is not to wait for ever because its turns are rare.
+            self._starved = 0
         self._ballast.restore()
         if self.sensors is not None:
             self._handle(("battery", self.sensors.battery(), self.sensors.battery_mv()), now)

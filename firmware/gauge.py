@@ -8,15 +8,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from firmware.ports.ballast import Ballast
     from firmware.ports.clock import Clock
     from firmware.ports.journal import Journal
 
 
 class Gauge:
     """`version` and `profile` go into the status, `reboot` is why this boot began (core.reboot). `sensors` and
-    `cellular` are set once they are there. Attribute: `lowest`, the least free heap seen after a collection."""
+    `cellular` are set once they are there. Attribute: `lowest`, the least free heap seen after a collection, what is
+    set aside (`ballast`) counted as free: a full unit whose ballast has gone must not look better than one that has
+    it."""
 
-    def __init__(self, version: str, profile: int, reboot: int, clock: "Clock", journal: "Journal") -> None:
+    def __init__(
+        self, version: str, profile: int, reboot: int, clock: "Clock", journal: "Journal", ballast: "Ballast"
+    ) -> None:
         self.sensors: "Any" = None
         self.cellular: "Any" = None
         self.lowest: "int | None" = None
@@ -25,11 +30,12 @@ class Gauge:
         self._reboot = reboot
         self._clock = clock
         self._journal = journal
+        self._ballast = ballast
 
     def look(self) -> int:
         """Free heap now; the least is remembered."""
         gc.collect()
-        free = gc.mem_free()  # type: ignore[attr-defined]
+        free = gc.mem_free() + self._ballast.held()  # type: ignore[attr-defined]
         self.lowest = free if self.lowest is None else min(self.lowest, free)
         return free
 

@@ -24,18 +24,21 @@ if TYPE_CHECKING:
 
 VERSION = "0.2.0"
 COLLECT = 4096
-"""After so many words the heap is tidied, 16 kB on a board: what lives stays together, and the large piece that a press
-may need is there (tests/both/test_book.py)."""
+"""After so many words at most the heap is tidied, 16 kB on a board: what lives stays together, and the large piece that
+a press may need is there (tests/both/test_book.py)."""
 _MAKING = "firmware.making"
 
 
 def build(flash: Flash, spread: int) -> Driver:
     """The whole unit, ready to run. Raises IdentityError if provisioning's files are not usable."""
     gc.collect()
-    gc.threshold(COLLECT << (3 if sys.maxsize >> 32 else 2))  # type: ignore[attr-defined]
+    most = COLLECT << (3 if sys.maxsize >> 32 else 2)
+    gc.threshold(most)  # type: ignore[attr-defined]
     made = make(flash, spread)
     latch.drop()
     forget()
+    # A full hub's heap too is tidied before all of it has been used once, and what lives has come to lie everywhere.
+    gc.threshold(min(most, gc.mem_free() // 2))  # type: ignore[attr-defined]
     return made
 
 

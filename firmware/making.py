@@ -136,7 +136,8 @@ def build(flash: "Flash", version: str, spread: int) -> Driver:
     known["slept"] = _after_sleep(sleep)
     now = clock.now()
     ways = Ways(config, safe)
-    gauge = Gauge(version, setup.profile.code, why, clock, journal)
+    ballast = Ballast()
+    gauge = Gauge(version, setup.profile.code, why, clock, journal, ballast)
     pipes: "dict[str, Any]" = {}
     unit = Unit(
         counters.boot,
@@ -163,7 +164,7 @@ def build(flash: "Flash", version: str, spread: int) -> Driver:
         Sealer(me, counters, means.sha256, means.ecb),
         clock,
         supervisor,
-        Ballast(),
+        ballast,
         Owed(setup.inputs),
         button,
         pins.Outputs(stages.SOUNDS[setup.profile.code]),

@@ -12,7 +12,8 @@ pipe) when a pipe could not take a frame; ("report", kind, data), ("position", d
 core.sim_choice, and ("status",) when one is wanted, ("wake",) by somebody unproven; ("time",) to let time pass.
 
 Actions: ("journal", record) is to be on flash before the next action is carried out; ("keep", name, value) likewise;
-("send", pipe, key, message, urgent) builds no bytes that may be kept: seal with a fresh counter and send; ("lamp",
+("send", pipe, key, message, urgent) builds no bytes that may be kept: seal with a fresh counter and send, None where
+memory failed for the message; ("lamp",
 stage) of core.stages; ("cellular", event) for the modem; ("alive", pipe or None, server time or None): a receipt by
 this way was a sign of life, and no old one played again; the time is the greatest that is known; ("reboot",).
 """
@@ -412,12 +413,18 @@ class Unit:
         for order in orders:
             name = order[0]
             if name == "send":
-                message = self._message(order[1], order[2], order[3], now)
+                urgent = self._alarms.find(order[1]) is not None
+                try:
+                    message = self._message(order[1], order[2], order[3], now)
+                except MemoryError:
+                    # Nothing has changed by it: it counts as not sent.
+                    actions.append(("send", order[3], order[1], None, urgent))
+                    continue
                 if message is None:
                     actions += self._consumed(order[1])
                     self._courier.forget(order[1])
                 else:
-                    actions.append(("send", order[3], order[1], message, self._alarms.find(order[1]) is not None))
+                    actions.append(("send", order[3], order[1], message, urgent))
             elif name == "query":
                 actions.append(("send", order[2], None, messages.Query(open=order[1]), False))
             elif name == "stage":

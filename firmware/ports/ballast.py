@@ -42,6 +42,10 @@ class Ballast:
             return False
         return True
 
+    def held(self) -> int:
+        """Bytes that are set aside now."""
+        return 0 if self._piece is None else self._size
+
     def release(self) -> bool:
         """Let it go; False if it is gone already."""
         if self._piece is None:

@@ -215,8 +215,9 @@ class MqttPipe:
             except asyncio.CancelledError:
                 self.errors += 1
                 say(self.name, "connection: no answer")
-            except (OSError, ValueError, asyncio.TimeoutError) as error:
-                # ValueError: the server's certificate is not the one we must see. Reported by count and on the console.
+            except (OSError, ValueError, MemoryError, asyncio.TimeoutError) as error:
+                # ValueError: the server's certificate is not the one we must see. MemoryError costs the connection and
+                # not the unit: nothing of a connection outlives it. Reported by count and on the console.
                 self.errors += 1
                 say(self.name, "connection:", error)
             self._serving = None

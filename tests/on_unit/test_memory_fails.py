@@ -15,6 +15,7 @@ import pytest
 from cut_flash import CutFlash
 
 from firmware.core import profiles
+from firmware.core.alarm import Alarms
 from firmware.core.drill import EVERY_S
 from firmware.core.heartbeat import Heartbeat
 from firmware.core.pendants import PRESS, Pendants, frame
@@ -327,6 +328,30 @@ def test_a_heartbeat_that_memory_fails_for_costs_no_reset_and_no_press_after_it(
     assert lines > 400, "the first heartbeat and its repetitions"
     for at in range(1, lines + 1, max(1, lines // 80)):
         assert rested(at)[1] == 1, at
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_memory_that_fails_for_an_alarms_message_costs_one_attempt_and_no_reset(
+    gone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing has changed by it, in the brain or outside."""
+    rig = Rig(CutFlash({}, 1 << 30), 5, PERSONAL, gone)
+    left = MOST_STARVED - 1
+    build = Alarms.message
+
+    def starved(*words: Any) -> messages.Alarm:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise MemoryError
+        return build(*words)
+
+    monkeypatch.setattr(Alarms, "message", starved)
+    rig.run([(1000, own(True)), (1900, own(False))], 30000)
+    assert left < 0 and rig.sent and {one.count for one in rig.sent} == {1}
+    left = 3 * MOST_STARVED
+    with pytest.raises(Reset):
+        rig.run([], rig.now + 120000)
 
 
 def test_memory_that_fails_again_and_again_costs_a_reset_without_a_press_too() -> None:

@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 from bench import heap
+from provisioning.identity import make_identity
 from sim.firmware_build import HEAP_KB, build_firmware, interpreter
+from sim.lockstep import LockStep, VirtualUnit
+from sim.modem.rig import Rig
+from sim.modem.scenario import Scenario
+from sim.sealed_receiver import Books, Receiver
 
 SOON_S = 400
 """Long enough for a start, a registration and a heartbeat; `python -m bench.heap` takes six hours."""
@@ -25,6 +30,38 @@ def test_a_unit_works_in_its_heap(kind: heap.Kind) -> None:
     print(f"{kind.name}: {found.used} bytes, {found.free} free, words of {found.word}")
     assert HEAP_KB == heap.BOARD_KB and not found.resets
     assert found.free > heap.LEAST_FREE, "less than 4 % are left: python -m bench.heap; ideas in docs/decisions/0013"
+
+
+def through_an_outage(folder: Path, kind: heap.Kind, presses: int, apart_s: float) -> tuple[VirtualUnit, Books]:
+    """A unit whose fleet says nothing from before its first press until some time after its last, and then answers."""
+    made = None if kind.dialect is None else Scenario(dialect=kind.dialect)
+    with LockStep(folder / "build") as world:
+        world.flights.refuses_streams = True
+        books = Books({1: make_identity(1)})
+        receiver = Receiver(world, books)
+        heap.provision(folder, books, kind, receiver.port, made)
+        unit = world.add_unit(1, folder / "flash", rig=None if made is None else Rig(made, world.clock))
+        unit.own_network = made is None or kind.wifi
+        world.run(SOON_S)
+        receiver.deaf = True
+        for _ in range(presses):
+            unit.press(seconds=1)
+            world.run(apart_s)
+        receiver.deaf = False
+        world.run(60)
+        receiver.close()
+        return unit, books
+
+
+FULL = [kind for kind in heap.UNITS if kind.sms and (kind.pendants or kind.wifi)]
+
+
+@pytest.mark.parametrize("kind", FULL, ids=lambda kind: kind.name)
+def test_a_full_unit_with_a_press_lives_through_an_outage(kind: heap.Kind, tmp_path: Path) -> None:
+    """Nothing that waits, and nothing that is tried in vain, may use up what is left: it reset itself three times in a
+    few minutes, into safe mode."""
+    unit, books = through_an_outage(tmp_path, kind, 1, 900)
+    assert len(books.presses) == 1 and not unit.resets
 
 
 def loaded(build: Path, heap_kb: int) -> subprocess.CompletedProcess[str]:
