@@ -57,6 +57,17 @@ EXIT_RESET, EXIT_DEEP_SLEEP = 75, 76
 _DECLARATION = struct.Struct(">7q")
 
 
+def is_there(address: Address) -> bool:
+    """Whether somebody on this machine has a UDP socket there. A unit that has heard nothing for a while takes another
+    one, and what still comes to the old one is lost: nobody may be waited for to receive it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(address)
+        except OSError:
+            return True
+    return False
+
+
 class StuckError(Exception):
     """Somebody does not come to rest; the message says who, and what the books of both sides hold."""
 

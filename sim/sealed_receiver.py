@@ -18,7 +18,7 @@ from fleet.registry.directory import Aead
 from protocols.wire import messages, seal
 from protocols.wire.coap_server import Server
 from provisioning.identity import Identity
-from sim.lockstep import EPOCH, LockStep, VirtualUnit
+from sim.lockstep import EPOCH, LockStep, VirtualUnit, is_there
 from sim.modem.path import Address
 
 CHANGED = 0x44
@@ -185,8 +185,8 @@ class Receiver:
         if self._world.belongs(peer):
             self._world.flights.sent(peer)
         else:
-            if peer not in self._own:
-                # The modem's socket that it was is closed: nobody is there.
+            if peer not in self._own or not is_there(peer):
+                # The socket that it was is closed: nobody is there.
                 return
             for unit in self._with_own():
                 unit.goes()

@@ -30,7 +30,7 @@ from provisioning.ca import CertificateAuthority
 from provisioning.identity import Extras, Identity, write_flash
 from sim.board import BUTTON
 from sim.cellular import configured
-from sim.lockstep import EPOCH, LockStep, VirtualUnit
+from sim.lockstep import EPOCH, LockStep, VirtualUnit, is_there
 from sim.modem.rig import Rig
 from sim.scenarios.path import LONGEST, Air, Path
 from sim.scenarios.world import World
@@ -128,6 +128,8 @@ class RealUnit:
         if self._address is None:
             return
         if self._rig is None:
+            if not is_there(self._address):
+                return
             self._unit.goes()
         else:
             self._lockstep.flights.sent(self._address)

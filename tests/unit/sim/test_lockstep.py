@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from firmware.ports.udp import DatagramPipe
 from sim.firmware_build import interpreter
 from sim.lockstep import LockStep, Poller, StuckError, VirtualUnit
 from sim.sealed_receiver import Arrival
@@ -123,6 +124,19 @@ def test_time_waits_for_what_is_in_flight(place: Place, monkeypatch: pytest.Monk
     monkeypatch.setattr(VirtualUnit, "at_rest", lambda self: self._declared is not None)
     place.world.settle()
     os.kill(pid, signal.SIGCONT)
+
+
+def test_what_comes_to_a_socket_that_the_unit_has_left_is_lost(place: Place) -> None:
+    place.world.run(1000)
+    place.receiver.deaf = True
+    place.unit.press()
+    place.world.run(2 * DatagramPipe.deaf_ms / 1000)
+    # To where the unit was last heard from.
+    place.receiver.push(1, place.books.receipt(1, [], place.world.clock.now()))
+    place.world.run(60)
+    place.receiver.deaf = False
+    assert place.world.run(60, lambda: place.unit.stage == "stored")
+    assert not place.unit.resets
 
 
 def test_a_unit_that_does_not_come_to_rest_is_named(place: Place) -> None:
