@@ -84,6 +84,7 @@ class Driver:
         self._stage = stages.OFF
         self._stage_since = 0
         self._open = False
+        self._further = False  # whether a press has been made since the last turn
         self._levels_due = 0
         self._owed = owed
         self._over = False
@@ -274,6 +275,7 @@ class Driver:
             self._fault(FAULT_JOURNAL, "journal refused")
         kind = record[records.TYPE]
         if kind == records.PRESS:
+            self._further = True
             self._owed.made(record[records.KIND], record[records.INPUT])
         elif kind == records.COUNTED:
             one = self._journal.entries.get((record[records.BOOT], record[records.SEQ]))
@@ -416,9 +418,10 @@ class Driver:
         while self._waiting:
             self._handle(self._waiting.pop(0), now)
         waiting = self.unit.urgent()
-        if waiting != self._open:
+        if waiting != self._open or (waiting and self._further):
             self._open = waiting
             self.tell(("alarm", waiting))
+        self._further = False
         self._supervisor.turn(now, self.unit.is_open(), self.untold, self.last_words)
         self._look(now)
         # What was just done took time; a lamp must not be shown as of before its stage began.

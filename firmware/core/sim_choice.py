@@ -12,8 +12,8 @@ that nothing is believed of the new SIM;
 that a search is no loss; ("abroad", bool): the SIM in use has found a network, a guest's (stat 5) or its own;
 ("use", slot) when a verified command asks for a slot; ("asked",) when a heartbeat is sent or waits behind what is not
 answered; ("receipt",) when a verified receipt came over this modem that is no old one played again (core.receipts);
-("alarm", open) while a press is not stored; ("policy", policy), see `Policy`; ("clock", unix s) of a verified server
-time; ("time",).
+("alarm", open) while a press is not stored, and again at each further press; ("policy", policy), see `Policy`;
+("clock", unix s) of a verified server time; ("time",).
 Actions: ("switch", slot, reason), one of `REASONS`; ("heartbeat", alone) to be sent now, so that the path is proven,
 alone: at a time that this unit shares with no other, unless by chance;
 ("proven", slot, ok) is the outcome of the daily exercise; ("undiverse", operator, operator) when both SIMs stand on one
@@ -158,6 +158,9 @@ class SimChoice:
         self._alarm: "int | None" = None
         self._alarm_over = now - AFTER_ALARM_MS
         self._switches = 0  # in this alarm
+        self._fresh: "int | None" = None  # the first further press of this alarm since the phase began
+        self._heeded = False  # whether the last search of this alarm was cut short by one
+        self._left_up = False  # whether the other SIM had its network when it was left
         self._heard = now  # the last receipt
         self._asked: "int | None" = None
         # Switches without an alarm since the last receipt. One to begin with: a first registration takes its time.
@@ -302,6 +305,7 @@ class SimChoice:
         return preferred if self.standing(preferred) <= self.standing(1 - preferred) else 1 - preferred
 
     def _enter(self, phase: int, at: int) -> None:
+        self._fresh = None
         self.phase = phase
         self._since = at
 
@@ -334,8 +338,13 @@ class SimChoice:
         if is_open and self._alarm is None:
             self._alarm = now
             self._switches = 0
+            self._heeded = False
+            self._fresh = None
             # The exercise has lost its meaning; what is registered is used.
             self._exercising = False
+        elif is_open:
+            if self._fresh is None:
+                self._fresh = now
         elif not is_open and self._alarm is not None:
             self._alarm = None
             self._alarm_over = now
@@ -404,6 +413,9 @@ class SimChoice:
             if not doublings:
                 patience -= max(min(self._takes - RADIO_ON_MS, EARLY_MS), 0)
             start = max(since, self._since, self._heard)
+            if self._fresh is not None:
+                # A further press has its own 10 s, however long the ones before it have waited.
+                patience = min(patience, max(self._fresh - start, 0) + ALARM_MS)
         elif self._restarted:
             # A modem that has started anew finds the cell that it had within 3 s (nRF9151 log).
             patience, reason, start = ALARM_MS << doublings, LOST, self._since
@@ -415,6 +427,10 @@ class SimChoice:
             # Switched to a moment ago: it must be given time to find its network.
             patience, reason = SEARCH_MS << doublings, LOST
             start = self._since
+            if self._fresh is not None and self._left_up and not self._heeded:
+                # The servers may be there again, and the other SIM still has its network. Every second search is let
+                # alone: somebody who presses on and on must not keep a SIM from finding its own.
+                patience = min(patience, max(self._fresh - start, SEARCH_MS))
         if self._standing[self.active] == UNREADABLE:
             patience = 0
         other = self._standing[1 - self.active]
@@ -453,6 +469,8 @@ class SimChoice:
             self._returned = now
         elif self._alarm is not None:
             self._switches += 1
+            if self.phase != UP:
+                self._heeded = self._fresh is not None and not self._heeded
         else:
             self._fruitless += 1
             self._tried += 1
@@ -462,6 +480,7 @@ class SimChoice:
                 self._hold = min(self._hold * 2, DAY_MS)
         # Masts that go take many units with them at once; a heartbeat without an answer has a time of its own.
         self._alone = reason == UNANSWERED
+        self._left_up = self.phase == UP
         self.active = 1 - self.active
         # What is wrong with it will be said again; what was wrong with it may be over.
         self._standing[self.active] = GOOD
