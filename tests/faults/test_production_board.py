@@ -27,7 +27,7 @@ from sim.board_rom.bench import VirtualBench
 from sim.board_rom.board import VirtualBoard
 from sim.board_rom.boot import BootError, bootable
 from sim.board_rom.dump import exposed, searched
-from tests.provision_bench import ORDER, PRODUCTION_KIND, Workshop
+from tests.provision_bench import ORDER, PRODUCTION_KIND, Clip, Workshop
 
 PRODUCTION = replace(ORDER, production=True)
 PARTS = layout(4 << 20, sealed=True)
@@ -90,7 +90,7 @@ def test_a_production_board_starts_what_is_signed_and_nothing_else(tmp_path: Pat
         # What the table names is not signed (docs/security.md): the chip starts it, and verifying the board sees it.
         port.write({TABLE_OFFSET: to_binary((*PARTS[:4], replace(START, offset=0x300000)))})
         bootable(board)
-        assert any("0x8000" in fault for fault in verify(port, shop.bench().ledger).faults)
+        assert any("0x8000" in fault for fault in verify(Clip(port, board), shop.bench().ledger).faults)
 
     hidden_and_forgotten(shop, row)
     is_no_other_owners(shop)
@@ -136,7 +136,7 @@ def comes_back_and_goes_out_again(shop: Workshop, row: Row) -> None:
             bootable(bench.boards[0])
         again = run(shop.bench(), port, PRODUCTION, PRODUCTION_KIND)
         bootable(bench.boards[0])
-        assert verify(port, shop.bench().ledger).passes
+        assert verify(Clip(port, bench.boards[0]), shop.bench().ledger).passes
         assert (shop.board / "efuse.json").read_bytes() == burnt, "nothing is burnt twice"
         is_closed_for_good(shop, bench.boards[0], port)
     assert again.unit != row.unit and list(shop.fleet.known) == [again.unit]

@@ -14,7 +14,7 @@ from provisioning.run import RunError, run, take_back
 from provisioning.tool import ToolError
 from provisioning.verify import verify
 from sim.board_rom.boot import BootError, bootable
-from tests.provision_bench import KIND, ORDER, Workshop
+from tests.provision_bench import KIND, ORDER, Clip, Workshop
 
 
 class PowerCut(BaseException):
@@ -50,14 +50,14 @@ def secrets_left(shop: Workshop) -> list[Path]:
 
 def finished(shop: Workshop) -> None:
     """Whatever has happened: the next run ends with one unit, known everywhere, whose board passes."""
-    with shop.on_the_cable(tries=5) as (_, port):  # On a busy machine a tool may give up waiting.
+    with shop.on_the_cable(tries=5) as (cables, port):  # On a busy machine a tool may give up waiting.
         bench = shop.bench()
         try:
             row = run(bench, port, ORDER, KIND)
         except RunError:
             take_back(bench.office, shop.mac, port)
             row = run(bench, port, ORDER, KIND)
-        assert verify(port, bench.ledger).passes
+        assert verify(Clip(port, cables.boards[0]), bench.ledger).passes
     assert list(shop.fleet.known) == [row.unit]
     assert orphans(shop) == [] and secrets_left(shop) == []
     assert bench.station.unfinished() == []
