@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open, in_contact
-from tests.looks import LOOKS
+from tests.looks import LOOKS, Widths
 from tests.web_server import Scene, WebServer
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
@@ -80,8 +80,10 @@ def many_alarms(scene: Scene) -> tuple[int, int]:
     return closed, mine
 
 
-@pytest.mark.parametrize(("locale", "scheme"), LOOKS)
-def test_axe_finds_nothing(scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str) -> None:
+@pytest.mark.parametrize(("locale", "scheme", "widths"), LOOKS)
+def test_axe_finds_nothing(
+    scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str, widths: Widths
+) -> None:
     closed, mine = many_alarms(scene)
     page = open_page(server, path="/login", color_scheme=scheme, locale=locale, reduced_motion="reduce")
     assert page.locator("html").get_attribute("lang") == locale[:2]
@@ -95,7 +97,7 @@ def test_axe_finds_nothing(scene: Scene, server: WebServer, open_page: Open, sch
     page.keyboard.press("Enter")
     in_contact(page)
     expect(page.locator(".case")).to_have_count(10)
-    for width in (1366, 360):
+    for width in widths:
         page.set_viewport_size({"width": width, "height": 820})
         assert violations(page) == [], width
         page.locator(f"#case-{mine} .close").click()
@@ -112,7 +114,7 @@ def test_axe_finds_nothing(scene: Scene, server: WebServer, open_page: Open, sch
     server.start()
     for path in ("/operators/closed", f"/operators/cases/{closed}", "/operators/cases/999", "/nothing"):
         page.goto(server.base + path)
-        for width in (1366, 360):
+        for width in widths:
             page.set_viewport_size({"width": width, "height": 820})
             assert violations(page) == [], (path, width)
 

@@ -12,7 +12,7 @@ from tests.api_town import CANARIES, UNIT, ApiTown, api_town
 from tests.browser.test_accessibility import violations
 from tests.database import fresh_database
 from tests.fleet_server import EmbeddedPostgres
-from tests.looks import LOOKS
+from tests.looks import LOOKS, Widths
 
 
 @pytest.fixture
@@ -47,13 +47,15 @@ def visit(chromium: Browser, town: tuple[ApiTown, dict[str, dict[str, str]]]) ->
 PAGES = (("auditor", "/record"), ("auditor", "/reports"), ("shift_lead", "/routines"), ("administrator", "/webhooks"))
 
 
-@pytest.mark.parametrize(("locale", "scheme"), LOOKS)
-def test_axe_finds_nothing_and_nothing_runs_out_of_sight(visit: object, scheme: str, locale: str) -> None:
+@pytest.mark.parametrize(("locale", "scheme", "widths"), LOOKS)
+def test_axe_finds_nothing_and_nothing_runs_out_of_sight(
+    visit: object, scheme: str, locale: str, widths: Widths
+) -> None:
     for role, path in PAGES:
         page = visit(role, path, scheme, locale)  # type: ignore[operator]
         assert page.locator("h1").count() == 1
         assert page.locator("html").get_attribute("lang") == locale[:2]
-        for width in (1366, 360):
+        for width in widths:
             page.set_viewport_size({"width": width, "height": 820})
             assert violations(page) == [], (path, locale, width)
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Open
 from tests.browser.test_accessibility import violations
-from tests.looks import LOOKS
+from tests.looks import LOOKS, Widths
 from tests.store.test_fleet_page import trouble
 from tests.store.test_incident_pages import without_a_path
 from tests.store.test_planner_page import doomed
@@ -24,17 +24,17 @@ def shoot(page: Page, name: str) -> None:
         page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
-def look(page: Page, name: str) -> None:
-    """Readable for everybody, wide and narrow, and nothing runs out of sight."""
-    for width in (1366, 360):
+def look(page: Page, name: str, widths: Widths) -> None:
+    """Readable for everybody, and nothing runs out of sight."""
+    for width in widths:
         page.set_viewport_size({"width": width, "height": 820})
         assert violations(page) == [], (name, width)
         shoot(page, f"{name}-{width}")
 
 
-@pytest.mark.parametrize(("locale", "scheme"), LOOKS)
+@pytest.mark.parametrize(("locale", "scheme", "widths"), LOOKS)
 def test_the_fleet_its_units_and_an_incident_by_the_keyboard(
-    scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str
+    scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str, widths: Widths
 ) -> None:
     """One evening over all of them: what needs attention, a list, a unit, its timeline, an outage, its paper."""
     trouble(scene)
@@ -52,12 +52,12 @@ def test_the_fleet_its_units_and_an_incident_by_the_keyboard(
     elsewhere: list[str] = []
     page.on("request", lambda asked: None if asked.url.startswith(server.base) else elsewhere.append(asked.url))
     page.reload()
-    look(page, f"fleet-{scheme}")
+    look(page, f"fleet-{scheme}", widths)
     assert page.locator("figure.map path:not(.other)").count() == 2
     page.focus('li[data-concern="silent"] a')
     page.keyboard.press("Enter")
     page.wait_for_url("**/fleet/units?concern=silent**")
-    look(page, f"fleet-units-{scheme}")
+    look(page, f"fleet-units-{scheme}", widths)
     page.focus('input[name="name"]')
     page.keyboard.type("Tysta")
     page.keyboard.press("Enter")
@@ -66,16 +66,16 @@ def test_the_fleet_its_units_and_an_incident_by_the_keyboard(
     assert page.locator("h2#filters + ul li").inner_text().startswith("3 Tysta")
     page.goto(server.base + "/fleet/weekend")
     assert page.locator("tr[data-stop]").count() == 1
-    look(page, f"weekend-{scheme}")
+    look(page, f"weekend-{scheme}", widths)
     for path in ("/units/00000001", "/units/00000001/timeline"):
         page.goto(server.base + path)
         page.locator("details summary").last.focus()
         page.keyboard.press("Enter")
         assert page.locator("details table").is_visible() and page.locator("svg .line").count() == 2
-        look(page, f"{path.strip('/').replace('/', '-')}-{scheme}")
+        look(page, f"{path.strip('/').replace('/', '-')}-{scheme}", widths)
     for path in ("/incidents", "/incidents/7"):
         page.goto(server.base + path)
-        look(page, f"{path.strip('/').replace('/', '-')}-{scheme}")
+        look(page, f"{path.strip('/').replace('/', '-')}-{scheme}", widths)
     page.emulate_media(media="print")
     assert page.locator("tr[data-visit]").count() == 3
     assert not page.locator("header.top").is_visible()
@@ -100,9 +100,9 @@ def _stays_up_to_date_and_says_when_it_does_not(scene: Scene, server: WebServer,
     assert violations(page) == []
 
 
-@pytest.mark.parametrize(("locale", "scheme"), LOOKS)
+@pytest.mark.parametrize(("locale", "scheme", "widths"), LOOKS)
 def test_a_plan_is_made_compared_and_printed(
-    scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str
+    scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str, widths: Widths
 ) -> None:
     doomed(scene)
     scene.town.person("agare", ("fleet_owner", 0))
@@ -124,14 +124,16 @@ def test_a_plan_is_made_compared_and_printed(
         page.goto(server.base + path)
         for one in page.locator("details.edit summary").all():
             one.click()
-        look(page, f"{path.strip('/').replace('/', '-').partition('?')[0]}-{scheme}")
+        look(page, f"{path.strip('/').replace('/', '-').partition('?')[0]}-{scheme}", widths)
     page.emulate_media(media="print")
     assert page.locator("tr[data-visit]").count() == 1
     assert not page.locator("header.top").is_visible() and not page.locator("form.filters").is_visible()
 
 
-@pytest.mark.parametrize(("locale", "scheme"), LOOKS)
-def test_reporting_times_are_chosen(scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str) -> None:
+@pytest.mark.parametrize(("locale", "scheme", "widths"), LOOKS)
+def test_reporting_times_are_chosen(
+    scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str, widths: Widths
+) -> None:
     scene.town.person("agare", ("fleet_owner", 1))
     page = open_page(server, "agare", "/profiles", color_scheme=scheme, locale=locale)
     page.focus("main form button.main")
@@ -145,12 +147,12 @@ def test_reporting_times_are_chosen(scene: Scene, server: WebServer, open_page: 
     page.wait_for_url("**/profiles?done=1")
     assert page.get_by_text("contract 12").count() == 1
     page.locator("details.edit summary").click()
-    look(page, f"profiles-{scheme}")
+    look(page, f"profiles-{scheme}", widths)
 
 
-@pytest.mark.parametrize(("locale", "scheme"), LOOKS)
+@pytest.mark.parametrize(("locale", "scheme", "widths"), LOOKS)
 def test_somebody_says_what_he_wants_to_be_told(
-    scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str
+    scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str, widths: Widths
 ) -> None:
     person = scene.town.person("tekniker", ("technician", 1))
     page = open_page(server, "tekniker", "/notifications", color_scheme=scheme, locale=locale)
@@ -164,5 +166,5 @@ def test_somebody_says_what_he_wants_to_be_told(
         "VALUES (%s, now(), 3, true, 2, now(), 'no answer')", person,
     )  # fmt: skip
     page.goto(server.base + "/notifications")
-    look(page, f"notifications-{scheme}")
+    look(page, f"notifications-{scheme}", widths)
     assert not page.locator('input[value="sim"]').is_checked() and page.locator('input[value="fault"]').is_checked()

@@ -1,4 +1,5 @@
-"""No page of the fleet's web is wider than a narrow telephone: every one that the web side has, in both languages."""
+"""No page of the fleet's web is wider than a narrow telephone: every one that the web side has. In Swedish in each run,
+whose words are the longest; tests of single pages look at them in English, too."""
 
 from __future__ import annotations
 
@@ -52,8 +53,10 @@ def searched(page: Page, server: WebServer, case: int) -> str:
     return page.url.rpartition("/")[2]
 
 
-@pytest.mark.parametrize("locale", ["sv-SE", "en-GB"])
-def test_no_page_scrolls_sideways_at_360_pixels(scene: Scene, server: WebServer, open_page: Open, locale: str) -> None:
+@pytest.mark.parametrize("language", ["sv", pytest.param("en", marks=pytest.mark.proof)])
+def test_no_page_scrolls_sideways_at_360_pixels(
+    scene: Scene, server: WebServer, open_page: Open, language: str
+) -> None:
     trouble(scene)
     lived(scene)
     Hall(scene)
@@ -63,7 +66,7 @@ def test_no_page_scrolls_sideways_at_360_pixels(scene: Scene, server: WebServer,
     person, _ = furnished(scene)
     scene.town.person("alla", *((role, 1) for role in ROLES if role != "administrator"), ("administrator", 0))
     [(recipient,)] = scene.sql("SELECT recipient_id FROM care_recipients")
-    page = open_page(server, "alla", "/fleet", locale=locale, viewport={"width": 360, "height": 820})
+    page = open_page(server, "alla", "/fleet", viewport={"width": 360, "height": 820})
     plan = planned(page, server)
     which = {
         "/people/{person}": person, "/operators/cases/{case_id}": case, "/units/{unit_id}": f"{UNIT:08x}",
@@ -73,10 +76,9 @@ def test_no_page_scrolls_sideways_at_360_pixels(scene: Scene, server: WebServer,
     }  # fmt: skip
     wide, seen = [], sorted(pages())
     for path in seen:
-        answer = page.goto(server.base + re.sub(r"\{.+\}", str(which.get(path)), path))
+        answer = page.goto(server.base + re.sub(r"\{.+\}", str(which.get(path)), path) + f"?lang={language}")
         assert answer is not None and answer.status == (200 if path != "/welcome" else 404), path
-        assert page.locator("html").get_attribute("lang") == locale[:2]
-        for one in page.locator("details > summary").all():
-            one.click()
+        assert page.locator("html").get_attribute("lang") == language
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
         wide += [(path, found) for found in page.evaluate(SIDEWAYS)]
     assert wide == [] and len(seen) > 30

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from tests import web_night
 from tests.browser.conftest import Open
 from tests.browser.test_accessibility import violations
+from tests.looks import LOOKS, Widths
 from tests.web_server import Scene, WebServer
 
 
@@ -76,9 +77,9 @@ def test_a_task_is_closed_by_keyboard_without_scripts(scene: Scene, server: WebS
     assert scene.sql("SELECT closed_by FROM technician_tasks WHERE kind = 'fault'") == [("anna",)]
 
 
-@pytest.mark.parametrize(("locale", "scheme"), [("sv-SE", "light"), ("en-GB", "dark")])
+@pytest.mark.parametrize(("locale", "scheme", "widths"), LOOKS)
 def test_axe_finds_nothing_and_nothing_runs_out_of_sight(
-    scene: Scene, server: WebServer, open_page: Open, locale: str, scheme: str
+    scene: Scene, server: WebServer, open_page: Open, locale: str, scheme: str, widths: Widths
 ) -> None:
     made = web_night.night(scene)
     page = open_page(server, "anna", locale=locale, color_scheme=scheme, reduced_motion="reduce")
@@ -95,6 +96,6 @@ def test_axe_finds_nothing_and_nothing_runs_out_of_sight(
     for path in (None, f"/operators/cases/{made['escalated']}", *paths):
         if path is not None:
             page.goto(server.base + path)
-        for width in (1366, 360):
+        for width in widths:
             page.set_viewport_size({"width": width, "height": 820})
             assert violations(page) == [], (path, width)

@@ -11,7 +11,7 @@ from fleet.registry import units
 from fleet.store.pool import Connection
 from tests.browser.conftest import Open
 from tests.browser.test_accessibility import violations
-from tests.looks import LOOKS
+from tests.looks import LOOKS, Widths
 from tests.pairing_hall import REFERENCE, UNIT, Hall
 from tests.web_server import PASSWORD, Scene, WebServer, until
 
@@ -58,9 +58,9 @@ def test_a_search_is_begun_looked_at_and_ended_by_keyboard(
     assert gone is not None and gone.status == 404
 
 
-@pytest.mark.parametrize(("locale", "scheme"), LOOKS)
+@pytest.mark.parametrize(("locale", "scheme", "widths"), LOOKS)
 def test_axe_finds_nothing_on_searches_and_services(
-    case: int, scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str
+    case: int, scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str, widths: Widths
 ) -> None:
     scene.sql("INSERT INTO alarm_centres (name) VALUES ('Norra centralen')")
     scene.sql(
@@ -71,7 +71,7 @@ def test_axe_finds_nothing_on_searches_and_services(
     page = open_page(server, "alla", "/searches", color_scheme=scheme, locale=locale, reduced_motion="reduce")
 
     def look() -> None:
-        for width in (1366, 360):
+        for width in widths:
             page.set_viewport_size({"width": width, "height": 820})
             assert violations(page) == [], f"{page.url} {width}"
 

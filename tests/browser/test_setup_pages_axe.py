@@ -9,14 +9,15 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
 from tests.browser.test_accessibility import violations
+from tests.looks import LOOKS, Widths
 from tests.web_server import Scene, WebServer
 
 HEAD = "kind,municipality,reference,priority,unit,type,life\n"
 
 
-@pytest.mark.parametrize(("scheme", "locale"), [("light", "sv-SE"), ("dark", "en-GB")])
+@pytest.mark.parametrize(("locale", "scheme", "widths"), LOOKS)
 def test_axe_finds_nothing_and_a_file_comes_in_by_keyboard(
-    scene: Scene, server: WebServer, open_page: Open, tmp_path: Path, scheme: str, locale: str
+    scene: Scene, server: WebServer, open_page: Open, tmp_path: Path, scheme: str, locale: str, widths: Widths
 ) -> None:
     scene.town.person("alla", ("administrator", 0), ("fleet_owner", 1))
     scene.sql("INSERT INTO alarm_centres (name) VALUES ('Norra centralen')")
@@ -24,7 +25,7 @@ def test_axe_finds_nothing_and_a_file_comes_in_by_keyboard(
     page = open_page(server, "alla", "/import", color_scheme=scheme, locale=locale, reduced_motion="reduce")
 
     def look() -> None:
-        for width in (1366, 360):
+        for width in widths:
             page.set_viewport_size({"width": width, "height": 820})
             assert violations(page) == [], f"{page.url} {width}"
 

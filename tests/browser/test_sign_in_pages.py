@@ -12,11 +12,10 @@ from playwright.sync_api import CDPSession, Page, expect
 from fleet.people import store
 from tests.browser.conftest import Open
 from tests.browser.test_accessibility import violations
-from tests.looks import LOOKS
+from tests.looks import LOOKS, Widths
 from tests.web_server import LOCAL, PASSWORD, Scene, WebServer
 
 STALE = "UPDATE web_sessions SET stepped_up_at = now() - interval '10 minutes'"
-WIDTHS = (1366, 360)
 UNVERIFIED = """async () => {
   const post = (path, body) =>
     fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
@@ -206,29 +205,29 @@ def furnished(scene: Scene, login: str = "root") -> tuple[int, str]:
     return number, link
 
 
-@pytest.mark.parametrize(("locale", "scheme"), LOOKS)
+@pytest.mark.parametrize(("locale", "scheme", "widths"), LOOKS)
 def test_axe_finds_nothing_on_the_pages_of_people(
-    scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str
+    scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str, widths: Widths
 ) -> None:
     number, link = furnished(scene)
     page = open_page(server, path="/login", color_scheme=scheme, locale=locale, reduced_motion="reduce")
     seen = ["/login", f"/welcome?link={link}", "/welcome?link=x"]
     for path in seen:
-        look(page, server, path, f"{scheme}-{locale[:2]}")
+        look(page, server, path, f"{scheme}-{locale[:2]}", widths)
     sign_in(page, server, "root")
     authenticator(page)
     add_passkey(page, "Telefon")
     for path in ("/account", "/people", f"/people/{number}", "/tokens", "/step-up", "/operators"):
-        look(page, server, path, f"{scheme}-{locale[:2]}")
+        look(page, server, path, f"{scheme}-{locale[:2]}", widths)
     scene.sql(STALE)
     for path in ("/account", "/people", f"/people/{number}?wrong=last_administrator", "/tokens?done=gone"):
-        look(page, server, path, f"{scheme}-{locale[:2]}-stale")
+        look(page, server, path, f"{scheme}-{locale[:2]}-stale", widths)
 
 
-def look(page: Page, server: WebServer, path: str, kind: str) -> None:
+def look(page: Page, server: WebServer, path: str, kind: str, widths: Widths) -> None:
     """axe, nothing out of sight sideways, targets large enough; a picture where the environment names a folder."""
     page.goto(named(server) + path)
-    for width in WIDTHS:
+    for width in widths:
         page.set_viewport_size({"width": width, "height": 820})
         assert violations(page) == [], (path, width)
         small = page.locator("button:visible, .button:visible, select:visible").evaluate_all(

@@ -13,7 +13,7 @@ from fleet.registry.secret_box import SecretBox
 from fleet.store.pool import Connection
 from tests.browser.conftest import Open
 from tests.browser.test_accessibility import violations
-from tests.looks import LOOKS
+from tests.looks import LOOKS, Widths
 from tests.pairing_hall import DIGITS, REFERENCE, UNIT, Hall
 from tests.web_server import PASSWORD, Scene, WebServer, until
 
@@ -23,9 +23,9 @@ def hall(scene: Scene) -> Hall:
     return Hall(scene)
 
 
-@pytest.mark.parametrize(("locale", "scheme"), LOOKS)
+@pytest.mark.parametrize(("locale", "scheme", "widths"), LOOKS)
 def test_axe_finds_nothing_on_any_of_these_pages(
-    hall: Hall, scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str
+    hall: Hall, scene: Scene, server: WebServer, open_page: Open, scheme: str, locale: str, widths: Widths
 ) -> None:
     scene.town.person("alla", *((role, 1) for role in ("care_assistant", "technician", "operator", "fleet_owner")))
     page = open_page(server, "alla", "/pairing", color_scheme=scheme, locale=locale, reduced_motion="reduce")
@@ -33,7 +33,7 @@ def test_axe_finds_nothing_on_any_of_these_pages(
     recipient = scene.sql("SELECT recipient_id FROM care_recipients")[0][0]
 
     def look() -> None:
-        for width in (1366, 360):
+        for width in widths:
             page.set_viewport_size({"width": width, "height": 820})
             assert violations(page) == [], f"{page.url} {width}"
 
