@@ -39,21 +39,32 @@ def test_on_micropython(name: str, build: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ("def test_wrong():\n    assert 1 == 2\n", "FAIL test_wrong"),
-        ("def other():\n    pass\n", "0 passed"),
-        ("import absent_module\n", "absent_module"),
-        ("from protocols.wire import cbor\ncbor.__file__ = 'elsewhere'\ndef test_right():\n    pass\n", "WRONG FILE"),
-    ],
-)
-def test_the_runner_fails_when_it_must(body: str, said: str, tmp_path: Path) -> None:
+CONTROLS = {
+    "wrong": ("def test_wrong():\n    assert 1 == 2\n", "FAIL test_wrong"),
+    "empty": ("def other():\n    pass\n", "0 passed"),
+    "absent": ("import absent_module\n", "absent_module"),
+    "elsewhere": (
+        "from protocols.wire import cbor\ncbor.__file__ = 'elsewhere'\ndef test_right():\n    pass\n", "WRONG FILE",
+    ),
+}  # fmt: skip
+"""Files that the runner must not let pass, by name, and what it says of each."""
+
+
+@pytest.fixture(scope="module")
+def controls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One build with all of them: each of its own would cost as much as all these tests together."""
+    folder = tmp_path_factory.mktemp("controls")
+    for name, (body, _) in CONTROLS.items():
+        (folder / f"control_{name}.py").write_text(body)
+    return build_firmware(folder, [RUNNER, *sorted(folder.glob("control_*.py"))])
+
+
+@pytest.mark.parametrize("name", list(CONTROLS))
+def test_the_runner_fails_when_it_must(name: str, controls: Path) -> None:
     """The negative control: a failing, empty or unimportable file, or one that tests other bytes, is not passed."""
-    (tmp_path / "control.py").write_text(body)
-    result = run(build_firmware(tmp_path, [RUNNER, tmp_path / "control.py"]), "control")
+    result = run(controls, f"control_{name}")
     assert result.returncode == 1
-    assert said in result.stdout + result.stderr
+    assert CONTROLS[name][1] in result.stdout + result.stderr
 
 
 def test_bytecode_sizes(build: Path) -> None:

@@ -45,18 +45,23 @@ def test_the_journal_with_the_power_cut_at_every_byte(build, tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ("def test_wrong():\n    assert 1 == 2\n", "FAIL test_wrong"),
-        ("from firmware.ports import clock\nclock.__file__ = 'elsewhere'\ndef test_right():\n    pass\n", "WRONG FILE"),
-    ],
-)
-def test_the_runner_fails_when_it_must(tmp_path, body, said):
-    (tmp_path / "control.py").write_text(body)
-    result = run(build_firmware(tmp_path, [RUNNER, tmp_path / "control.py"]), "control", tmp_path)
+CONTROLS = {
+    "wrong": ("def test_wrong():\n    assert 1 == 2\n", "FAIL test_wrong"),
+    "elsewhere": (
+        "from firmware.ports import clock\nclock.__file__ = 'elsewhere'\ndef test_right():\n    pass\n", "WRONG FILE",
+    ),
+}  # fmt: skip
+"""Files that the runner must not let pass, and what it says of each. One build holds them all."""
+
+
+@pytest.mark.parametrize("name", list(CONTROLS))
+def test_the_runner_fails_when_it_must(tmp_path, name):
+    guests = [tmp_path / f"control_{each}.py" for each in CONTROLS]
+    for guest, (body, _) in zip(guests, CONTROLS.values(), strict=True):
+        guest.write_text(body)
+    result = run(build_firmware(tmp_path, [RUNNER, *guests]), f"control_{name}", tmp_path)
     assert result.returncode == 1
-    assert said in result.stdout
+    assert CONTROLS[name][1] in result.stdout
 
 
 def test_who_sets_a_constant_of_the_unit_is_told(tmp_path):

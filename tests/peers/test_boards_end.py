@@ -11,7 +11,7 @@ from provisioning.endings import end, repaired
 from provisioning.ledger import Ledger
 from provisioning.run import RunError, run
 from provisioning.verify import verify
-from tests.provision_bench import KIND, ORDER, Workshop
+from tests.provision_bench import KIND, ORDER, Clip, Workshop
 
 
 def now() -> datetime:
@@ -39,11 +39,11 @@ def test_a_returned_board_is_erased_and_becomes_another_unit(tmp_path: Path) -> 
 
 def test_a_repair_is_written_down_and_a_changed_board_is_not_repaired(tmp_path: Path) -> None:
     shop = Workshop(tmp_path)
-    with shop.on_the_cable() as (_, port):
+    with shop.on_the_cable() as (cables, port):
         bench = shop.bench()
         made = run(bench, port, ORDER, KIND)
         assert repaired(bench.ledger, port, "new battery", now).unit == made.unit
-        assert verify(port, bench.ledger).passes
+        assert verify(Clip(port, cables.boards[0]), bench.ledger).passes
         port.write({0x200000: b"other firmware"})
         with pytest.raises(RunError, match="does not pass"):
             repaired(bench.ledger, port, "new firmware", now)
