@@ -163,13 +163,26 @@ def _long_after(trial: Trial) -> None:
     trial.wait("no path", trial.is_up)
 
 
-def _on_first_card(trial: Trial) -> None:
+def _prove(trial: Trial) -> None:
+    """A fresh unit proves its other card within two hours, and learns how long a change takes."""
     if not trial.proven:
-        # A fresh unit proves its other card within two hours, and learns how long a change takes.
         trial.wait("it does not prove its other card", lambda: trial.device.slot == 1)
         trial.proven = True
+
+
+def _on_first_card(trial: Trial) -> None:
+    _prove(trial)
     trial.wait("it does not return to the first card", lambda: trial.device.slot == 0 and trial.is_up())
     trial.somewhen(120, 600)
+
+
+def _asleep_on_first_card(trial: Trial) -> None:
+    _prove(trial)
+    while True:
+        trial.wait("it does not return to the first card", lambda: trial.device.in_use() == 0)
+        _from_psm(trial)
+        if trial.device.in_use() == 0:
+            return
 
 
 def _nothing(trial: Trial) -> None:
@@ -219,6 +232,7 @@ CONDITIONS: dict[str, tuple[int, Act, Act, Act]] = {
     "from PSM": (TRACKER, _from_psm, _nothing, _nothing),
     "SIM 1 dead": (SOCIAL, _on_first_card, _first_network_gone, _first_network_back),
     "SIM 1 silent": (SOCIAL, _on_first_card, _first_card_silent, _first_card_mended),
+    "SIM 1 dead, from PSM": (TRACKER, _asleep_on_first_card, _first_network_gone, _first_network_back),
     "PDP dropped": (SOCIAL, _warm, _path_dropped, _nothing),
     "PDP dropped silently": (SOCIAL, _warm, _path_dropped_silently, _nothing),
     "modem hung": (SOCIAL, _long_after, _hung, _nothing),

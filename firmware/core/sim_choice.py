@@ -9,8 +9,9 @@ Events: ("switched", slot[, ms]) when a switch is done (CFUN=1 was answered), wi
 that nothing is believed of the new SIM;
 ("registered", operator, technology) and ("lost",) of the SIM in use; ("sim", ok) for a SIM that cannot be read;
 ("barred",) when the subscription is refused; ("restarted",) when the modem has started anew with the same SIM, so
-that a search is no loss; ("abroad", bool): the SIM in use has found a network, a guest's (stat 5) or its own;
-("use", slot) when a verified command asks for a slot; ("asked",) when a heartbeat is sent or waits behind what is not
+that a search is no loss; ("slept",) right after a deep sleep through which the modem has kept its network; ("abroad",
+bool): the SIM in use has found a network, a guest's (stat 5) or its own; ("use", slot) when a verified command asks for
+a slot; ("asked",) when a heartbeat is sent or waits behind what is not
 answered; ("receipt",) when a verified receipt came over this modem that is no old one played again (core.receipts);
 ("alarm", open) while a press is not stored, and again at each further press; ("policy", policy), see `Policy`;
 ("clock", unix s) of a verified server time; ("time",).
@@ -246,7 +247,10 @@ class SimChoice:
         elif name == "restarted":
             if self.phase != SWITCHING:
                 self._enter(SEARCHING, now)
-                self._restarted = self._found
+                self._restarted = self._restarted or self._found
+        elif name == "slept":
+            # Out of its sleep it is registered in a moment, or that network is gone.
+            self._restarted = True
         elif name == "use":
             if event[1] != self.active and event[1] < self.slots and self._alarm is None and self.phase != SWITCHING:
                 self._exercising = False
@@ -408,17 +412,17 @@ class SimChoice:
     def _in_alarm(self, since: int) -> "tuple[int, int]":
         """When an alarm leaves this SIM, and why."""
         doublings = min(self._switches, DOUBLINGS)
+        patience = ALARM_MS << doublings
+        if not doublings:
+            patience -= max(min(self._takes - RADIO_ON_MS, EARLY_MS), 0)
         if self.phase == UP:
-            patience, reason = ALARM_MS << doublings, NO_RECEIPT
-            if not doublings:
-                patience -= max(min(self._takes - RADIO_ON_MS, EARLY_MS), 0)
-            start = max(since, self._since, self._heard)
+            reason, start = NO_RECEIPT, max(since, self._since, self._heard)
             if self._fresh is not None:
                 # A further press has its own 10 s, however long the ones before it have waited.
                 patience = min(patience, max(self._fresh - start, 0) + ALARM_MS)
         elif self._restarted:
             # A modem that has started anew finds the cell that it had within 3 s (nRF9151 log).
-            patience, reason, start = ALARM_MS << doublings, LOST, self._since
+            reason, start = LOST, self._since
         elif self._found or self._since + SEARCH_MS <= since:
             # Lost: at once, but not for ever to and fro.
             patience, reason = (ALARM_MS << doublings if self._switches > 1 else 0), LOST

@@ -194,6 +194,7 @@ class Conduct(Council):
             self._hurry(now)
         elif name == "slept":
             self._move(name, now)
+            self._choose(event, now)
 
     def _hurry(self, now: int) -> None:
         """No pause while an alarm waits."""

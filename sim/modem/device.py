@@ -185,6 +185,10 @@ class Device(ABC):
             return None
         return cards[self.slot]
 
+    def in_use(self) -> int:
+        """The slot of the card that is in use, and of one that will be after the modem's sleep."""
+        return self._kept[0] if self.state == ASLEEP and self._kept is not None else self.slot
+
     def switch_radio(self, on: bool) -> None:
         """+CFUN."""
         self.radio_on = on

@@ -2,7 +2,20 @@
 engines."""
 
 from firmware.core import sim_choice
-from firmware.core.sim_choice import DAY_MS, EXERCISE, HOUR_MS, IDLE_MS, LOST, RETURN, UNANSWERED, Policy, SimChoice
+from firmware.core.sim_choice import (
+    ALARM_MS,
+    DAY_MS,
+    EXERCISE,
+    HOUR_MS,
+    IDLE_MS,
+    LOST,
+    RADIO_ON_MS,
+    RETURN,
+    SEARCH_MS,
+    UNANSWERED,
+    Policy,
+    SimChoice,
+)
 from protocols.wire import cbor, messages
 
 TELIA, TELE2, TELENOR = 24001, 24007, 24008
@@ -107,6 +120,29 @@ def test_a_silent_sim_is_left_within_its_first_heartbeat_and_90_s():
         unit.wakes(1)
         assert unit.receipts[-1][1] == 1 and unit.receipts[-1][0] <= heard + HOUR_MS + 90000
         assert len(unit.switches(UNANSWERED if works else LOST)) == 1
+
+
+def left_after(*events, takes=0):
+    """When the choice leaves its SIM for a press that has woken the unit and finds no network, and why."""
+    choice = SimChoice([1, 0, 0, 0, 0, 0, 0, takes], Policy(), 2, lambda n: n // 2, 0)
+    now = 0
+    for event in events + (("alarm", True),):
+        assert not choice.handle(event, now)
+    while now < HOUR_MS:
+        now = max(choice.next_wakeup(now), now)
+        for action in choice.handle(("time",), now):
+            if action[0] == "switch":
+                return now, action[2]
+    raise AssertionError("it stays")
+
+
+def test_a_press_that_wakes_a_modem_without_a_network_is_on_the_other_sim_within_20_s():
+    assert left_after(("slept",)) == (ALARM_MS, LOST)
+    assert left_after(("slept",), ("restarted",)) == (ALARM_MS, LOST), "as some modems come out of their sleep"
+    cfun_off, resume, rest = 6400, 2800, 5600
+    soon = left_after(("slept",), ("restarted",), takes=cfun_off + RADIO_ON_MS)[0]
+    assert soon >= resume and soon + 4000 >= ALARM_MS and soon + cfun_off + rest < 20000
+    assert left_after(("restarted",)) == (SEARCH_MS, LOST), "the control: one that begins anew has time to search"
 
 
 def test_it_returns_within_the_hold_and_a_heartbeat_once_the_preferred_sim_works_again():

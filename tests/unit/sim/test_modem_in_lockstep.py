@@ -20,6 +20,7 @@ from sim.sealed_receiver import Arrival
         ("warm", "sim7080g", 1200),
         ("warm", "gm02s", 1200),
         ("SIM 1 dead", "sim7080g", 20_000),
+        ("SIM 1 dead, from PSM", "sim7080g", 20_000),
         ("PDP dropped silently", "gm02s", 20_000),
         ("first address dead", "bg95", 20_000),
     ],
