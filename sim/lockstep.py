@@ -156,7 +156,7 @@ class VirtualUnit:
         self._now = 0
         self._until: int | None = None
         self._declared: tuple[int, ...] | None = None
-        self._offset = round(self._world.clock.now() * 1000)
+        self._offset = self._ms()
         self._told = 0
         self._orders = 0
         self._reports = 0
@@ -202,10 +202,14 @@ class VirtualUnit:
             return None
         return (self._until + self._offset) / 1000
 
+    def _ms(self) -> int:
+        # Never rounded up: a unit that began in the middle of a millisecond would be told a time before its start.
+        return int(self._world.clock.now() * 1000 + 1e-4)
+
     def tell_time(self) -> None:
         """Give it the present time, before anything that happens now can be noticed by it."""
         self._stir()
-        now = int(self._world.clock.now() * 1000 + 1e-4) - self._offset
+        now = self._ms() - self._offset
         if self._wire is not None and now != self._now:
             self._now = now
             self._told += 1

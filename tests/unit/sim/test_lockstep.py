@@ -101,6 +101,26 @@ def test_a_unit_that_resets_comes_back_and_a_power_cut_loses_no_press(place: Pla
     assert len(place.books.presses) == 1
 
 
+def test_a_unit_that_starts_within_a_millisecond_is_told_no_time_before_its_start(place: Place) -> None:
+    """Its counter went back by one then, tasks that were ready had to wait, and what the modem said stayed unread."""
+    unit, told = place.unit, []
+    place.world.run(1000.0007 - place.world.clock.now())
+    unit.power_cut()
+    unit.power_up()
+    place.world.settle()
+    place.world.run(0.0002)
+    tell = unit.tell_time
+
+    def noted() -> None:
+        tell()
+        told.append(unit._now)
+
+    unit.tell_time = noted  # type: ignore[method-assign]
+    unit.press()
+    assert place.world.run(60, lambda: unit.stage == "stored")
+    assert told[0] == 0
+
+
 def stop(unit: VirtualUnit) -> int:
     """Freeze the unit's process; it can be woken with SIGCONT."""
     process = unit._process
