@@ -56,7 +56,7 @@ class Device(ABC):
         self.power_cuts = 0
         self.naps = 0
         self.awake_s = 0.0
-        self.card_out = False
+        self.cards_out: set[int] = set()
         self.card_loss = [card.loss for card in scenario.cards]
         self.sees = scenario.gnss.sees
         self.powered = False
@@ -181,7 +181,7 @@ class Device(ABC):
     def card(self) -> Card | None:
         """The card that the modem sees."""
         cards = self.scenario.cards
-        if self.card_out or self.slot >= len(cards) or not cards[self.slot].present:
+        if self.slot in self.cards_out or self.slot >= len(cards) or not cards[self.slot].present:
             return None
         return cards[self.slot]
 

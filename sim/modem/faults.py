@@ -126,8 +126,19 @@ class Faults(Device):
         (self.path.blocked.discard if step.up else self.path.blocked.add)(step.port)
 
     def _do_card(self, step: Step) -> None:
-        """The card is taken out, or put in again."""
-        self.card_out = not step.up
+        """The card in `slot`, or the one in use, is taken out, or put in again; without `slot` every one that is
+        out comes in again."""
+        in_use = self.in_use()
+        slot = in_use if step.slot < 0 else step.slot
+        if not step.up:
+            self.cards_out.add(slot)
+        elif step.slot < 0:
+            slot = in_use if in_use in self.cards_out else -1
+            self.cards_out.clear()
+        else:
+            self.cards_out.discard(slot)
+        if slot != in_use:
+            return
         if not step.up:
             self.drop_path(quiet=True)
             self.serve(Serving(0))

@@ -230,6 +230,22 @@ def test_a_card_taken_out_is_noticed(dialect: str) -> None:
     assert bench.do(bench.dialect.registration()).registered
 
 
+@EACH
+def test_the_other_card_stays_when_one_is_taken_out(dialect: str) -> None:
+    steps = (Step("card", at_ms=20000, up=False, slot=0), Step("card", at_ms=60000, slot=0))
+    bench = SteppedBench(dataclasses.replace(load("sweden"), dialect=dialect, steps=steps))
+    bench.up()
+    bench.wait(20)
+    assert ("sim", "NOT INSERTED") in bench.events and not bench.do(bench.dialect.registration()).registered
+    bench.do(bench.dialect.select_sim(1))
+    bench.wait(3)
+    assert bench.do(bench.dialect.serving_cell())["operator"] == 24001
+    bench.wait(60)
+    bench.do(bench.dialect.select_sim(0))
+    bench.wait(3)
+    assert bench.do(bench.dialect.serving_cell())["operator"] == 24007, "it is in again"
+
+
 def test_a_network_that_goes_for_a_while_comes_back_however_late_it_went() -> None:
     """By the time since it went: at a fixed time it would be back before it is gone, where a machine is slow."""
     bench = SteppedBench(calm("bg95", steps=(Step("network", on="AT+CSQ", name="own", up=False, ms=1500),)))
