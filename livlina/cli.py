@@ -33,6 +33,7 @@ from livlina.conformance.command import conformance
 from livlina.cost import cost_app
 from livlina.evidence_commands import evidence_app
 from livlina.hardware.command import hardware_app
+from livlina.loading import uncollected
 from livlina.people_commands import people_app
 from livlina.plan_commands import plan_app
 from livlina.provision_commands import provision_app
@@ -184,7 +185,8 @@ def demo(
 @app.command()
 def serve() -> None:
     """The fleet server: MQTT and CoAP front doors, forwarding and the operators' pages, until SIGTERM."""
-    from livlina.serve import serve as run
+    with uncollected():
+        from livlina.serve import serve as run
 
     with one_sentence():
         run(settings_or_fail())
