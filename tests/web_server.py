@@ -40,6 +40,8 @@ from fleet.store.embedded_postgres import EmbeddedPostgres
 from fleet.store.pool import Connection, Duty, Pool, make_pool
 from fleet.web.app import make_app
 from fleet.web.model import Timings
+from fleet.web.pages import make_templates
+from fleet.web.texts import LANGUAGES
 from tests.database import FreshDatabase, fresh_database, shared_cluster, template_of
 from tests.ports import free_port
 from tests.questions import ask
@@ -318,4 +320,6 @@ def _run(app_url: str, port: int, timings: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    for each in LANGUAGES:
+        make_templates(each)  # Each fork has them.
     serve_forks(_run)

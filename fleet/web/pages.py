@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -84,8 +84,12 @@ class Web:
         return found
 
 
+@cache
 def make_templates(language: str) -> Environment:
-    """Jinja2 over fleet/web/templates in one language: escaping always on, an unknown name is an error."""
+    """Jinja2 over fleet/web/templates in one language: escaping always on, an unknown name is an error.
+
+    One a process, with what it has compiled; nothing in it belongs to one application.
+    """
     folder = resources.files("fleet.web").joinpath("templates")
     environment = Environment(
         loader=FileSystemLoader(str(folder)),
