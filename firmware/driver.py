@@ -249,8 +249,11 @@ class Driver:
                 self._alive(action[1], action[2])
             elif name == "reboot":
                 self._supervisor.restart()
-        for event in unsent:
-            self._handle(event, self._clock.now())
+        if unsent:
+            # By the main loop, one after the other: each may order further sends, and as many presses as wait, each in
+            # the midst of the one before, need more memory than there is.
+            self._waiting += unsent
+            self._changed.set()
 
     def _alive(self, name: "str | None", time: "int | None") -> None:
         """A receipt has proven this way, by SMS where it has no name, and this boot."""

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     Key = tuple[int, int]
 
-MOST = 64
-"""Presses that are not stored, each with a message of its own."""
+MOST = 12
+"""Presses that are not stored, each with a message of its own: what the heap of a full unit holds beside all else, also
+when it starts with them."""
 REPEAT_MS = 600000
 """A press of the same input within this time after the last one is a repetition: the count goes on."""
 FINGER_MS = 2000

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from cut_flash import CutFlash
 
-from firmware.core import profiles
+from firmware.core import profiles, records
 from firmware.core.alarm import Alarms
 from firmware.core.drill import EVERY_S
 from firmware.core.heartbeat import Heartbeat
@@ -328,6 +328,35 @@ def test_a_heartbeat_that_memory_fails_for_costs_no_reset_and_no_press_after_it(
     assert lines > 400, "the first heartbeat and its repetitions"
     for at in range(1, lines + 1, max(1, lines // 80)):
         assert rested(at)[1] == 1, at
+
+
+def test_what_no_pipe_takes_is_tried_again_one_after_the_other() -> None:
+    """Each within the one before takes memory for as many presses as wait: a unit that started with them all reset
+    itself for ever."""
+    flash = CutFlash({}, 1 << 30)
+    journal = Journal(flash)
+    journal.load()
+    for seq in range(1, 17):
+        journal.append(records.press(4, seq, messages.KIND_MANUAL, 0, 1, 0))
+    rig = Rig(flash, 5, PERSONAL, False)
+    depth = deepest = 0
+    carry_out = rig.driver._carry_out
+
+    def carried(actions: list[tuple[Any, ...]]) -> None:
+        nonlocal depth, deepest
+        depth += 1
+        deepest = max(deepest, depth)
+        carry_out(actions)
+        depth -= 1
+
+    rig.driver._carry_out = carried  # type: ignore[method-assign]
+    rig.pipe.send = lambda *_: False  # type: ignore[method-assign]
+    rig.run([], 20000)
+    assert deepest == 1 and rig.sent
+    rig.sent.clear()
+    rig.pipe.send = lambda *_: True  # type: ignore[method-assign]
+    rig.run([], 120000)
+    assert {one.seq for one in rig.sent} == set(range(1, 17))
 
 
 @pytest.mark.parametrize("gone", [False, True])

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from bench import heap
-from provisioning.identity import make_identity
+from protocols.wire import messages
+from provisioning.identity import Identity, make_identity
 from sim.firmware_build import HEAP_KB, build_firmware, interpreter
 from sim.lockstep import LockStep, VirtualUnit
 from sim.modem.rig import Rig
 from sim.modem.scenario import Scenario
-from sim.sealed_receiver import Books, Receiver
+from sim.sealed_receiver import Arrival, Books, Receiver
 
 SOON_S = 400
 """Long enough for a start, a registration and a heartbeat; `python -m bench.heap` takes six hours."""
@@ -32,12 +33,25 @@ def test_a_unit_works_in_its_heap(kind: heap.Kind) -> None:
     assert found.free > heap.LEAST_FREE, "less than 4 % are left: python -m bench.heap; ideas in docs/decisions/0013"
 
 
-def through_an_outage(folder: Path, kind: heap.Kind, presses: int, apart_s: float) -> tuple[VirtualUnit, Books]:
+class Heard(Books):
+    """Attribute: `alarms`, all that have come."""
+
+    def __init__(self, identities: dict[int, Identity]) -> None:
+        super().__init__(identities)
+        self.alarms: list[messages.Alarm] = []
+        self.on_message = self._note
+
+    def _note(self, arrival: Arrival) -> None:
+        if isinstance(arrival.message, messages.Alarm):
+            self.alarms.append(arrival.message)
+
+
+def through_an_outage(folder: Path, kind: heap.Kind, presses: int, apart_s: float) -> tuple[VirtualUnit, Heard]:
     """A unit whose fleet says nothing from before its first press until some time after its last, and then answers."""
     made = None if kind.dialect is None else Scenario(dialect=kind.dialect)
     with LockStep(folder / "build") as world:
         world.flights.refuses_streams = True
-        books = Books({1: make_identity(1)})
+        books = Heard({1: make_identity(1)})
         receiver = Receiver(world, books)
         heap.provision(folder, books, kind, receiver.port, made)
         unit = world.add_unit(1, folder / "flash", rig=None if made is None else Rig(made, world.clock))
@@ -48,7 +62,8 @@ def through_an_outage(folder: Path, kind: heap.Kind, presses: int, apart_s: floa
             unit.press(seconds=1)
             world.run(apart_s)
         receiver.deaf = False
-        world.run(60)
+        # Counts that were owed are told within five minutes.
+        world.run(400)
         receiver.close()
         return unit, books
 
@@ -62,6 +77,18 @@ def test_a_full_unit_with_a_press_lives_through_an_outage(kind: heap.Kind, tmp_p
     few minutes, into safe mode."""
     unit, books = through_an_outage(tmp_path, kind, 1, 900)
     assert len(books.presses) == 1 and not unit.resets
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", FULL[::2], ids=lambda kind: kind.name)
+def test_presses_that_nobody_answers_do_not_stop_a_full_unit(kind: heap.Kind, tmp_path: Path) -> None:
+    """It may end in safe mode, but there it stays up and tells of every one: it ran out of memory at every start."""
+    presses = 20
+    unit, books = through_an_outage(tmp_path, kind, presses, 10)
+    assert len(unit.resets) <= 3, "so many lead into safe mode"
+    # What is pressed in the second of a reset nobody sees.
+    assert max(one.count for one in books.alarms) >= presses - len(unit.resets)
+    assert not [key for key in books.presses if books.stages[key] < messages.STORED]
 
 
 def loaded(build: Path, heap_kb: int) -> subprocess.CompletedProcess[str]:
