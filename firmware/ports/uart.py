@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import machine
 
 CHUNK = 256
+SHORT = 32
+"""The same after a read that found no memory: small pieces are there when large ones are not, and without them a line
+that has something to say would be looked at for ever."""
 GONE_MS = 500
 """A stream that says that it has ended (an unplugged line) is looked at so often."""
 
@@ -25,14 +28,17 @@ class Uart:
         self._writer = asyncio.StreamWriter(stream, {})
         self._more = asyncio.Event()
         self._flusher = None
+        self._size = CHUNK
         self.read_bytes = 0
         self.written_bytes = 0
         self.ended = 0
 
     async def read(self) -> bytes:
-        """What the modem has said, at least one byte."""
+        """What the modem has said, at least one byte. Raises MemoryError; the next call needs less."""
         while True:
-            data = await self._reader.read(CHUNK)
+            size, self._size = self._size, SHORT
+            data = await self._reader.read(size)
+            self._size = CHUNK
             if data:
                 self.read_bytes += len(data)
                 return data
