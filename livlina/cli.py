@@ -33,7 +33,7 @@ from livlina.conformance.command import conformance
 from livlina.cost import cost_app
 from livlina.evidence_commands import evidence_app
 from livlina.hardware.command import hardware_app
-from livlina.loading import uncollected
+from livlina.loading import collect_seldom, uncollected
 from livlina.people_commands import people_app
 from livlina.plan_commands import plan_app
 from livlina.provision_commands import provision_app
@@ -80,6 +80,7 @@ Json = Annotated[bool, typer.Option("--json", help="Exactly one JSON document on
 
 def main() -> None:
     """Entry point of the ``livlina`` command."""
+    collect_seldom()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     app()
