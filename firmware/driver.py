@@ -141,6 +141,7 @@ class Driver:
 
     def on_change(self, pipe: "Any") -> None:
         """A pipe has come up or gone down."""
+        self.crumbs.drop(breadcrumbs.PIPE, int(pipe.up))
         self.feed(("pipe", pipe.name, pipe.up))
 
     def on_sensor(self, event: "tuple[Any, ...]") -> None:
@@ -188,6 +189,10 @@ class Driver:
                 if not hasattr(self.pipes[name], "last_resort"):
                     self.pipes[name].bearer = self.cellular.bearer
         else:
+            if event[0] == "fault":
+                self.crumbs.drop(breadcrumbs.MODEM_RESET, self.cellular.conduct.cuts)
+            elif event[0] == "report" and event[1] == messages.EVENT_SIM_CHANGED:
+                self.crumbs.drop(breadcrumbs.SIM_SWITCHED, event[2][1])
             self.feed(event)
 
     def _energy(self, event: "tuple[Any, ...]") -> None:
@@ -275,6 +280,7 @@ class Driver:
             self._journal.append(record)
         except OSError as error:
             say("journal:", error)
+            self.crumbs.drop(breadcrumbs.FLASH_REFUSED, self._journal.failures)
             self._fault(FAULT_JOURNAL, "journal refused")
         kind = record[records.TYPE]
         if kind == records.PRESS:
@@ -288,6 +294,7 @@ class Driver:
 
     def _keep(self, name: str, value: "Any") -> None:
         if not self._kept.save(name, value):
+            self.crumbs.drop(breadcrumbs.FLASH_REFUSED, self._kept.failures)
             self._fault(FAULT_KEPT, name)
 
     def _fault(self, code: int, text: str) -> None:
@@ -449,6 +456,7 @@ class Driver:
             # A press that waits is not to wait for ever because its turns are rare.
             self._starved = 0
         self._ballast.restore()
+        self.crumbs.keep()
         if self.sensors is not None:
             self._handle(("battery", self.sensors.battery(), self.sensors.battery_mv()), now)
 

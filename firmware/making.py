@@ -127,6 +127,11 @@ def build(flash: "Flash", version: str, spread: int) -> Driver:
     setup = _setup(config, bare)
     crumbs = Crumbs(flash)
     crumbs.drop(breadcrumbs.BOOT, why)
+    if why >= reboot.UNKNOWN_ERROR:
+        say("before that:", crumbs.previous)
+    crumbs.previous = []
+    if safe:
+        crumbs.drop(breadcrumbs.SAFE_MODE, boot.crashes(flash))
     counters = Counters(flash, os.urandom)
     journal = Journal(flash)
     entries = journal.load(counters.boot)

@@ -1,8 +1,9 @@
 """Breadcrumbs: the last things that happened before a reset, for whoever asks why.
 
-A ring of `MOST` pairs of numbers in memory, written to flash (`save`) at rare and important moments and before every
-reset that the firmware makes itself. RTC memory would be quicker and is lost when a watchdog resets an ESP32
-(micropython#5199). Dropping one allocates nothing. It never decides anything, and a crumb holds no personal data.
+A ring of `MOST` pairs of numbers in memory, written to flash before every reset that the firmware makes itself, and
+within a minute of what is `RARE`: a board that hangs is reset by its hardware, and nobody writes anything then. RTC
+memory would be quicker and is lost when a watchdog resets an ESP32 (micropython#5199). Dropping one allocates nothing.
+It never decides anything, and a crumb holds no personal data.
 """
 
 from firmware.ports.kept import Kept
@@ -22,11 +23,13 @@ CRASH = 4  # reboot reason
 EMERGENCY = 5  # sequence number of a press that was taken with a full heap
 FLASH_REFUSED = 6  # refusals so far
 HEAP_LOW = 7  # bytes
-MODEM_RESET = 8  # times in this boot
-REGISTERED = 9  # state of core.registration
+MODEM_RESET = 8  # power cuts of it in this boot, before this one
+PIPE = 9  # 1 up, 0 down
 SIM_SWITCHED = 10  # slot
 COMMAND = 11  # kind
 PROVEN = 12  # uptime in s
+
+RARE = (SAFE_MODE, EMERGENCY, FLASH_REFUSED, MODEM_RESET, SIM_SWITCHED)
 
 
 class Crumbs:
@@ -37,6 +40,7 @@ class Crumbs:
         self._codes = bytearray(MOST)
         self._values = [0] * MOST
         self._next = 0
+        self._owed = False
         self.previous: "list[tuple[int, int]]" = []
         left = self._kept.load(NAME)
         if isinstance(left, list):
@@ -49,6 +53,14 @@ class Crumbs:
         self._codes[self._next] = code
         self._values[self._next] = value
         self._next = (self._next + 1) % MOST
+        if code in RARE:
+            self._owed = True
+
+    def keep(self) -> None:
+        """Called now and then: what is rare goes on flash, once."""
+        if self._owed:
+            self._owed = False
+            self.save()
 
     def trail(self) -> "list[tuple[int, int]]":
         """This boot's crumbs, oldest first."""

@@ -9,7 +9,7 @@ from provisioned import provisioned
 
 from firmware import main
 from firmware.core import book, obey, records
-from firmware.ports import journal, past
+from firmware.ports import breadcrumbs, journal, past
 from firmware.ports.breadcrumbs import MOST, Crumbs
 from firmware.ports.kept import Kept, pack
 from protocols.wire import cbor, messages
@@ -326,6 +326,40 @@ def test_crumbs_of_the_last_boot_are_there_and_the_ring_is_bounded():
     again.drop(1, 0x8005)
     assert again.previous == one.trail(), "what was left stays readable in this boot"
     assert again.save() and Crumbs(flash).previous == [(1, 0x8005)]
+
+
+def test_what_is_rare_is_on_flash_before_anybody_resets():
+    flash = CutFlash({}, PLENTY)
+    crumbs = Crumbs(flash)
+    crumbs.drop(breadcrumbs.BOOT, 7)
+    crumbs.keep()
+    assert Crumbs(flash).previous == [], "a boot alone writes nothing"
+    crumbs.drop(breadcrumbs.SIM_SWITCHED, 1)
+    crumbs.keep()
+    told = [(breadcrumbs.BOOT, 7), (breadcrumbs.SIM_SWITCHED, 1)]
+    assert Crumbs(flash).previous == told
+    crumbs.drop(breadcrumbs.PIPE, 1)
+    crumbs.keep()
+    assert Crumbs(flash).previous == told, "nor what happens all day"
+
+
+def test_what_the_modem_has_been_through_leaves_crumbs():
+    flash = provisioned()
+    driver = main.build(flash, 0)
+
+    class Cellular:
+        conduct = None
+        cuts = 2
+
+    driver.cellular = Cellular()
+    driver.cellular.conduct = driver.cellular
+    driver.on_cellular(("fault", 8, "modem: hung"))
+    driver.on_cellular(("report", messages.EVENT_SIM_CHANGED, {1: 1, 2: 0}))
+    driver.on_cellular(("report", messages.EVENT_SIM_PROVEN, {1: 0, 2: 1}))
+    assert Crumbs(flash).previous == []
+    driver.crumbs.keep()
+    wanted = [(breadcrumbs.MODEM_RESET, 2), (breadcrumbs.SIM_SWITCHED, 1)]
+    assert [one for one in Crumbs(flash).previous if one[0] != breadcrumbs.BOOT] == wanted
 
 
 def test_crumbs_that_are_damaged_are_none():

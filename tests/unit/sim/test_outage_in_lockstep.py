@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from firmware.ports import breadcrumbs, kept
 from protocols.wire import messages
 from provisioning.ca import CertificateAuthority
 from provisioning.identity import Extras, make_identity, write_flash
@@ -68,6 +69,9 @@ def test_it_is_heard_on_its_other_sim_in_time_and_says_that_it_is_there(
     beats = [one.message for one in said if isinstance(one.message, messages.Heartbeat)]
     assert beats and {beat.bearer for beat in beats} == {messages.BEARER_SIM2}
     assert {beat.operator for beat in beats} <= {SPARE, None}
+    # What a hang would leave nobody the time to write.
+    trails = [kept.unpack((tmp_path / str(unit) / "crumbs.kept").read_bytes()) for unit in (1, 2)]
+    assert all([breadcrumbs.SIM_SWITCHED, 1] in trail for trail in trails)
 
 
 @pytest.mark.proof
