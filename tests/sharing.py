@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-WAITING = ("journeys", "unit/sim", "unit/modem", "faults", "peers", "browser", "store")
+WAITING = ("journeys", "faults", "browser", "peers", "store", "unit/sim", "unit/modem")
 COMPUTING = ("on_unit", "both", "unit")
-"""Folders of tests that mostly wait, and of tests that mostly compute; those with the longest tests first."""
+"""Folders of tests that mostly wait, and of tests that mostly compute; those with the longest shares first. A unit's
+tests go alone and are short: they fill the end up, where one long file would leave the other workers idle."""
 EACH_ALONE = tuple(f"tests/{folder}/" for folder in ("journeys", "unit/sim", "unit/modem", "on_unit"))
 """Every test of these folders brings up its own house or unit; its file keeps nothing for the others."""
 
