@@ -45,6 +45,11 @@ def processes_in(place: Path) -> list[str]:
     return found
 
 
+def there(place: Path, name: str) -> bool:
+    """Whether a file or folder of this name is somewhere in it. Folders that go while it looks are none."""
+    return any(name in folders or name in files for _, folders, files in os.walk(place))
+
+
 def ended(place: Path, sign: signal.Signals, until: str, *more: str) -> int:
     """Starts A5, sends the signal to its whole group as a terminal does once it has come so far, gives its status."""
     said = place / "said"
@@ -57,7 +62,7 @@ def ended(place: Path, sign: signal.Signals, until: str, *more: str) -> int:
     assert program.stdout is not None
     try:
         ends = time.monotonic() + LONG_S
-        while not any(place.rglob(until)) and until not in said.read_text():
+        while not there(place, until) and until not in said.read_text():
             assert program.poll() is None and time.monotonic() < ends, said.read_text()
             time.sleep(0.02)
         os.killpg(program.pid, sign)

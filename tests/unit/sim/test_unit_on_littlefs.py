@@ -64,9 +64,11 @@ def test_a_unit_on_littlefs_is_killed_after_every_press_and_loses_none(on_street
             await far.until(lambda count=count: len({(one.boot, one.seq) for one in far.alarms(1)}) == count)
             await fleet.restart(1)
         sent = {(one.boot, one.seq) for one in far.alarms(1)}
-        far.stage_of_alarms = messages.STORED
+        far.stage_of_alarms = messages.TAKEN
         await far.until(lambda: {(boot, seq) for unit, boot, seq in far.stages if unit == 1} == sent)
-        await fleet.wait_lamp(1, "stored", 60)
+        await fleet.wait_lamp(1, "taken", 60)
+        # What was sent to it has come and is on flash when no press is open any more.
+        await far.until(lambda: any(one.boot == boots + 1 and not one.open for one in far.heartbeats(1)))
         # CoAP repeats a datagram that is not answered in time, byte for byte: one frame, however often it came.
         frames = {(one.kid_context, one.counter, one.ciphertext) for one in far.envelopes}
         counters = [(context, counter) for context, counter, _ in frames]
@@ -85,6 +87,6 @@ def test_a_unit_on_littlefs_is_killed_after_every_press_and_loses_none(on_street
         for data in whole:
             for _, record, _ in records.heads(data, sha256):
                 records.fold(entries, record)
-        assert {key: one.stage for key, one in entries.items()} == dict.fromkeys(sent, messages.STORED)
+        assert {key: one.stage for key, one in entries.items()} == dict.fromkeys(sent, messages.TAKEN)
 
     on_street(scenario)
