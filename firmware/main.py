@@ -37,8 +37,10 @@ def build(flash: Flash, spread: int) -> Driver:
     made = make(flash, spread)
     latch.drop()
     forget()
-    # A full hub's heap too is tidied before all of it has been used once, and what lives has come to lie everywhere.
-    gc.threshold(min(most, gc.mem_free() // 2))  # type: ignore[attr-defined]
+    free = gc.mem_free()  # type: ignore[attr-defined]
+    if free < most:
+        # A full hub's heap too is tidied before all of it has been used once, and what lives lies everywhere.
+        gc.threshold(free // 2)  # type: ignore[attr-defined]
     return made
 
 
