@@ -46,6 +46,8 @@ PATIENCE_S = 60
 """Real seconds that a party may take to come to rest, on a machine that is busy with other things."""
 RESET_S = 1.0
 """From a reset to the first instruction."""
+MOST_HASTY = 5
+"""So many resets in a row before it has come to rest once: it will never get further, safe mode is behind it."""
 EPOCH = 1_790_000_000
 """Unix seconds at time 0."""
 CLOCK_KB = 6
@@ -105,6 +107,7 @@ class VirtualUnit:
         self._listener.bind("\0" + self._clock_name)
         self._listener.listen(1)
         self._serial = 0
+        self._hasty = 0  # resets in a row that came before it had come to rest once
         world.poller.add_reader(self._board, self._board_calls)
         world.poller.add_reader(self._listener, self._connected)
         if rig is not None:
@@ -252,7 +255,8 @@ class VirtualUnit:
         self.resets.append((self._world.clock.now(), status))
         self._outputs(0)
         self._forget()
-        if status != EXIT_RESET or not rested:
+        self._hasty = 0 if rested else self._hasty + 1
+        if status != EXIT_RESET or self._hasty >= MOST_HASTY:
             raise StuckError(f"unit {self.number:08x} ended with status {status}: see {self.folder / 'console.log'}")
         self._world.clock.call_later(RESET_S, lambda: self.power_up(CAUSE_RESET))
 

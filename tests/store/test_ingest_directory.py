@@ -147,7 +147,8 @@ def test_an_entry_in_use_is_read_again_beside_its_use(database: FreshDatabase) -
             async with asyncio.timeout(60):
                 while (held := scene.directory.at_hand(1)) is None or isinstance(held, Miss) or held.active:
                     await asyncio.sleep(0.01)
-            assert scene.directory.queries == queries + 1
+            # Once for its age, and once more where the notification comes while it is read.
+            assert queries < scene.directory.queries <= queries + 2
 
     run(work())
 
