@@ -19,11 +19,11 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench import options, soak_judge
+from bench import options, soak_judge, stored
 from bench.soak_judge import Broken, Pressed
 from firmware.core import pendants
 from protocols.wire import messages
@@ -32,7 +32,7 @@ from provisioning.identity import Extras, make_identity, write_flash
 from sim.cellular import configured
 from sim.lockstep import LockStep, StuckError
 from sim.modem.rig import Rig
-from sim.modem.scenario import Card, Grant, Interrupts, Network, Operator, PathSettings, Scenario, Serial, Step
+from sim.modem.scenario import Interrupts, PathSettings, Scenario, Serial, Step, Timing
 from sim.sealed_receiver import Books, Key, Receiver
 
 SOCIAL, PERSONAL, TRACKER = 1, 2, 3
@@ -128,7 +128,6 @@ class Soak:
         self.chance = random.Random(seed)
         self.world = LockStep(build)
         self.world.flights.refuses_streams = True
-        self.folder = folder
         draw = self.chance
         self.profile = draw.choice((SOCIAL, SOCIAL, PERSONAL, TRACKER))
         self.cards = draw.choice((1, 2, 2))
@@ -138,13 +137,13 @@ class Soak:
         self.mqtt = self.profile == SOCIAL and not (self.wifi and self.pendants) and draw.random() < 0.3
         self.dialect = draw.choice(("bg95", "sim7080g", "gm02s"))
         made = self._scenario(seed)
-        self.identity = make_identity(1)
+        identity = make_identity(1)
         authority = CertificateAuthority.open(folder / "ca")
-        self.books = (ForgetfulBooks if forgets else Books)({1: self.identity})
+        self.books = (ForgetfulBooks if forgets else Books)({1: identity})
         self.addresses = [Receiver(self.world, self.books) for _ in range(2)]
         pipes = ["coap", "mqtt"] if self.mqtt else ["coap"]
         write_flash(
-            folder / "flash", self.identity, authority.issue_unit(1), authority.ca_der, profile=self.profile,
+            folder / "flash", identity, authority.issue_unit(1), authority.ca_der, profile=self.profile,
             heartbeat_s=HEARTBEAT_S[self.profile], pipes=pipes,
             coap_addresses=[("127.0.0.1", one.port) for one in self.addresses],
             mqtt_address=("127.0.0.1", 9, "localhost") if self.mqtt else None,
@@ -159,7 +158,6 @@ class Soak:
             1, folder / "flash", seed=seed, rig=self.rig, ticks=draw.choice((0, (1 << 30) - 3_600_000))
         )
         self.unit.own_network = self.wifi
-        self.made = made
         self.pressed: list[Pressed] = []
         self.counters = [0] * 4
         self.healing: list[tuple[float, Callable[[], None], str]] = []
@@ -177,17 +175,11 @@ class Soak:
         draw = self.chance
         poor = draw.random() < 0.3
         loss = draw.choice((0.0, 0.01, 0.1)) if poor else 0.01
-        second = Card("8946070098765432109", "240079876543210", "Second")
-        return Scenario(
-            dialect=self.dialect, seed=seed,
-            serial=Serial(chunk=draw.choice((0, 0, 1, 7)), gap_ms=0.02),
-            path=PathSettings(loss_up=loss, loss_down=loss, jitter_ms=draw.choice((20, 200))),
-            grant=Grant(active="00000101", tau="00100110") if draw.random() < 0.7 else Grant(),
-            interrupts=Interrupts(0.2, ("+CPIN: READY", "+CMTI: \"ME\",99")) if poor else Interrupts(),
-            networks=(Network("first"), Network("second", tac=0x2C12, cell=0x01A2B301, rsrp=-97)),
-            operators=(Operator("First", "24001", ("first",)), Operator("Second", "24007", ("second",))),
-            cards=(Card("8946001201234567890", "240016123456789", "First"), second)[: self.cards],
-        )  # fmt: skip
+        serial = Serial(chunk=draw.choice((0, 0, 1, 7)), gap_ms=0.02)
+        path = PathSettings(loss_up=loss, loss_down=loss, jitter_ms=draw.choice((20, 200)))
+        made = stored.scenario(self.dialect, seed, draw.random() < 0.7, Timing())
+        interrupts = Interrupts(0.2, ("+CPIN: READY", '+CMTI: "ME",99')) if poor else Interrupts()
+        return replace(made, serial=serial, path=path, interrupts=interrupts, cards=made.cards[: self.cards])
 
     # What goes wrong
 
@@ -247,7 +239,6 @@ class Soak:
     def _power(self) -> None:
         self.unit.power_up()
         self.powered_at = self.world.clock.now()
-        # Lamp and books of a unit that starts again are another's.
         self.say("power is back")
 
     def heal(self, everything: bool = False) -> None:
@@ -284,7 +275,6 @@ class Soak:
         for (unit, boot, seq), stage in list(self.books.stages.items()):
             if (unit, boot, seq) in self.books.presses and stage < messages.TAKEN:
                 self.addresses[0].reach(unit, boot, seq, messages.TAKEN)
-                self.addresses[1].books.stages[unit, boot, seq] = messages.TAKEN
 
     def go(self, hours: float) -> Run:
         """The whole of it."""

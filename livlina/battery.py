@@ -80,7 +80,7 @@ def days(profile: str, heartbeat_s: int, celsius: int = 20) -> dict[str, Any]:
         "profile": profile,
         "heartbeat_s": heartbeat_s,
         "days": power.days(kind, heartbeat_s, celsius) / 10,
-        "days_without_coverage": power.barren(kind, heartbeat_s) / 10 if kind.psm == profiles.PSM_ALWAYS else None,
+        "days_without_coverage": power.barren(kind, heartbeat_s) / 10 if power.asleep(kind) else None,
         "detected_after_s": MISSES * heartbeat_s,
         "mains": kind.battery[3],
         "sleeps": power.asleep(kind),
